@@ -1,0 +1,1 @@
+"""The verbs: gather, plan, act, return a result. None of them prints."""

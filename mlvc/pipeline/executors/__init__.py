@@ -1,0 +1,1 @@
+"""Where the command of a stage runs."""

@@ -1,0 +1,1 @@
+"""Where bytes are kept by Oid: here, and at Remotes."""
