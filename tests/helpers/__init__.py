@@ -94,7 +94,7 @@ def run_mlvc(
     first = [env["PYTHONPATH"]] if env and "PYTHONPATH" in env else []
     env = dict(env or {}) | {"PYTHONPATH": os.pathsep.join([*first, SOURCES])}
     # -P: files of the folder that mlvc runs in are not imported, as with the installed command.
-    command: list[str | bytes] = [sys.executable, "-P", "-m", "mlvc", *map(os.fspath, args)]
+    command: list[str | bytes] = [sys.executable, "-P", "-m", "mlvc", *(os.fspath(arg) for arg in args)]
     return run(command, cwd=cwd, check=check, env=env, timeout=timeout)
 
 
@@ -105,7 +105,7 @@ def git(
     env: Mapping[str, str] | None = None,
 ) -> str:
     """Run the real Git; its output without the last line feed."""
-    return run(["git", *map(os.fspath, args)], cwd=cwd, check=check, env=env).out.removesuffix("\n")
+    return run(["git", *(os.fspath(arg) for arg in args)], cwd=cwd, check=check, env=env).out.removesuffix("\n")
 
 
 def make_git_repo(path: str | os.PathLike[str] | None = None) -> Path:
