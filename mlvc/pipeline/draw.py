@@ -1,0 +1,67 @@
+"""A Graph as text: layers for a terminal, Graphviz, Mermaid, plain data."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from mlvc.pipeline.graph import Graph
+
+
+def edges(graph: Graph, names: Iterable[str] | None = None) -> Iterator[tuple[str, str]]:
+    """Each (maker, consumer) among ``names``, all Stages without, in topological order."""
+    chosen = set(graph.stages if names is None else names)
+    for name in graph.stages:
+        if name in chosen:
+            yield from ((maker, name) for maker in graph.upstream[name] if maker in chosen)
+
+
+def layers(graph: Graph, names: Iterable[str] | None = None) -> list[list[str]]:
+    """The Stages by the length of the longest way to them: all that one needs lies in layers before its own."""
+    chosen = set(graph.stages if names is None else names)
+    depth: dict[str, int] = {}
+    found: list[list[str]] = []
+    for name in graph.stages:
+        if name not in chosen:
+            continue
+        depth[name] = 1 + max((depth[maker] for maker in graph.upstream[name] if maker in chosen), default=-1)
+        if depth[name] == len(found):
+            found.append([])
+        found[depth[name]].append(name)
+    return found
+
+
+def text(graph: Graph, names: Iterable[str] | None = None) -> str:
+    """One line a Stage, indented by its layer, with the Stages that it takes from."""
+    chosen = set(graph.stages if names is None else names)
+    lines = []
+    for depth, layer in enumerate(layers(graph, chosen)):
+        for name in layer:
+            makers = [maker for maker in graph.upstream[name] if maker in chosen]
+            lines.append("  " * depth + name + (f"  <- {', '.join(makers)}" if makers else ""))
+    return "".join(line + "\n" for line in lines)
+
+
+def dot(graph: Graph, names: Iterable[str] | None = None) -> str:
+    """The Graph in the language of Graphviz."""
+    chosen = _chosen(graph, names)
+    nodes = [f"  {json.dumps(name)};\n" for name in chosen]
+    arrows = [f"  {json.dumps(maker)} -> {json.dumps(name)};\n" for maker, name in edges(graph, chosen)]
+    return "".join(["digraph pipeline {\n", *nodes, *arrows, "}\n"])
+
+
+def mermaid(graph: Graph, names: Iterable[str] | None = None) -> str:
+    """The Graph as a Mermaid flowchart."""
+    chosen = _chosen(graph, names)
+    ids = {name: f"s{number}" for number, name in enumerate(chosen)}
+    nodes = [f'  {ids[name]}["{name}"]\n' for name in chosen]
+    arrows = [f"  {ids[maker]} --> {ids[name]}\n" for maker, name in edges(graph, chosen)]
+    return "".join(["flowchart TD\n", *nodes, *arrows])
+
+
+def _chosen(graph: Graph, names: Iterable[str] | None) -> list[str]:
+    wanted = graph.stages if names is None else set(names)
+    return [name for name in graph.stages if name in wanted]

@@ -1,0 +1,210 @@
+"""The Graph of Stages: who makes what, what comes first, what follows from what.
+
+Nothing here recurses or is quadratic: 10,000 Stages take a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlvc import codec
+from mlvc.errors import PipelineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from mlvc.pipeline.spec import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Stages that fit together: no cycle, no two that make the same. Made by ``build`` alone."""
+
+    stages: Mapping[str, Stage]
+    """By name, in topological order: a Stage comes after all that it needs, otherwise as declared."""
+    makers: Mapping[str, tuple[str, ...]]
+    """For each dependency or parameter file that Stages make: those that make it, a part of it, or what it is in."""
+    upstream: Mapping[str, tuple[str, ...]]
+    downstream: Mapping[str, tuple[str, ...]]
+    outputs: Mapping[str, str]
+    """Which Stage makes an output path."""
+
+
+def build(stages: Iterable[Stage]) -> Graph:
+    """The Graph of ``stages``.
+
+    PipelineError for two Stages of one name, for outputs that are the same or inside one another, and for a cycle.
+    """
+    named = _by_name(stages)
+    outputs = _outputs(named.values())
+    makers = _makers(named.values(), outputs)
+    upstream = {
+        stage.name: tuple(dict.fromkeys(maker for path in inputs(stage) for maker in makers.get(path, ())))
+        for stage in named.values()
+    }
+    downstream: dict[str, list[str]] = {name: [] for name in named}
+    for name, needed in upstream.items():
+        for maker in needed:
+            downstream[maker].append(name)
+    order = _topological(upstream, downstream)
+    return Graph(
+        stages={name: named[name] for name in order},
+        makers=makers,
+        upstream=upstream,
+        downstream={name: tuple(found) for name, found in downstream.items()},
+        outputs=outputs,
+    )
+
+
+def inputs(stage: Stage) -> Iterator[str]:
+    """Every path that ``stage`` reads: dependencies, then parameter files."""
+    yield from stage.deps
+    yield from dict.fromkeys(ref.file for ref in stage.params)
+
+
+def _by_name(stages: Iterable[Stage]) -> dict[str, Stage]:
+    named: dict[str, Stage] = {}
+    for stage in stages:
+        if stage.name in named:
+            raise PipelineError(f"two stages have the name '{stage.name}'")
+        named[stage.name] = stage
+    return named
+
+
+def _outputs(stages: Iterable[Stage]) -> dict[str, str]:
+    outputs: dict[str, str] = {}
+    for stage in stages:
+        for out in stage.outs:
+            other = outputs.setdefault(out.path, stage.name)
+            if other != stage.name:
+                raise PipelineError(
+                    f"the stages '{other}' and '{stage.name}' both make '{out.path}'",
+                    hint="give each stage an output path of its own",
+                )
+    for path, maker in outputs.items():
+        around = next((parent for parent in parents(path) if parent in outputs), None)
+        if around is not None:
+            raise PipelineError(
+                f"outputs overlap: '{path}' of stage '{maker}' is inside '{around}' of stage '{outputs[around]}'",
+                hint="name either the directory or what is in it",
+            )
+    return outputs
+
+
+def parents(path: str) -> Iterator[str]:
+    """The directories around ``path``, the nearest first, without the root."""
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def _makers(stages: Iterable[Stage], outputs: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    ordered = sorted(outputs)
+    makers: dict[str, tuple[str, ...]] = {}
+    for stage in stages:
+        for path in inputs(stage):
+            if path not in makers:
+                makers[path] = _makers_of(path, outputs, ordered)
+    return {path: found for path, found in makers.items() if found}
+
+
+def _makers_of(path: str, outputs: Mapping[str, str], ordered: Sequence[str]) -> tuple[str, ...]:
+    if path in outputs:
+        return (outputs[path],)
+    around = next((parent for parent in parents(path) if parent in outputs), None)
+    if around is not None:
+        return (outputs[around],)
+    # '0' follows '/': between them in sort order lies exactly what is inside the directory.
+    inside = ordered[bisect_left(ordered, path + "/") : bisect_left(ordered, path + "0")]
+    return tuple(dict.fromkeys(outputs[found] for found in inside))
+
+
+def _topological(upstream: Mapping[str, Sequence[str]], downstream: Mapping[str, Sequence[str]]) -> list[str]:
+    names = list(upstream)
+    index = {name: number for number, name in enumerate(names)}
+    left = {name: len(needed) for name, needed in upstream.items()}
+    ready = [index[name] for name in names if not left[name]]
+    order: list[str] = []
+    while ready:
+        name = names[heapq.heappop(ready)]
+        order.append(name)
+        for follower in downstream[name]:
+            left[follower] -= 1
+            if not left[follower]:
+                heapq.heappush(ready, index[follower])
+    if len(order) < len(names):
+        circle = _circle(upstream, [name for name in names if left[name]])
+        raise PipelineError(
+            f"the stages need one another in a circle: {' -> '.join(circle)}",
+            hint="a dependency of the first of them is made by the last",
+        )
+    return order
+
+
+def _circle(upstream: Mapping[str, Sequence[str]], stuck: Sequence[str]) -> list[str]:
+    """One cycle among ``stuck``, in the direction of the data, from the first declared of it back to itself."""
+    among = set(stuck)
+    walk: dict[str, None] = {}
+    name = stuck[0]
+    while name not in walk:
+        walk[name] = None
+        name = next(needed for needed in upstream[name] if needed in among)
+    path = list(walk)
+    circle = path[path.index(name) :][::-1]
+    declared = {name: number for number, name in enumerate(stuck)}
+    first = min(range(len(circle)), key=lambda at: declared[circle[at]])
+    return [*circle[first:], *circle[:first], circle[first]]
+
+
+def ancestors(graph: Graph, names: Iterable[str]) -> set[str]:
+    """``names`` and all Stages that they need."""
+    return _closure(graph.upstream, names)
+
+
+def descendants(graph: Graph, names: Iterable[str]) -> set[str]:
+    """``names`` and all Stages that need them."""
+    return _closure(graph.downstream, names)
+
+
+def _closure(edges: Mapping[str, Sequence[str]], names: Iterable[str]) -> set[str]:
+    found = set(names)
+    todo = list(found)
+    while todo:
+        for other in edges[todo.pop()]:
+            if other not in found:
+                found.add(other)
+                todo.append(other)
+    return found
+
+
+def target(graph: Graph, word: str) -> str:
+    """The Stage that ``word`` names: by its name, or by an output path. PipelineError with the nearest known one."""
+    if word in graph.stages:
+        return word
+    path = word.removeprefix("./").rstrip("/")
+    for candidate in (path, *parents(path)):
+        if candidate in graph.outputs:
+            return graph.outputs[candidate]
+    near = codec.nearest(word, [*graph.stages, *graph.outputs])
+    raise PipelineError(
+        f"'{word}' is neither a stage nor an output of one",
+        hint=f"did you mean '{near}'?" if near else "`mlvc stage list` shows the stages",
+    )
+
+
+def select(graph: Graph, targets: Sequence[str], *, single: bool = False, downstream: bool = False) -> tuple[str, ...]:
+    """The Stages to consider for ``targets`` (all without any), in topological order.
+
+    With what they need, unless ``single``; ``downstream`` takes what follows from them instead.
+    """
+    if not targets:
+        return tuple(graph.stages)
+    named = {target(graph, word) for word in targets}
+    if downstream:
+        named = descendants(graph, named)
+    elif not single:
+        named = ancestors(graph, named)
+    return tuple(name for name in graph.stages if name in named)

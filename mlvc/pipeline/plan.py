@@ -1,0 +1,318 @@
+"""What has to be done for each Stage, and why. Pure: contents, parameters and Runs are given.
+
+A Stage is unchanged when its command, its inputs and its outputs are as the Lockfile recorded them. Otherwise its
+outputs are restored where the Lockfile or the run cache knows them for exactly these inputs and every byte of them
+can be had; else it runs. As long as a Stage before it has to run, it may run: what it takes is not known yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from mlvc import codec
+from mlvc.errors import PipelineError
+from mlvc.hashing import Hashing
+from mlvc.oid import Oid
+from mlvc.pipeline.graph import Graph, inputs
+from mlvc.pipeline.lockfile import Entry, Lockfile
+from mlvc.pipeline.params import Values
+from mlvc.pipeline.run import Inputs, Run, key_of
+from mlvc.pipeline.spec import Stage
+from mlvc.pointer import Content
+
+
+class Action(StrEnum):
+    """What is to be done for a Stage."""
+
+    UNCHANGED = "unchanged"
+    RESTORE = "restore"
+    RUN = "run"
+    WAIT = "may run"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to be done for one Stage, and why."""
+
+    stage: str
+    action: Action
+    reasons: tuple[str, ...] = ()
+    """Why it is not unchanged; where it is, empty, or why its changes do not count."""
+    waits: tuple[str, ...] = ()
+    """The Stages whose results decide."""
+    entry: Entry | None = None
+    """Of a RESTORE: what the Lockfile has to say afterwards."""
+    restore: Mapping[str, Content] = field(default_factory=dict)
+    """Of a RESTORE: those outputs that are not yet as ``entry`` says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What decisions are made from, besides the Stage and what stands on the disk."""
+
+    lockfile: Lockfile
+    hashing: Hashing
+    lookup: Callable[[Oid], Run | None]
+    """The run cache."""
+    available: Callable[[Iterable[Content]], bool]
+    """Whether every object of all these can be had."""
+    forced: frozenset[str] = frozenset()
+    """Stages that run whatever is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What stands on the disk: paths with nothing there map to None."""
+
+    contents: Mapping[str, Content | None]
+    params: Mapping[str, Values]
+    """By Stage."""
+
+
+def plan(graph: Graph, names: Iterable[str], seen: Seen, known: Known) -> tuple[Decision, ...]:
+    """A Decision for each of ``names``, which are in topological order."""
+    contents = dict(seen.contents)
+    decisions: dict[str, Decision] = {}
+    for name in names:
+        stage = graph.stages[name]
+        unknown = {path: _waits(graph, path, decisions) for path in inputs(stage)}
+        unknown = {path: makers for path, makers in unknown.items() if makers}
+        decision = decide(stage, contents, seen.params.get(name, {}), known, unknown=unknown)
+        decisions[name] = decision
+        contents.update(decision.restore)
+    return tuple(decisions.values())
+
+
+def _waits(graph: Graph, path: str, decisions: Mapping[str, Decision]) -> tuple[str, ...]:
+    """The makers of ``path`` after which it may be different from what is known now."""
+    makers = (decisions[maker] for maker in graph.makers.get(path, ()) if maker in decisions)
+    return tuple(decision.stage for decision in makers if _may_change(decision, path))
+
+
+def _may_change(decision: Decision, path: str) -> bool:
+    if decision.action is Action.RESTORE:
+        # Restored whole, it is known; what lies inside or around it is not.
+        return bool(decision.restore) and (decision.entry is None or path not in decision.entry.outs)
+    return decision.action is not Action.UNCHANGED
+
+
+def decide(
+    stage: Stage,
+    contents: Mapping[str, Content | None],
+    params: Values,
+    known: Known,
+    *,
+    unknown: Mapping[str, tuple[str, ...]] | None = None,
+) -> Decision:
+    """The Decision for one Stage; ``unknown`` are the inputs that other Stages have yet to make, with these."""
+    unknown = unknown or {}
+    entry = known.lockfile.stages.get(stage.name)
+    if stage.frozen and stage.name not in known.forced:
+        return _frozen(stage, contents, entry, known)
+    must = tuple(_must(stage, known))
+    taken = None if unknown else inputs_of(stage, contents, params)
+    why = _differences(stage, contents, params, entry, unknown=unknown)
+    if entry is not None and taken is not None and not why and key_of(taken, known.hashing) != entry.key:
+        why = ("its working directory or the declaration of its outputs changed",)
+    made = tuple(_outputs(stage, contents, entry))
+    reasons = must + why + made
+    if unknown:
+        waits = tuple(dict.fromkeys(name for names in unknown.values() for name in names))
+        return Decision(
+            stage.name,
+            Action.RUN if must else Action.WAIT,
+            (*reasons, *(f"waits for {name}" for name in waits)),
+            waits=waits,
+        )
+    if not reasons:
+        return Decision(stage.name, Action.UNCHANGED)
+    found = None if must or taken is None else _recorded(stage, taken, contents, known)
+    return _restored(stage, found, contents, reasons, known) or Decision(stage.name, Action.RUN, reasons)
+
+
+def _must(stage: Stage, known: Known) -> Iterator[str]:
+    """Why the Stage runs even where all is as it was."""
+    if stage.name in known.forced:
+        yield "forced"
+    if stage.always_changed:
+        yield "always_changed"
+    elif not (stage.deps or stage.params or stage.outs):
+        yield "it names neither a dependency nor an output"
+
+
+def inputs_of(stage: Stage, contents: Mapping[str, Content | None], params: Values) -> Inputs | None:
+    """What a Run would take now; None while a dependency is missing."""
+    deps: dict[str, Content] = {}
+    for path in stage.deps:
+        content = contents.get(path)
+        if content is None:
+            return None
+        deps[path] = content
+    declared = {out.path: out.persist for out in stage.outs}
+    return Inputs(cmd=stage.cmd, wdir=stage.wdir, deps=deps, params=params, outs=declared)
+
+
+def same(one: Content | None, other: Content | None) -> bool:
+    """Whether two Contents are the same bytes of the same kind."""
+    return one is not None and other is not None and (one.kind, one.oid) == (other.kind, other.oid)
+
+
+def _differences(
+    stage: Stage,
+    contents: Mapping[str, Content | None],
+    params: Values,
+    entry: Entry | None,
+    *,
+    unknown: Mapping[str, object],
+) -> tuple[str, ...]:
+    """Why the inputs are not those of the entry."""
+    if entry is None:
+        return ("never run",)
+    command = ("command changed",) if stage.cmd != entry.cmd else ()
+    return (
+        *command,
+        *_dependencies(stage, contents, entry, unknown),
+        *_parameters(stage, params, entry, unknown),
+        *_declared({out.path for out in stage.outs}, set(entry.outs), "output"),
+    )
+
+
+def _dependencies(
+    stage: Stage, contents: Mapping[str, Content | None], entry: Entry, unknown: Mapping[str, object]
+) -> Iterator[str]:
+    for path in stage.deps:
+        if path not in unknown and contents.get(path) is None:
+            yield f"dependency {path} is missing"
+        elif path not in unknown and path in entry.deps and not same(contents.get(path), entry.deps[path]):
+            yield f"dependency {path} changed"
+    yield from _declared(set(stage.deps), set(entry.deps), "dependency")
+
+
+def _declared(now: set[str], before: set[str], what: str) -> Iterator[str]:
+    yield from (f"{what} {path} is new" for path in sorted(now - before))
+    yield from (f"{what} {path} is no longer named" for path in sorted(before - now))
+
+
+def _parameters(stage: Stage, params: Values, entry: Entry, unknown: Mapping[str, object]) -> Iterator[str]:
+    named = {(ref.file, ref.key) for ref in stage.params}
+    before = {(file, key) for file, keys in entry.params.items() for key in keys}
+    for ref in stage.params:
+        if ref.file in unknown or ref.key not in params.get(ref.file, {}):
+            continue
+        if (ref.file, ref.key) not in before:
+            yield f"parameter {ref} is new"
+        else:
+            yield from differing(ref.file, ref.key, params[ref.file][ref.key], entry.params[ref.file][ref.key])
+    for file, key in sorted(before - named):
+        yield f"parameter {file}:{key} is no longer named"
+
+
+def differing(file: str, key: str, now: Any, before: Any) -> Iterator[str]:
+    """A reason for each value below ``key`` that differs; 1, 1.0 and true are three values."""
+    if isinstance(now, dict) and isinstance(before, dict):
+        for name in sorted(now.keys() | before.keys()):
+            below = f"{key}.{name}" if key else name
+            if name not in before:
+                yield f"parameter {file}:{below} is new"
+            elif name not in now:
+                yield f"parameter {file}:{below} is gone"
+            else:
+                yield from differing(file, below, now[name], before[name])
+    elif _json(now) != _json(before):
+        yield f"parameter {file}:{key} is {_short(now)}, was {_short(before)}"
+
+
+def _json(value: Any) -> str:
+    return codec.compact_json(value)
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else _json(value)
+    return text if len(text) <= _LONG else text[: _LONG - 1] + "…"
+
+
+_LONG = 40
+
+
+def _outputs(stage: Stage, contents: Mapping[str, Content | None], entry: Entry | None) -> Iterator[str]:
+    """Why the outputs are not those of the entry."""
+    for out in stage.outs if entry is not None else ():
+        recorded = entry.outs.get(out.path) if entry is not None else None
+        if recorded is None:
+            continue
+        if contents.get(out.path) is None:
+            yield f"output {out.path} is missing"
+        elif not same(contents.get(out.path), recorded):
+            yield f"output {out.path} was modified"
+
+
+def entry_of(stage: Stage, key: Oid, taken: Inputs, outs: Mapping[str, Content], before: Entry | None) -> Entry:
+    """What the Lockfile says after a Run of ``stage``; keys that this version does not know stay."""
+    return Entry(
+        key=key,
+        cmd=taken.cmd,
+        deps=taken.deps,
+        params=taken.params,
+        outs=outs,
+        uncached=frozenset(out.path for out in stage.outs if not out.cache),
+        extra=before.extra if before is not None else {},
+    )
+
+
+def _recorded(stage: Stage, taken: Inputs, contents: Mapping[str, Content | None], known: Known) -> Entry | None:
+    """What the Lockfile or the run cache knows of the result of these inputs."""
+    key = key_of(taken, known.hashing)
+    entry = known.lockfile.stages.get(stage.name)
+    kept = [out.path for out in stage.outs if out.persist]
+    if kept:
+        # What such a command makes depends on what it made before, which is no part of the key:
+        # all that can be brought back is what the last Run left, where it is lost.
+        lost = all(contents.get(path) is None for path in kept)
+        return entry if lost and entry is not None and entry.key == key else None
+    if entry is not None and entry.key == key:
+        return entry
+    run = known.lookup(key)
+    return entry_of(stage, key, taken, run.outs, entry) if run is not None else None
+
+
+def _restored(
+    stage: Stage,
+    entry: Entry | None,
+    contents: Mapping[str, Content | None],
+    reasons: tuple[str, ...],
+    known: Known,
+) -> Decision | None:
+    """The Decision to bring the outputs of ``entry``, None where that cannot be done."""
+    if entry is None or {out.path for out in stage.outs} != entry.outs.keys():
+        return None
+    wanted = {path: content for path, content in entry.outs.items() if not same(contents.get(path), content)}
+    if not wanted.keys().isdisjoint(entry.uncached) or (wanted and not known.available(wanted.values())):
+        return None
+    return Decision(stage.name, Action.RESTORE, reasons, entry=entry, restore=wanted)
+
+
+def _frozen(stage: Stage, contents: Mapping[str, Content | None], entry: Entry | None, known: Known) -> Decision:
+    """A frozen Stage never runs: at most what it made before comes back."""
+    missing = tuple(f"output {out.path} is missing" for out in stage.outs if contents.get(out.path) is None)
+    back = _restored(stage, entry, contents, missing, known) if missing else None
+    return back or Decision(stage.name, Action.UNCHANGED, ("frozen", *missing))
+
+
+def check_dependencies(graph: Graph, names: Iterable[str], contents: Mapping[str, Content | None]) -> None:
+    """PipelineError for a dependency that is not there and that none of ``names`` makes."""
+    chosen = dict.fromkeys(names)
+    for name in chosen:
+        stage = graph.stages[name]
+        for path in () if stage.frozen else stage.deps:
+            makers = graph.makers.get(path, ())
+            if contents.get(path) is not None or any(maker in chosen for maker in makers):
+                continue
+            raise PipelineError(
+                f"the dependency '{path}' of stage '{name}' is not there",
+                hint=f"`mlvc repro {makers[0]}` makes it"
+                if makers
+                else "if it is tracked, `mlvc pull` or `mlvc checkout` brings it; otherwise correct its path",
+            )

@@ -1,0 +1,299 @@
+"""``mlvc.yaml``: its vocabulary, and the Stages that it describes.
+
+Every path of a Stage is relative to the repository, with ``/`` between its parts.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from mlvc import codec
+from mlvc.errors import PipelineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_T = TypeVar("_T")
+FILE = "mlvc.yaml"
+DEFAULT_PARAMS = "params.yaml"
+NAME = re.compile(r"[A-Za-z0-9_.-]+")
+TOP_KEYS = ("stages", "vars", "params", "metrics", "plots", "artifacts")
+STAGE_KEYS = (
+    *("cmd", "wdir", "deps", "outs", "params", "metrics", "plots"),
+    *("frozen", "always_changed", "desc", "meta", "vars", "foreach", "do", "matrix"),
+)
+LATER_KEYS = ("vars", "foreach", "do", "matrix")
+OUT_FLAGS: Mapping[str, type | tuple[type, ...]] = {
+    "cache": bool,
+    "persist": bool,
+    "push": bool,
+    "remote": str,
+    "desc": str,
+    "type": str,
+    "labels": list,
+    "meta": object,
+}
+PLOT_FLAGS: Mapping[str, type | tuple[type, ...]] = {
+    **OUT_FLAGS,
+    **dict.fromkeys(("x", "y"), (str, list, dict)),
+    **dict.fromkeys(("x_label", "y_label", "title", "template"), str),
+    "header": bool,
+}
+FLAGS = {"outs": OUT_FLAGS, "metrics": OUT_FLAGS, "plots": PLOT_FLAGS}
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """An output that a Stage promises to make: a file or a directory."""
+
+    path: str
+    role: str = "outs"
+    """Under which key it was named: ``outs``, ``metrics`` or ``plots``."""
+    cache: bool = True
+    """Whether its bytes go into the Store; without, it is a small file that Git keeps."""
+    persist: bool = False
+    """Whether the command finds what it made last time."""
+    push: bool = True
+    remote: str = ""
+    desc: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Flags that say how to show it: type, labels, meta, and those of plots."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParamRef:
+    """A parameter that a Stage depends on: a dotted key of a file, or with the key '' all of the file."""
+
+    file: str
+    key: str = ""
+
+    def __str__(self) -> str:
+        """``file:key``, as messages name it."""
+        return f"{self.file}:{self.key}" if self.key else self.file
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of a pipeline. ``name`` is unique in the repository: ``train`` or ``sub/mlvc.yaml:train``."""
+
+    name: str
+    file: str
+    line: int
+    cmd: tuple[str, ...]
+    """Shell commands that run one after another."""
+    wdir: str = ""
+    """Where they run; '' is the root of the repository."""
+    deps: tuple[str, ...] = ()
+    outs: tuple[Out, ...] = ()
+    params: tuple[ParamRef, ...] = ()
+    frozen: bool = False
+    always_changed: bool = False
+    desc: str = ""
+    meta: Any = None
+
+
+def address(file: str, name: str) -> str:
+    """The name of a Stage in the whole repository; those of the root's ``mlvc.yaml`` have short ones."""
+    return name if file == FILE else f"{file}:{name}"
+
+
+def parse(text: str, file: str) -> tuple[Stage, ...]:
+    """The Stages of the pipeline file ``file`` (repository-relative), in their order there.
+
+    FormatError for what is not YAML; PipelineError with file and line for anything that is not of the vocabulary.
+    """
+    document = codec.parse_yaml(text, file)
+    at = _At(file, document, ())
+    if document.value is None:
+        return ()
+    top = _mapping(at, document.value, TOP_KEYS, "a pipeline file")
+    if top.get("vars"):
+        at.on("vars").fail("'vars' is not supported yet")
+    stages = top.get("stages")
+    if stages is None:
+        return ()
+    at = at.on("stages")
+    lines = document.lines_of_keys(("stages",))
+    return tuple(
+        _stage(at.on(str(name)), str(name), body, lines.get(str(name), 1))
+        for name, body in _mapping(at, stages, None, "'stages'").items()
+    )
+
+
+def parse_stage(name: str, fields: Mapping[str, Any], file: str) -> Stage:
+    """The Stage that ``fields``, the mapping below its name in ``mlvc.yaml``, describe. PipelineError as from parse."""
+    return _stage(_At(file, None, ()), name, fields, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _At:
+    """A place in a pipeline file; the line is looked up only for a message."""
+
+    file: str
+    document: codec.Yaml | None
+    path: tuple[str | int, ...]
+
+    def on(self, *steps: str | int) -> _At:
+        return _At(self.file, self.document, self.path + steps)
+
+    def fail(self, message: str, *, hint: str = "") -> NoReturn:
+        where = f"{self.file}, line {self.document.position(self.path)[0]}: " if self.document else ""
+        stage = f"stage '{self.path[1]}': " if len(self.path) > 1 and self.path[0] == "stages" else ""
+        raise PipelineError(where + stage + message, hint=hint)
+
+
+def _stage(at: _At, name: str, body: object, line: int) -> Stage:
+    if not NAME.fullmatch(name):
+        at.fail(f"the stage name '{name}' has a character other than letters, digits, '_', '.' and '-'")
+    fields = _mapping(at, body, STAGE_KEYS, "a stage")
+    for key in LATER_KEYS:
+        if key in fields:
+            at.on(key).fail(f"'{key}' is not supported yet")
+    directory = posixpath.dirname(at.file)
+    wdir = _inside(at.on("wdir"), directory, _text(at.on("wdir"), fields.get("wdir", ".")), root=True)
+    return Stage(
+        name=address(at.file, name),
+        file=at.file,
+        line=line,
+        cmd=_commands(at.on("cmd"), fields.get("cmd")),
+        wdir=wdir,
+        deps=tuple(_paths(at.on("deps"), wdir, fields.get("deps"))),
+        outs=tuple(_all_outs(at, wdir, fields)),
+        params=tuple(dict.fromkeys(_params(at.on("params"), wdir, fields.get("params")))),
+        frozen=_typed(at.on("frozen"), fields.get("frozen", False), bool),
+        always_changed=_typed(at.on("always_changed"), fields.get("always_changed", False), bool),
+        desc=_typed(at.on("desc"), fields.get("desc", ""), str),
+        meta=fields.get("meta"),
+    )
+
+
+def _mapping(at: _At, value: object, known: Iterable[str] | None, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        at.fail(f"{what} must be a mapping of keys, and this is {_kind(value)}")
+    for key in value:
+        if known is not None and key not in known:
+            near = codec.nearest(str(key), known)
+            at.on(str(key)).fail(
+                f"'{key}' is not a key of {what}",
+                hint=f"did you mean '{near}'?" if near else f"known are {', '.join(known)}",
+            )
+    return value
+
+
+def _kind(value: object) -> str:
+    kinds = {bool: "true or false", str: "text", int: "a number", float: "a number", list: "a list", dict: "a mapping"}
+    return "empty" if value is None else kinds.get(type(value), type(value).__name__)
+
+
+def _typed(at: _At, value: object, kind: type[_T]) -> _T:
+    if not isinstance(value, kind):
+        at.fail(f"'{at.path[-1]}' must be {_kind(kind())}, and this is {_kind(value)}")
+    return value
+
+
+def _text(at: _At, value: object) -> str:
+    """A string, in which a backslash before ``${`` makes it the shell's; templates are refused."""
+    text = _typed(at, value, str) if isinstance(at.path[-1], str) else value
+    if not isinstance(text, str):
+        at.fail(f"an entry of '{at.path[-2]}' must be text, and this is {_kind(value)}", hint="put it in quotes")
+    if "${" not in text:
+        return text
+    template = re.search(r"(?<!\\)\$\{[^}]*\}?", text)
+    if template:
+        at.fail(
+            f"the template '{template[0]}' is not supported yet", hint=r"write `\${` where the shell should see `${`"
+        )
+    return text.replace("\\${", "${")
+
+
+def _commands(at: _At, value: object) -> tuple[str, ...]:
+    if isinstance(value, list):
+        commands = tuple(_text(at.on(number), item) for number, item in enumerate(value))
+    else:
+        commands = () if value is None else (_text(at, value),)
+    if not any(command.strip() for command in commands):
+        at.fail("there is no command", hint="say in 'cmd' what the stage runs")
+    return tuple(command.strip() for command in commands if command.strip())
+
+
+def _inside(at: _At, directory: str, text: str, *, root: bool = False) -> str:
+    """``text``, relative to ``directory``, as a path of the repository."""
+    if "://" in text:
+        at.fail(f"'{text}' is an address, and stages work on paths of the repository")
+    path = posixpath.normpath(posixpath.join(directory, text)) if text else ""
+    if path in ("", ".") and not root:
+        at.fail(f"'{text}' is the repository itself")
+    if path.startswith(("../", "/")) or path == ".." or re.match(r"[A-Za-z]:[\\/]", text) or "\0" in path:
+        at.fail(f"'{text}' is outside the repository")
+    if path == ".git" or path.startswith(".git/"):
+        at.fail(f"'{text}' belongs to Git")
+    return "" if path == "." else path
+
+
+def _items(at: _At, value: object) -> Iterator[tuple[_At, Any]]:
+    if value is None:
+        return
+    if not isinstance(value, list):
+        at.fail(f"'{at.path[-1]}' must be a list, and this is {_kind(value)}", hint="begin each entry with '- '")
+    for number, item in enumerate(value):
+        yield at.on(number), item
+
+
+def _paths(at: _At, wdir: str, value: object) -> dict[str, None]:
+    found: dict[str, None] = {}
+    for here, item in _items(at, value):
+        path = _inside(here, wdir, _text(here, item))
+        if path in found:
+            here.fail(f"'{path}' is named twice in '{at.path[-1]}'")
+        found[path] = None
+    return found
+
+
+def _all_outs(at: _At, wdir: str, fields: Mapping[str, Any]) -> Iterator[Out]:
+    seen: set[str] = set()
+    for role in FLAGS:
+        for here, out in _outs(at.on(role), wdir, fields.get(role)):
+            if out.path in seen:
+                here.fail(f"the output '{out.path}' is named twice")
+            seen.add(out.path)
+            yield out
+
+
+def _outs(at: _At, wdir: str, value: object) -> Iterator[tuple[_At, Out]]:
+    entries = [{key: flags} for key, flags in value.items()] if isinstance(value, Mapping) else value
+    for here, item in _items(at, entries):
+        pairs = item if isinstance(item, Mapping) else {item: None}
+        for key, flags in pairs.items():
+            yield here, _out(here, wdir, _text(here, key), flags)
+
+
+def _out(at: _At, wdir: str, text: str, flags: object) -> Out:
+    role = str(at.path[-2])
+    known = FLAGS[role]
+    given = dict(_mapping(at.on(text), flags or {}, known, f"an entry of '{role}'"))
+    for key, value in given.items():
+        kind = known[key]
+        if not isinstance(value, kind):
+            wanted = _kind(kind()) if isinstance(kind, type) else "text or a list"
+            at.on(text, key).fail(f"'{key}' must be {wanted}, and this is {_kind(value)}")
+    direct = {key: given.pop(key) for key in ("cache", "persist", "push", "remote", "desc") if key in given}
+    return Out(path=_inside(at, wdir, text), role=role, options=given, **direct)
+
+
+def _params(at: _At, wdir: str, value: object) -> Iterator[ParamRef]:
+    for here, item in _items(at, value):
+        if not isinstance(item, Mapping):
+            yield ParamRef(_inside(here, wdir, DEFAULT_PARAMS), _text(here, item))
+            continue
+        for file, keys in item.items():
+            path = _inside(here, wdir, _text(here, file))
+            if keys is not None and not isinstance(keys, list):
+                here.on(str(file)).fail(f"the keys of '{file}' must be a list, and this is {_kind(keys)}")
+            for number, key in enumerate(keys or ()):
+                yield ParamRef(path, _text(here.on(str(file), number), key))
+            if not keys:
+                yield ParamRef(path)

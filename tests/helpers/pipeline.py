@@ -1,0 +1,200 @@
+"""A working tree in memory, and commands that are Python functions on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from mlvc.errors import WouldOverwriteError
+from mlvc.hashing import Hashing, oid_of
+from mlvc.oid import Oid
+from mlvc.pipeline import graph, spec
+from mlvc.pipeline.executors.local import Ended
+from mlvc.pipeline.lockfile import Lockfile
+from mlvc.pipeline.params import ParamFiles
+from mlvc.pipeline.run import Run
+from mlvc.pipeline.runner import Tools
+from mlvc.pointer import Content
+
+HASHING = Hashing("xxh128")
+
+
+def content(data: bytes) -> Content:
+    """The Content of a file with these bytes."""
+    return Content("file", oid_of(HASHING, data), len(data))
+
+
+class FakeTree:
+    """Files in a dict; a directory is what begins with its name."""
+
+    def __init__(self, **files: bytes) -> None:
+        self.files: dict[str, bytes] = dict(files)
+        self.objects: dict[Oid, dict[str, bytes]] = {}
+        self.aside: list[str] = []
+        self.hashed: list[str] = []
+
+    def below(self, path: str) -> dict[str, bytes]:
+        """The files at or below a path, by what follows it."""
+        return {
+            name.removeprefix(path): data
+            for name, data in sorted(self.files.items())
+            if name == path or name.startswith(path + "/")
+        }
+
+    def identify(self, paths: Sequence[str]) -> dict[str, Content | None]:
+        """See Tree."""
+        self.hashed += paths
+        return {path: self._identify(path) for path in paths}
+
+    def _identify(self, path: str) -> Content | None:
+        found = self.below(path)
+        if not found:
+            return None
+        if "" in found:
+            return content(found[""])
+        return Content("dir", oid_of(HASHING, repr(found).encode()), sum(map(len, found.values())), len(found))
+
+    def store(self, paths: Sequence[str]) -> dict[str, Content]:
+        """See Tree."""
+        found = {path: made for path in paths if (made := self._identify(path)) is not None}
+        for path, made in found.items():
+            self.objects[made.oid] = self.below(path)
+        return found
+
+    def restore(self, contents: Mapping[str, Content]) -> None:
+        """See Tree."""
+        for path, wanted in contents.items():
+            now = self._identify(path)
+            if now is not None and now.oid not in self.objects:
+                raise WouldOverwriteError(f"'{path}' is stored nowhere")
+            for name in self.below(path):
+                del self.files[path + name]
+            self.files |= {path + rest: data for rest, data in self.objects[wanted.oid].items()}
+
+    def available(self, contents: Iterable[Content]) -> bool:
+        """See Tree."""
+        return all(one.oid in self.objects for one in contents)
+
+    def remove(self, paths: Sequence[str]) -> None:
+        """See Tree."""
+        for path in paths:
+            now = self._identify(path)
+            if now is not None and now.oid not in self.objects:
+                self.aside.append(path)
+            for rest in self.below(path):
+                del self.files[path + rest]
+
+
+class FakeRecords:
+    """A Lockfile in memory that counts how often it is written."""
+
+    def __init__(self) -> None:
+        self.lockfile = Lockfile()
+        self.saves = 0
+
+    def load(self) -> Lockfile:
+        """See Records."""
+        return self.lockfile
+
+    def save(self, lockfile: Lockfile, *, durable: bool = True) -> None:
+        """See Records."""
+        self.lockfile = lockfile
+        self.saves += durable
+
+
+class FakeRuns:
+    """A run cache in memory."""
+
+    def __init__(self) -> None:
+        self.runs: dict[Oid, Run] = {}
+
+    def lookup(self, key: Oid) -> Run | None:
+        """See Runs."""
+        return self.runs.get(key)
+
+    def put(self, run: Run) -> None:
+        """See Runs."""
+        self.runs[run.key] = run
+
+
+class FakeExecutor:
+    """Runs the function that a command names, and remembers which ones it ran."""
+
+    def __init__(self, commands: Mapping[str, Callable[[], int | None]]) -> None:
+        self.commands = commands
+        self.ran: list[str] = []
+
+    def run(self, commands: Sequence[str], wdir: str) -> Ended:
+        """See Executor."""
+        code = 0
+        for command in commands:
+            self.ran.append(command)
+            code = self.commands[command]() or 0
+            if code:
+                break
+        return Ended(code, self.ran[-1])
+
+
+class Notes:
+    """Progress that keeps the notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def start(self, label: str, *, objects: int = 0, total: int = 0) -> None:
+        """See Progress."""
+
+    def advance(self, *, objects: int = 0, size: int = 0) -> None:
+        """See Progress."""
+
+    def note(self, message: str) -> None:
+        """See Progress."""
+        self.notes.append(message)
+
+    def finish(self) -> None:
+        """See Progress."""
+
+
+class Project:
+    """A pipeline over a FakeTree.
+
+    The command ``a+b>c`` writes the bytes of a and b to c; ``cut a>c`` just the first one.
+    """
+
+    def __init__(self, text: str, **files: bytes) -> None:
+        self.tree = FakeTree(**files)
+        self.records = FakeRecords()
+        self.runs = FakeRuns()
+        self.commands: dict[str, Callable[[], int | None]] = {}
+        self.executor = FakeExecutor(self.commands)
+        self.notes = Notes()
+        self.tools = Tools(
+            tree=self.tree,
+            records=self.records,
+            runs=self.runs,
+            executor=self.executor,
+            params=ParamFiles(self.tree.files.get),
+            hashing=HASHING,
+            progress=self.notes,
+        )
+        self.edit(text)
+
+    def edit(self, text: str) -> None:
+        """Put another ``mlvc.yaml`` in place."""
+        self.graph = graph.build(spec.parse(text, "mlvc.yaml"))
+        for stage in self.graph.stages.values():
+            for command in stage.cmd:
+                self.commands.setdefault(command, self._command(command))
+
+    def _command(self, command: str) -> Callable[[], int | None]:
+        def run() -> int | None:
+            sources, _, target = command.removeprefix("cut ").partition(">")
+            data = b"".join(self.tree.files[source] for source in sources.split("+") if source)
+            self.tree.files[target] = data[:1] if command.startswith("cut ") else data
+            return None
+
+        return run
+
+    def ran(self) -> list[str]:
+        """The commands run since this was last asked."""
+        ran, self.executor.ran = self.executor.ran, []
+        return ran
