@@ -1,0 +1,297 @@
+"""The file system, with the guarantees that the rest is built on.
+
+Everything that is particular to an operating system is in this module. Calls go through the
+``os`` module at call time, so that a test can count them and let the n-th one fail.
+
+Write order: bytes go to a temporary name, are flushed (``fsync``), get their final name by a
+rename, and the directory is flushed. A crash leaves the old file or the new one, never a part.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Self
+
+from mlvc.errors import BusyError
+
+BLOCK = 1 << 20
+_CLOEXEC = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+READ = os.O_RDONLY | _CLOEXEC
+CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CLOEXEC
+_FICLONE = 0x40049409
+
+
+def read(path: str) -> bytes:
+    """The whole content of a small file."""
+    with open(path, "rb", buffering=0) as file:
+        return file.readall()
+
+
+def read_or_none(path: str) -> bytes | None:
+    """The content of a small file, or None where there is none."""
+    try:
+        return read(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def write_all(fd: int, data: bytes | memoryview | bytearray) -> None:
+    """Write every byte of ``data``; a short write (a full disk, a signal) goes on or raises."""
+    done = os.write(fd, data)
+    while done < len(data):
+        data = memoryview(data)[done:]
+        done = os.write(fd, data)
+
+
+def sync_dir(path: str) -> None:
+    """Make the names in a directory survive a power cut. Does nothing where the system cannot."""
+    if sys.platform == "win32":
+        return
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def make_dirs(path: str) -> None:
+    """Make a directory and its parents; each new name is durable."""
+    if os.path.isdir(path):
+        return
+    parent = os.path.dirname(path)
+    if parent and parent != path:
+        make_dirs(parent)
+    with suppress(FileExistsError):
+        os.mkdir(path)
+        sync_dir(parent or ".")
+
+
+def replace(path: str, data: bytes, *, durable: bool = True) -> None:
+    """Give ``path`` the content ``data`` in one step, keeping its permission bits.
+
+    After a crash the file has its old content or the new one. Parent directories are made.
+    """
+    parent = os.path.dirname(path)
+    make_dirs(parent)
+    temporary = os.path.join(parent, f".{os.path.basename(path)[:40]}.{secrets.token_hex(6)}.tmp")
+    mode = _mode_of(path)
+    fd = os.open(temporary, CREATE, 0o666)
+    try:
+        try:
+            write_all(fd, data)
+            if mode is not None and sys.platform != "win32":
+                os.fchmod(fd, mode)
+            if durable:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.replace(temporary, path)
+    except BaseException:
+        remove(temporary)
+        raise
+    if durable:
+        sync_dir(parent)
+
+
+def _mode_of(path: str) -> int | None:
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except OSError:
+        return None
+
+
+def remove(path: str) -> None:
+    """Remove a file; nothing happens where there is none."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        try:
+            os.unlink(path)
+        except PermissionError:  # Windows keeps read-only files
+            os.chmod(path, 0o600)
+            os.unlink(path)
+
+
+def remove_tree(path: str) -> None:
+    """Remove a directory and all that is in it; nothing happens where there is none."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def exists(path: str) -> bool:
+    """Whether something is there, a dangling symbolic link included."""
+    return os.path.lexists(path)
+
+
+def reflink(source: str, target: str) -> bool:
+    """Make ``target`` share the blocks of ``source`` (copy on write).
+
+    False, and no ``target``, where the file system cannot. ``target`` must not exist.
+    """
+    if sys.platform == "linux":
+        return _reflink_linux(source, target)
+    if sys.platform == "darwin":
+        return _reflink_darwin(source, target)
+    return False
+
+
+def _reflink_linux(source: str, target: str) -> bool:
+    import fcntl  # noqa: PLC0415  (POSIX only)
+
+    done = False
+    src = os.open(source, READ)
+    try:
+        dst = os.open(target, CREATE, 0o666)
+        try:
+            fcntl.ioctl(dst, _FICLONE, src)
+            done = True
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+                raise
+        finally:
+            os.close(dst)
+            if not done:
+                remove(target)
+    finally:
+        os.close(src)
+    return done
+
+
+def _reflink_darwin(source: str, target: str) -> bool:
+    import ctypes  # noqa: PLC0415  (macOS only)
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    return bool(libc.clonefile(os.fsencode(source), os.fsencode(target), 0) == 0)
+
+
+def copy_fd(source: int, target: int, size: int) -> int:
+    """Copy ``size`` bytes between open files inside the kernel where it can. Returns bytes copied."""
+    done = 0
+    in_kernel = hasattr(os, "copy_file_range")
+    while done < size:
+        if in_kernel:
+            try:
+                count = os.copy_file_range(source, target, min(size - done, 64 * BLOCK))
+            except OSError as error:
+                if done or error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+                    raise
+                in_kernel = False
+                continue
+        else:
+            block = os.read(source, min(size - done, BLOCK))
+            count = len(block)
+            write_all(target, block)
+        if not count:
+            break
+        done += count
+    return done
+
+
+def clock(directory: str) -> int:
+    """The time of the file system that holds ``directory``, in nanoseconds, as its stamps tell it.
+
+    It is taken from a new file: the system's own clock may differ (network file systems) and is finer.
+    """
+    path = os.path.join(directory, f".clock.{secrets.token_hex(6)}.tmp")
+    fd = os.open(path, CREATE, 0o600)
+    try:
+        return os.fstat(fd).st_mtime_ns
+    finally:
+        os.close(fd)
+        remove(path)
+
+
+@contextmanager
+def exclusive(path: str, *, wait: bool = True, busy: str = "") -> Iterator[None]:
+    """Hold ``path`` against every other process; BusyError where ``wait`` is false and it is held.
+
+    The system lets go when the process ends, however it ends.
+    """
+    make_dirs(os.path.dirname(path))
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | _CLOEXEC, 0o666)
+    try:
+        if not _hold(fd, wait=wait):
+            raise BusyError(busy or f"another process holds {path}", hint="wait for it to end, then run this again")
+        yield
+    finally:
+        os.close(fd)
+
+
+def _hold(fd: int, *, wait: bool) -> bool:
+    if sys.platform == "win32":
+        import msvcrt  # noqa: PLC0415  (Windows only)
+
+        try:
+            msvcrt.locking(fd, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+    import fcntl  # noqa: PLC0415  (POSIX only)
+
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True
+
+
+class Scratch:
+    """A directory for temporary files of one process, below ``parent``; removed at the end.
+
+    What a killed process left is removed by the next one: a scratch directory whose ``held`` file
+    nobody holds belongs to nobody.
+    """
+
+    def __init__(self, parent: str) -> None:
+        self.parent = parent
+        self.path = ""
+        self._held = -1
+        self._count = 0
+
+    def name(self) -> str:
+        """A path in here that nothing has yet."""
+        if not self.path:
+            self._make()
+        self._count += 1
+        return os.path.join(self.path, f"{self._count}")
+
+    def _make(self) -> None:
+        make_dirs(self.parent)
+        with suppress(OSError):
+            self._sweep()
+        path = os.path.join(self.parent, f"{os.getpid()}-{secrets.token_hex(6)}")
+        os.mkdir(path)
+        self._held = os.open(os.path.join(path, "held"), os.O_RDWR | os.O_CREAT | _CLOEXEC, 0o600)
+        _hold(self._held, wait=False)
+        self.path = path
+
+    def _sweep(self) -> None:
+        for name in os.listdir(self.parent):
+            path = os.path.join(self.parent, name)
+            try:
+                fd = os.open(os.path.join(path, "held"), os.O_RDWR | _CLOEXEC)
+            except FileNotFoundError:
+                continue
+            try:
+                if _hold(fd, wait=False):
+                    remove_tree(path)
+            finally:
+                os.close(fd)
+
+    def close(self) -> None:
+        """Remove the directory and what is in it."""
+        if self.path:
+            os.close(self._held)
+            remove_tree(self.path)
+            self.path = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

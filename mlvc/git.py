@@ -1,0 +1,192 @@
+"""Git, asked through its command line. The only module that knows of it.
+
+What every command needs goes through plumbing commands, a process each, in batches. GitPython
+serves where refs and commits are enumerated; importing it takes longer than most commands run.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from mlvc import files
+from mlvc.errors import NotARepositoryError, SystemFailureError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Git:
+    """One working tree of a Git repository.
+
+    ``root``: the working tree. ``dir``: its Git directory. ``common``: the one that all working
+    trees of the repository share. All absolute.
+    """
+
+    root: str
+    dir: str
+    common: str
+
+
+def discover(start: str, environment: Mapping[str, str]) -> Git:
+    """The working tree that ``start`` lies in; NotARepositoryError where there is none."""
+    if not any(name in environment for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR")):
+        found = _plain(os.path.realpath(start))
+        if found is not None:
+            return found
+    answer = _run(
+        ["rev-parse", "--show-toplevel", "--absolute-git-dir", "--path-format=absolute", "--git-common-dir"], cwd=start
+    )
+    lines = answer.stdout.decode(errors="surrogateescape").splitlines()
+    if answer.returncode or len(lines) != 3:
+        raise _no_repository(start, answer.stderr.decode(errors="replace"))
+    return Git(*(os.path.realpath(line) for line in lines))
+
+
+def _plain(start: str) -> Git | None:
+    """The usual layout, found without starting a process."""
+    path = start
+    while True:
+        git = os.path.join(path, ".git")
+        if os.path.isfile(os.path.join(git, "HEAD")) and not os.path.exists(os.path.join(git, "commondir")):
+            return Git(path, git, git)
+        parent = os.path.dirname(path)
+        if parent == path or os.path.exists(git):
+            return None
+        path = parent
+
+
+def _no_repository(start: str, said: str) -> NotARepositoryError:
+    if "dubious ownership" in said:
+        return NotARepositoryError(
+            f"Git does not trust the repository at {start}: another user owns it",
+            hint=f"git config --global --add safe.directory {start}",
+        )
+    if "must be run in a work tree" in said:
+        return NotARepositoryError(f"{start} is a bare Git repository", hint="clone it, and work in the clone")
+    return NotARepositoryError(f"{start} is not inside a Git repository", hint="make one with `git init`")
+
+
+def _run(arguments: Sequence[str], *, cwd: str, data: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    stdin = {"input": data} if data is not None else {"stdin": subprocess.DEVNULL}
+    try:
+        return subprocess.run(["git", *arguments], cwd=cwd, capture_output=True, check=False, **stdin)  # type: ignore[call-overload,no-any-return]
+    except FileNotFoundError:
+        raise SystemFailureError("git is not installed, or not on the PATH") from None
+
+
+def _ask(git: Git, arguments: Sequence[str], *, data: bytes | None = None) -> bytes:
+    """What a Git command prints; SystemFailureError with what it complains of."""
+    answer = _run(arguments, cwd=git.root, data=data)
+    if answer.returncode:
+        said = answer.stderr.decode(errors="replace").strip().removeprefix("fatal: ").splitlines()
+        raise SystemFailureError(f"git {arguments[0]} failed: {said[0] if said else answer.returncode}")
+    return answer.stdout
+
+
+def resolve(git: Git, revision: str) -> str:
+    """The commit that ``revision`` names, in hex; UsageError where it names none."""
+    answer = _run(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"], cwd=git.root)
+    if answer.returncode:
+        raise UsageError(f"'{revision}' is no revision of this repository", hint="`git log --oneline --all` lists them")
+    return answer.stdout.decode().strip()
+
+
+def has_commits(git: Git) -> bool:
+    """Whether HEAD names a commit yet."""
+    return _run(["rev-parse", "--verify", "--quiet", "HEAD"], cwd=git.root).returncode == 0
+
+
+def listed(git: Git, patterns: Sequence[str]) -> list[str]:
+    """Paths in the working tree that match: known to Git, or new and not ignored."""
+    out = _ask(git, ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns])
+    names = dict.fromkeys(out.decode(errors="surrogateescape").split("\0"))
+    return [name for name in names if name]
+
+
+def tree(git: Git, revision: str) -> dict[str, str]:
+    """Path to object id of every file at a revision."""
+    out = _ask(git, ["ls-tree", "-r", "-z", "--full-tree", revision])
+    found = {}
+    for line in out.decode(errors="surrogateescape").split("\0"):
+        head, _, path = line.partition("\t")
+        if path and " blob " in head:
+            found[path] = head.rpartition(" ")[2]
+    return found
+
+
+def blobs(git: Git, ids: Iterable[str]) -> dict[str, bytes]:
+    """The contents of Git objects."""
+    wanted = list(dict.fromkeys(ids))
+    if not wanted:
+        return {}
+    out = _ask(git, ["cat-file", "--batch"], data="".join(f"{id_}\n" for id_ in wanted).encode())
+    found = {}
+    at = 0
+    while at < len(out):
+        end = out.index(b"\n", at)
+        parts = out[at:end].decode().split(" ")
+        if len(parts) != 3:
+            raise SystemFailureError(f"Git object {parts[0]} cannot be read", hint="`git fsck` tells more")
+        size = int(parts[2])
+        found[parts[0]] = out[end + 1 : end + 1 + size]
+        at = end + 2 + size
+    return found
+
+
+def is_tracked(git: Git, path: str) -> bool:
+    """Whether Git itself has ``path``, or a file below it, in its index."""
+    return bool(_ask(git, ["ls-files", "-z", "--cached", "--", f":(literal){path}"]))
+
+
+def stage(git: Git, paths: Sequence[str]) -> None:
+    """``git add`` these paths."""
+    if paths:
+        data = "\0".join(paths).encode(errors="surrogateescape")
+        _ask(git, ["--literal-pathspecs", "add", "--pathspec-from-file=-", "--pathspec-file-nul"], data=data)
+
+
+def revisions(git: Git, *, branches: bool = False, tags: bool = False, commits: bool = False) -> list[str]:
+    """The commits that all branches (here and of Git remotes), all tags, or all history name, in hex."""
+    from git import Repo  # noqa: PLC0415  (100 ms to import)
+
+    with Repo(git.root) as repository:
+        found: list[str] = []
+        if commits and has_commits(git):
+            found += [commit.hexsha for commit in repository.iter_commits("--all")]
+        for ref in repository.references:
+            is_tag = ref.path.startswith("refs/tags/")
+            if (tags and is_tag) or (branches and not is_tag):
+                with suppress(ValueError):  # a tag of something that is no commit
+                    found.append(ref.commit.hexsha)
+        return list(dict.fromkeys(found))
+
+
+# -- .gitignore --------------------------------------------------------------------------------
+
+_SPECIAL = frozenset("\\*?[]!# ")
+
+
+def ignore(git: Git, paths: Iterable[str]) -> list[str]:
+    """Make Git ignore these paths: a line each in the ``.gitignore`` beside them. The files that changed."""
+    by_file: dict[str, list[str]] = {}
+    for path in paths:
+        directory, _, name = path.rpartition("/")
+        by_file.setdefault(f"{directory}/.gitignore" if directory else ".gitignore", []).append("/" + _escape(name))
+    changed = []
+    for file, lines in by_file.items():
+        full = os.path.join(git.root, file)
+        old = files.read_or_none(full) or b""
+        present = set(old.decode(errors="surrogateescape").splitlines())
+        new = [line for line in dict.fromkeys(lines) if line not in present]
+        if new:
+            gap = b"" if not old or old.endswith(b"\n") else b"\n"
+            files.replace(full, old + gap + "".join(f"{line}\n" for line in new).encode(errors="surrogateescape"))
+            changed.append(file)
+    return changed
+
+
+def _escape(name: str) -> str:
+    # A pattern cannot hold a line break; ? stands for any one character.
+    return "".join("?" if c in "\n\r" else "\\" + c if c in _SPECIAL else c for c in name)

@@ -1,0 +1,34 @@
+"""``.mlvcignore``: what is never tracked, in the syntax of gitignore."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from mlvc import files
+from mlvc.errors import FormatError
+
+NAME = ".mlvcignore"
+ALWAYS = frozenset({".git", ".hg", ".mlvc", NAME})
+"""Names that are never part of tracked data."""
+
+Ignore = Callable[[str, bool], bool]
+"""Whether a path (relative to the repository, and is it a directory?) is ignored."""
+
+
+def load(root: str) -> Ignore | None:
+    """The rules of the repository at ``root``; None where there are none, which is faster."""
+    data = files.read_or_none(os.path.join(root, NAME))
+    if data is None:
+        return None
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415  (only where there is a file to read)
+
+    try:
+        spec = GitIgnoreSpec.from_lines(data.decode().splitlines())
+    except (UnicodeDecodeError, ValueError) as error:
+        raise FormatError(f"{NAME} cannot be read: {error}") from None
+
+    def ignored(path: str, is_dir: bool) -> bool:  # noqa: FBT001  (the shape of a callback)
+        return spec.match_file(path + "/" if is_dir else path)
+
+    return ignored

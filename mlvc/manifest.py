@@ -1,0 +1,235 @@
+"""Manifests: the entries of a directory as a two-level tree. Bytes: docs/formats/manifest.md.
+
+Entries are plain tuples and Manifests columns of them: a directory has millions.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import xxhash
+
+from mlvc.errors import DamagedError, FormatError, ObjectsMissingError
+from mlvc.hashing import Hashing
+from mlvc.oid import Oid
+from mlvc.pointer import Content
+from mlvc.store.base import Lost, Reader, load, loss
+
+FILE, EXECUTABLE, SYMLINK, EMPTY_DIR = "f", "x", "l", "d"
+_KINDS = frozenset(b"fxld")
+_LEAF, _ROOT = b"mlv1", b"mrt1"
+_CUT = 1023
+
+
+class Entry(NamedTuple):
+    """One path of a directory. ``size`` in bytes."""
+
+    path: str
+    kind: str
+    size: int
+    oid: bytes
+
+
+class Leaf(NamedTuple):
+    """One line of a root: where a leaf begins, what it sums up to, and its name."""
+
+    first: str
+    count: int
+    size: int
+    oid: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """The leaves of a directory, in order."""
+
+    leaves: tuple[Leaf, ...]
+
+    @property
+    def count(self) -> int:
+        """Number of entries."""
+        return sum(leaf.count for leaf in self.leaves)
+
+    @property
+    def size(self) -> int:
+        """Sum of the sizes of all entries, in bytes."""
+        return sum(leaf.size for leaf in self.leaves)
+
+
+def build(entries: Sequence[Entry], hashing: Hashing) -> tuple[Content, list[tuple[bytes, bytes]]]:
+    """The Content of a directory, and the objects of its manifest: leaves first, the root last.
+
+    ``entries`` need not be sorted.
+    """
+    rows = sorted([(entry[0].encode(), entry[1], entry[2], entry[3]) for entry in entries])
+    leaves: list[Leaf] = []
+    objects: list[tuple[bytes, bytes]] = []
+    digest = xxhash.xxh3_64_intdigest
+    begin = 0
+    ends = [i for i, row in enumerate(rows, 1) if not digest(row[0]) & _CUT]
+    if rows and (not ends or ends[-1] != len(rows)):
+        ends.append(len(rows))
+    for end in ends:
+        part = rows[begin:end]
+        begin = end
+        data = _encode_leaf(part)
+        oid = hashing.of(data)
+        objects.append((oid, data))
+        leaves.append(Leaf(part[0][0].decode(), len(part), sum(row[2] for row in part), oid))
+    root = Root(tuple(leaves))
+    data = encode_root(root)
+    oid = hashing.of(data)
+    objects.append((oid, data))
+    return Content("dir", Oid(oid), root.size, root.count), objects
+
+
+def _encode_leaf(rows: Sequence[tuple[bytes, str, int, bytes]]) -> bytes:
+    paths, kinds, sizes, oids = zip(*rows, strict=True)
+    return b"".join(
+        (
+            _LEAF,
+            struct.pack("<I", len(rows)),
+            "".join(kinds).encode(),
+            struct.pack(f"<{len(rows)}Q", *sizes),
+            *oids,
+            b"\0".join(paths),
+            b"\0",
+        )
+    )
+
+
+def decode_leaf(data: bytes | memoryview, digest_size: int) -> list[Entry]:
+    """The entries of a leaf, in order."""
+    data = bytes(data)
+    if data[:4] != _LEAF:
+        raise FormatError(f"not a leaf of a manifest, or of a newer format: {data[:4]!r}", hint="use a newer mlvc")
+    (count,) = struct.unpack_from("<I", data, 4)
+    at = 8 + 9 * count
+    end = at + digest_size * count
+    paths = data[end:-1].decode().split("\0")
+    kinds = data[8 : 8 + count]
+    if len(paths) != count or not _KINDS.issuperset(kinds):
+        raise DamagedError("a leaf of a manifest is damaged")
+    sizes = struct.unpack_from(f"<{count}Q", data, 8 + count)
+    oids = [data[i : i + digest_size] for i in range(at, end, digest_size)]
+    return list(map(Entry, paths, kinds.decode(), sizes, oids))
+
+
+def encode_root(root: Root) -> bytes:
+    """The bytes of a root."""
+    count = len(root.leaves)
+    return b"".join(
+        (
+            _ROOT,
+            struct.pack(f"<I{count}I", count, *(leaf.count for leaf in root.leaves)),
+            struct.pack(f"<{count}Q", *(leaf.size for leaf in root.leaves)),
+            *(leaf.oid for leaf in root.leaves),
+            *(leaf.first.encode() + b"\0" for leaf in root.leaves),
+        )
+    )
+
+
+def decode_root(data: bytes, digest_size: int) -> Root:
+    """The leaves that a root lists."""
+    if data[:4] != _ROOT:
+        raise FormatError(f"not the root of a manifest, or of a newer format: {data[:4]!r}", hint="use a newer mlvc")
+    (count,) = struct.unpack_from("<I", data, 4)
+    counts = struct.unpack_from(f"<{count}I", data, 8)
+    sizes = struct.unpack_from(f"<{count}Q", data, 8 + 4 * count)
+    at = 8 + 12 * count
+    end = at + digest_size * count
+    oids = [data[i : i + digest_size] for i in range(at, end, digest_size)]
+    firsts = data[end:].decode().split("\0")[:-1]
+    if len(firsts) != count:
+        raise DamagedError("the root of a manifest is damaged")
+    return Root(tuple(map(Leaf, firsts, counts, sizes, oids)))
+
+
+# -- reading from a Store ----------------------------------------------------------------------
+
+
+def root_of(store: Reader, oid: bytes) -> Root:
+    """The root manifest ``oid``."""
+    return decode_root(load(store, oid), store.hashing.size)
+
+
+def _leaves(store: Reader, wanted: Sequence[Leaf]) -> Iterator[list[Entry]]:
+    """The entries of each of these leaves, in the order given."""
+    lost: Lost = {}
+    found = {oid: bytes(data) for oid, data in store.read([leaf.oid for leaf in wanted], lost)}
+    for oid, reason in lost.items():
+        raise loss(oid, reason)
+    for leaf in wanted:
+        yield decode_leaf(found[leaf.oid], store.hashing.size)
+
+
+def entries_of(store: Reader, oid: bytes) -> list[Entry]:
+    """All entries of the directory ``oid``, in order; ObjectsMissingError or DamagedError."""
+    return [entry for leaf in _leaves(store, root_of(store, oid).leaves) for entry in leaf]
+
+
+def find(store: Reader, oid: bytes, path: str) -> list[Entry]:
+    """The entry at ``path`` of the directory ``oid``, or all entries below it, without reading other leaves."""
+    leaves = root_of(store, oid).leaves
+    firsts = [leaf.first.encode() for leaf in leaves]
+    low = max(0, bisect_right(firsts, path.encode()) - 1)
+    high = bisect_right(firsts, path.encode() + b"0")  # "0" is the byte after "/"
+    below = path + "/"
+    return [
+        entry
+        for leaf in _leaves(store, leaves[low:high])
+        for entry in leaf
+        if entry.path == path or entry.path.startswith(below)
+    ]
+
+
+def differing(store: Reader, old: bytes, new: bytes) -> tuple[list[Entry], list[Entry]]:
+    """The entries of two directories that are not in leaves common to both."""
+    olds, news = root_of(store, old).leaves, root_of(store, new).leaves
+    common = {leaf.oid for leaf in olds} & {leaf.oid for leaf in news}
+    return (
+        [e for leaf in _leaves(store, [x for x in olds if x.oid not in common]) for e in leaf],
+        [e for leaf in _leaves(store, [x for x in news if x.oid not in common]) for e in leaf],
+    )
+
+
+def objects_of(store: Reader, contents: Iterable[Content], lost: Lost) -> set[bytes]:
+    """The Oids of everything that ``contents`` consist of: roots, leaves, files.
+
+    A manifest that cannot be read is in ``lost``; what it lists is then not among the Oids.
+    """
+    oids: set[bytes] = set()
+    roots: list[bytes] = []
+    for content in contents:
+        oids.add(content.oid)
+        if content.is_dir:
+            roots.append(content.oid)
+    size = store.hashing.size
+    leaves = {leaf.oid for _, data in store.read(roots, lost) for leaf in decode_root(bytes(data), size).leaves}
+    oids |= leaves
+    for _, data in store.read(leaves, lost):
+        oids.update(_oids_of_leaf(bytes(data), size))
+    return oids
+
+
+def _oids_of_leaf(data: bytes, digest_size: int) -> Iterator[bytes]:
+    (count,) = struct.unpack_from("<I", data, 4)
+    kinds = data[8 : 8 + count]
+    at = 8 + 9 * count
+    for i, kind in enumerate(kinds):
+        if kind != 100:  # "d": an empty directory has no object
+            yield data[at + i * digest_size : at + (i + 1) * digest_size]
+
+
+def check_path(path: str) -> None:
+    """FormatError for a path that would leave the directory: a manifest may come from anywhere."""
+    if path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")) or os.sep + "" == "\\" and "\\" in path:
+        raise FormatError(f"a manifest names the path '{path}', which leaves its directory")
+
+
+__all__ = ["Entry", "Leaf", "ObjectsMissingError", "Root", "build", "decode_leaf", "decode_root", "differing", "find"]

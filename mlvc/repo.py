@@ -1,0 +1,158 @@
+"""One repository with everything that belongs to it, opened when it is first used.
+
+A Repo is made by the command line or the API and handed to the verbs in ``api``; nothing below
+knows it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import TracebackType
+from typing import Self
+
+from mlvc import config as settings
+from mlvc import files, git
+from mlvc import ignore as ignores
+from mlvc.config import Config
+from mlvc.errors import NotARepositoryError, UsageError
+from mlvc.git import Git
+from mlvc.hashing import Hashing
+from mlvc.store import local
+from mlvc.store.base import Reader
+from mlvc.store.local import LocalStore
+from mlvc.store.remote import RemoteStore, blobs_at
+from mlvc.workspace.index import Index
+from mlvc.workspace.link import REFLINK, can_reflink
+from mlvc.workspace.tree import WorkTree
+
+
+@dataclass(frozen=True)
+class Repo:
+    """One working tree, its settings, and where the user stands in it.
+
+    ``cwd``: relative to the root, empty at the top. Close it, or use it as a context manager.
+    """
+
+    git: Git
+    config: Config
+    cwd: str = ""
+
+    @property
+    def root(self) -> str:
+        """The working tree."""
+        return self.git.root
+
+    @property
+    def private(self) -> str:
+        """What all working trees share and Git does not see."""
+        return os.path.join(self.git.common, "mlvc")
+
+    @cached_property
+    def hashing(self) -> Hashing:
+        """The hash algorithm of the repository."""
+        return Hashing(self.config.get("core.hash"))
+
+    @cached_property
+    def store(self) -> LocalStore:
+        """The Store; an empty one is made where there is none yet, as after a clone."""
+        place = self.config.get("store.dir") or self.private
+        place = os.path.join(self.root, os.path.expanduser(place))
+        if not os.path.exists(os.path.join(place, "format")):
+            local.create(place, self.hashing)
+        store = local.open_store(place, loose=self._keeps_loose)
+        if store.hashing.name != self.hashing.name:
+            raise UsageError(
+                f"the store at {place} uses {store.hashing.name}, this repository {self.hashing.name}",
+                hint="core.hash cannot be changed after `mlvc init`",
+            )
+        return store
+
+    def _keeps_loose(self) -> bool:
+        """Whether large objects can be linked into the working tree; asked when the first one is stored."""
+        first = self.links[0]
+        if first == REFLINK:
+            return can_reflink(self.store.root, self.root)
+        return first != "copy"
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """The link types to try, in order."""
+        return tuple(self.config.get("core.link"))
+
+    @cached_property
+    def tree(self) -> WorkTree:
+        """The working tree with its Index."""
+        directory = os.path.join(self.git.dir, "mlvc")
+        files.make_dirs(directory)
+        index = Index(os.path.join(directory, "index.sqlite"), self.hashing.size)
+        return WorkTree(
+            self.root, index, self.hashing, ignore=ignores.load(self.root), loose=os.path.join(self.store.root, "loose")
+        )
+
+    def remote(self, name: str = "") -> RemoteStore:
+        """A Remote by name, or the default one. The caller closes it."""
+        remotes = self.config.remotes
+        name = name or self.config.get("core.remote") or (next(iter(remotes)) if len(remotes) == 1 else "")
+        if not remotes:
+            raise UsageError("no remote is configured", hint="add one with `mlvc remote add -d NAME URL`")
+        if not name:
+            raise UsageError(
+                "there are several remotes and none is the default", hint=f"choose with -r: {', '.join(remotes)}"
+            )
+        if name not in remotes:
+            raise UsageError(f"there is no remote '{name}'", hint=f"known remotes: {', '.join(remotes)}")
+        url = remotes[name]
+        address = url if "://" in url else os.path.normpath(os.path.join(self.root, os.path.expanduser(url)))
+        place = os.path.join(self.private, "remotes", self.hashing.of(address.encode()).hex()[:16])
+        files.make_dirs(place)
+        return RemoteStore(name, address, blobs_at(address), self.hashing, os.path.join(place, "catalog.sqlite"))
+
+    def reader(self) -> Reader:
+        """The Store, for what only reads."""
+        return self.store
+
+    def path(self, name: str) -> str:
+        """A path as a person typed it, relative to the repository; UsageError where it is outside."""
+        absolute = os.path.normpath(os.path.join(self.root, self.cwd, os.path.expanduser(name)))
+        if os.path.isabs(name):
+            parent = os.path.realpath(os.path.dirname(absolute))
+            absolute = os.path.join(parent, os.path.basename(absolute))
+        if absolute == self.root:
+            return ""
+        if not absolute.startswith(self.root.rstrip(os.sep) + os.sep):
+            raise UsageError(f"{name} is outside the repository at {self.root}")
+        return os.path.relpath(absolute, self.root).replace(os.sep, "/")
+
+    def close(self) -> None:
+        """Let go of everything that was opened."""
+        opened = self.__dict__
+        if "tree" in opened:
+            self.tree.index.close()
+        if "store" in opened:
+            self.store.close()
+
+    def __enter__(self) -> Self:
+        """Use the repository."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close it."""
+        self.close()
+
+
+def is_initialised(found: Git) -> bool:
+    """Whether mlvc is set up in a working tree."""
+    return os.path.exists(os.path.join(found.root, *settings.SHARED.split("/")))
+
+
+def open_repo(start: str, environment: Mapping[str, str]) -> Repo:
+    """The repository that ``start`` lies in; NotARepositoryError where there is none, or none with mlvc."""
+    found = git.discover(start, environment)
+    if not is_initialised(found):
+        raise NotARepositoryError(f"mlvc is not set up in {found.root}", hint="set it up with `mlvc init`")
+    config = settings.load(*settings.paths(found.root, found.common))
+    cwd = os.path.relpath(os.path.realpath(start), found.root).replace(os.sep, "/")
+    return Repo(found, config, "" if cwd == "." or cwd.startswith("..") else cwd)

@@ -1,0 +1,212 @@
+"""Snapshots: everything that is tracked, at one revision or in the working tree; and what differs between two."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlvc import codec, files, git, manifest
+from mlvc import oid as oids
+from mlvc import pointer as pointers
+from mlvc.errors import FormatError
+from mlvc.git import Git
+from mlvc.manifest import EXECUTABLE, FILE, Entry
+from mlvc.pointer import SUFFIX, Content, Pointer
+from mlvc.store.base import Reader
+
+LOCKFILE = "mlvc.lock"
+_PATTERNS = ("*" + SUFFIX, LOCKFILE)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All Pointers, by the path that they stand for, and the outputs that the Lockfile records."""
+
+    pointers: Mapping[str, Pointer] = field(default_factory=dict)
+    outs: Mapping[str, Content] = field(default_factory=dict)
+
+    def contents(self) -> dict[str, Content]:
+        """Everything that is tracked, by path."""
+        return {**self.outs, **{path: pointer.content for path, pointer in self.pointers.items()}}
+
+
+def on_disk(repository: Git) -> Snapshot:
+    """What the working tree's Pointers and Lockfile say."""
+    texts = {}
+    for path in git.listed(repository, _PATTERNS):
+        data = files.read_or_none(os.path.join(repository.root, path))
+        if data is not None:
+            texts[path] = data
+    return _snapshot(texts)
+
+
+def at(repository: Git, revision: str) -> Snapshot:
+    """What a commit's Pointers and Lockfile say."""
+    ids = {path: id_ for path, id_ in git.tree(repository, revision).items() if _relevant(path)}
+    data = git.blobs(repository, ids.values())
+    return _snapshot({path: data[id_] for path, id_ in ids.items()}, f"{revision}:")
+
+
+def head(repository: Git) -> Snapshot:
+    """What HEAD says; nothing on an unborn branch."""
+    return at(repository, "HEAD") if git.has_commits(repository) else Snapshot()
+
+
+def _relevant(path: str) -> bool:
+    return path.endswith(SUFFIX) or path == LOCKFILE
+
+
+def _snapshot(texts: Mapping[str, bytes], where: str = "") -> Snapshot:
+    found = {}
+    outs: dict[str, Content] = {}
+    for path, data in sorted(texts.items()):
+        if path == LOCKFILE:
+            outs = _locked(data, where + path)
+        else:
+            found[pointers.tracked_by(path)] = pointers.decode(data, where + path)
+    return Snapshot(found, outs)
+
+
+def _locked(data: bytes, name: str) -> dict[str, Content]:
+    """The outputs in a Lockfile whose bytes are in the Store. The pipeline reads the whole of it."""
+    if b"<<<<<<< " in data:
+        raise FormatError(
+            f"{name} has conflict markers of a Git merge", hint="take one side, then `mlvc repro` brings it up to date"
+        )
+    value = codec.load_json(data.decode(errors="replace"), name)
+    if not isinstance(value, dict) or value.get("mlvc_lock") != 1:
+        raise FormatError(f"{name} is not a Lockfile of a format that this mlvc reads", hint="use a newer mlvc")
+    try:
+        return {
+            path: _content(out)
+            for stage in value["stages"].values()
+            for path, out in stage["outs"].items()
+            if out.get("cache") is not False
+        }
+    except (KeyError, TypeError, AttributeError):
+        raise FormatError(f"{name} is damaged", hint="bring it back with `git checkout -- mlvc.lock`") from None
+
+
+def _content(out: Mapping[str, Any]) -> Content:
+    return Content(out["kind"], oids.from_text(out["oid"]), out["size"], out.get("files", 1))
+
+
+# -- selecting ---------------------------------------------------------------------------------
+
+
+def select(snapshot: Mapping[str, Content], targets: Sequence[str]) -> tuple[dict[str, Content], list[str]]:
+    """The part of a Snapshot that ``targets`` name, and the targets that name nothing in it.
+
+    A target is a tracked path, its Pointer, a directory around tracked paths, or a path inside one
+    (which then stands for the whole of it).
+    """
+    if not targets:
+        return dict(snapshot), []
+    chosen: dict[str, Content] = {}
+    unknown = []
+    for target in targets:
+        name = target.removesuffix(SUFFIX)
+        hits = {
+            path: content
+            for path, content in snapshot.items()
+            if path in (name, target) or not target or path.startswith(target + "/") or target.startswith(path + "/")
+        }
+        if not hits:
+            unknown.append(target)
+        chosen.update(hits)
+    return chosen, unknown
+
+
+# -- differences -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One path that differs. ``old`` is None where it was added, ``new`` where it was deleted.
+
+    ``source`` is where it was before, if it was renamed.
+    """
+
+    path: str
+    old: Entry | None
+    new: Entry | None
+    source: str = ""
+
+    @property
+    def kind(self) -> str:
+        """``added``, ``modified``, ``deleted`` or ``renamed``."""
+        if self.source:
+            return "renamed"
+        if self.old is None:
+            return "added"
+        return "deleted" if self.new is None else "modified"
+
+
+def compare(olds: Iterable[Entry], news: Iterable[Entry], prefix: str = "") -> list[Change]:
+    """What differs between two lists of entries, by path. Renames are found by equal content."""
+    old = {entry.path: entry for entry in olds}
+    new = {entry.path: entry for entry in news}
+    changed = [
+        Change(prefix + path, old.get(path), new.get(path))
+        for path in sorted(old.keys() | new.keys())
+        if old.get(path) != new.get(path)
+    ]
+    return _renames(changed)
+
+
+def _renames(changes: list[Change]) -> list[Change]:
+    """Pair what was deleted with what was added under another name, where the content tells them apart."""
+    gone: dict[bytes, list[Change]] = {}
+    for change in changes:
+        if change.old is not None and change.new is None and change.old.size:
+            gone.setdefault(change.old.oid, []).append(change)
+    found: list[Change] = []
+    used: set[str] = set()
+    for change in changes:
+        sources = gone.get(change.new.oid, []) if change.old is None and change.new is not None else []
+        if sources:
+            source = sources.pop(0)
+            used.add(source.path)
+            found.append(Change(change.path, source.old, change.new, source.path))
+        else:
+            found.append(change)
+    return [change for change in found if change.source or change.new is not None or change.path not in used]
+
+
+def as_entry(content: Content, path: str = "") -> Entry:
+    """Tracked content as one entry, for a file or for a directory taken whole."""
+    kind = EXECUTABLE if content.kind == "executable" else FILE if content.kind == "file" else "dir"
+    return Entry(path, kind, content.size, content.oid)
+
+
+def changes(store: Reader, path: str, old: Content | None, new: Content | None) -> list[Change]:
+    """What differs at one tracked path, file by file. ObjectsMissingError where a manifest is not here."""
+    if old == new:
+        return []
+    olds = _entries(store, old) if new is None or not new.is_dir else None
+    news = _entries(store, new) if old is None or not old.is_dir else None
+    if olds is None and news is None and old is not None and new is not None:
+        return compare(*manifest.differing(store, old.oid, new.oid), prefix=path + "/")
+    olds = _entries(store, old) if olds is None else olds
+    news = _entries(store, new) if news is None else news
+    return compare([_below(path, entry) for entry in olds], [_below(path, entry) for entry in news])
+
+
+def _entries(store: Reader, content: Content | None) -> list[Entry]:
+    if content is None:
+        return []
+    return manifest.entries_of(store, content.oid) if content.is_dir else [as_entry(content)]
+
+
+def _below(path: str, entry: Entry) -> Entry:
+    return entry._replace(path=f"{path}/{entry.path}" if entry.path else path)
+
+
+def diff(store: Reader, old: Mapping[str, Content], new: Mapping[str, Content]) -> list[Change]:
+    """What differs between two Snapshots, file by file, renames across tracked paths included."""
+    found: list[Change] = []
+    for path in sorted(old.keys() | new.keys()):
+        found += changes(store, path, old.get(path), new.get(path))
+    return _renames(found)

@@ -1,0 +1,347 @@
+"""The Store of a repository. Layout: docs/formats/store.md."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import cached_property
+from typing import Self
+
+from mlvc import files
+from mlvc.chunking import chunks
+from mlvc.errors import FormatError, ObjectsMissingError
+from mlvc.hashing import BLOCK, Hashing
+from mlvc.oid import Oid
+from mlvc.store.base import Lost
+from mlvc.store.catalog import Catalog
+from mlvc.store.loose import Loose
+from mlvc.store.pack import DATA, RECIPE, SUFFIX, PackIndex, PackWriter, SealedPack, encode_recipe, read_index
+from mlvc.store.packed import Packed
+
+_FORMAT = "1"
+_OPEN_PACKS = 16
+
+
+class PackFiles:
+    """The Pack files of one directory."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self._fds: OrderedDict[str, int] = OrderedDict()
+
+    def path(self, pack: str) -> str:
+        """Where a Pack is, or would be."""
+        return os.path.join(self.root, pack + SUFFIX)
+
+    def sizes(self) -> dict[str, int]:
+        """Name and size in bytes of every Pack that is here."""
+        found = {}
+        with suppress(FileNotFoundError), os.scandir(self.root) as entries:
+            for entry in entries:
+                if entry.name.endswith(SUFFIX):
+                    found[entry.name.removesuffix(SUFFIX)] = entry.stat().st_size
+        return found
+
+    def range(self, pack: str, start: int, length: int) -> bytes:
+        """Bytes of a Pack."""
+        fd = self._fds.get(pack)
+        if fd is None:
+            fd = self._fds[pack] = os.open(self.path(pack), files.READ)
+            if len(self._fds) > _OPEN_PACKS:
+                os.close(self._fds.popitem(last=False)[1])
+        return os.pread(fd, length, start)
+
+    def index(self, pack: str, size: int, hashing: Hashing) -> PackIndex:
+        """What lies in a Pack, from the Pack itself."""
+        return read_index(lambda start, length: self.range(pack, start, length), size, hashing)
+
+    def close(self) -> None:
+        """Close the files."""
+        while self._fds:
+            os.close(self._fds.popitem()[1])
+
+
+class LocalStore:
+    """Objects below one directory: small ones and chunks in Packs, large ones loose where they can be linked.
+
+    Any number of processes may use it at once: Packs and loose objects appear whole and never change.
+    """
+
+    def __init__(self, root: str, hashing: Hashing, *, loose: Callable[[], bool] = bool) -> None:
+        """Open the Store at ``root``. ``loose``: whether to keep new large objects whole, asked when one comes."""
+        self.root = root
+        self.hashing = hashing
+        self.loose = Loose(os.path.join(root, "loose"), hashing)
+        self._loose_wanted = loose
+        self.scratch = files.Scratch(os.path.join(root, "tmp"))
+        self._pack_files = PackFiles(os.path.join(root, "packs"))
+        self.packed = Packed(Catalog(os.path.join(root, "catalog.sqlite")), self._pack_files, hashing)
+        self.refresh()
+
+    @cached_property
+    def keep_loose(self) -> bool:
+        """Whether new large objects are kept whole."""
+        return self._loose_wanted()
+
+    # -- what is here
+
+    def refresh(self) -> None:
+        """Bring the Catalog up to what the Packs on disk say."""
+        on_disk = self._pack_files.sizes()
+        known = self.packed.catalog.packs()
+        if on_disk == known:
+            return
+        gone = [name for name, size in known.items() if on_disk.get(name) != size]
+        if gone:
+            self.packed.catalog.drop(gone)
+        new = []
+        for name, size in on_disk.items():
+            if known.get(name) != size:
+                with suppress(FormatError, OSError):
+                    new.append((name, size, self._pack_files.index(name, size, self.hashing)))
+        self.packed.catalog.add(new)
+
+    def missing(self, oids: Iterable[bytes]) -> set[bytes]:
+        """Those of ``oids`` that are not here. See Store."""
+        missing = self.packed.missing(oids)
+        return missing - self.loose.present(missing) if missing else missing
+
+    def read(self, oids: Iterable[bytes], lost: Lost) -> Iterator[tuple[bytes, bytes | memoryview]]:
+        """Small objects, cheapest first. See Store."""
+        inner: Lost = {}
+        yield from self.packed.read(oids, inner)
+        for oid, reason in inner.items():
+            if self.loose.check(oid):
+                yield oid, b"".join(self.loose.stream(oid))
+            else:
+                lost[oid] = "damaged" if os.path.exists(self.loose.path(oid)) else reason
+
+    def stream(self, oid: bytes) -> Iterator[bytes | memoryview]:
+        """An object of any size in parts. See Store."""
+        if os.path.exists(self.loose.path(oid)):
+            yield from self.loose.stream(oid)
+        else:
+            yield from self.packed.stream(oid)
+
+    # -- damage
+
+    def quarantine(self, lost: Lost) -> None:
+        """Move what is damaged out of the way, so that it counts as missing and is fetched again.
+
+        The good objects of a damaged Pack are kept in a new one; the Pack itself, and a damaged loose
+        object, go to ``quarantine/``. Nothing is deleted.
+        """
+        place = os.path.join(self.root, "quarantine")
+        damaged = [oid for oid, reason in lost.items() if reason == "damaged"]
+        for oid in damaged:
+            if os.path.exists(self.loose.path(oid)) and not self.loose.check(oid):
+                files.make_dirs(place)
+                os.replace(self.loose.path(oid), os.path.join(place, oid.hex()))
+        for pack in list(self.packed.damaged):
+            files.make_dirs(place)
+            self._salvage(pack)
+            self._pack_files.close()
+            with suppress(FileNotFoundError):
+                os.replace(self._pack_files.path(pack), os.path.join(place, pack + SUFFIX))
+            self.packed.catalog.drop([pack])
+        self.packed.damaged.clear()
+        self.packed.forget()
+
+    def _salvage(self, pack: str) -> None:
+        size = self._pack_files.sizes().get(pack)
+        if size is None:
+            return
+        index = self._pack_files.index(pack, size, self.hashing)
+        catalog = Catalog(":memory:")
+        catalog.add([(pack, size, index)])
+        source = Packed(catalog, self._pack_files, self.hashing)
+        writer = PackWriter(self.scratch, self.hashing)
+        for oid, data in source.read(index.oids, {}):
+            writer.add(oid, DATA, bytes(data))
+        for oid, kind in zip(index.oids, index.kinds, strict=True):
+            # A recipe is judged by its chunks, when they are read.
+            if kind == RECIPE and (recipe := source.recipe(oid)) is not None:
+                writer.add(oid, RECIPE, encode_recipe(recipe))
+        self.publish(writer.finish())
+        catalog.close()
+
+    # -- the way in
+
+    def batch(self) -> LocalBatch:
+        """A way in for new objects."""
+        return LocalBatch(self)
+
+    def publish(self, packs: Sequence[SealedPack]) -> None:
+        """Give sealed Packs their names, then enter them into the Catalog."""
+        if not packs:
+            return
+        files.make_dirs(self._pack_files.root)
+        for pack in packs:
+            os.replace(pack.path, self._pack_files.path(pack.name))
+            # In order: a Pack may name objects of those before it.
+            files.sync_dir(self._pack_files.root)
+        self.packed.catalog.add([(pack.name, pack.size, pack.index) for pack in packs])
+
+    def adopt(self, path: str, name: str, size: int) -> None:
+        """Take in a whole Pack that was hashed to ``name`` and flushed under a temporary ``path``."""
+        self.publish([SealedPack(name, path, size, _index_of(path, size, self.hashing))])
+
+    def pack_path(self, name: str) -> str:
+        """Where a Pack is."""
+        return self._pack_files.path(name)
+
+    def pack_index(self, name: str, size: int) -> PackIndex:
+        """What lies in a Pack, read from the Pack. Any thread may ask."""
+        return _index_of(self.pack_path(name), size, self.hashing)
+
+    def make_loose(self, oid: bytes) -> str:
+        """The path of a large object as a whole file; it is made from its chunks where need be."""
+        path = self.loose.path(oid)
+        if not os.path.exists(path):
+            temporary = self.scratch.name()
+            fd = os.open(temporary, files.CREATE, 0o666)
+            try:
+                for part in self.packed.stream(oid):
+                    files.write_all(fd, part)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            self.loose.take(temporary, oid)
+        return path
+
+    def close(self) -> None:
+        """Let go of all files, and remove the temporary ones."""
+        self._pack_files.close()
+        self.packed.catalog.close()
+        self.scratch.close()
+
+    def __enter__(self) -> Self:
+        """Use the Store."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+
+def _index_of(path: str, size: int, hashing: Hashing) -> PackIndex:
+    with open(path, "rb", buffering=0) as file:
+        return read_index(lambda start, length: os.pread(file.fileno(), length, start), size, hashing)
+
+
+class LocalBatch:
+    """The way into a LocalStore. See Batch."""
+
+    def __init__(self, store: LocalStore) -> None:
+        self._store = store
+        self._writer = PackWriter(store.scratch, store.hashing)
+        self._new: set[bytes] = set()
+        self._loose: list[tuple[str, bytes]] = []
+        self._recipes: list[bytes] = []
+
+    def put(self, data: bytes) -> Oid:
+        """Take in a small object."""
+        oid = Oid(self._store.hashing.of(data))
+        self.put_hashed([(oid, data)])
+        return oid
+
+    def put_hashed(self, objects: Sequence[tuple[bytes, bytes]]) -> None:
+        """Take in small objects whose Oids were just computed."""
+        absent = self._store.missing([oid for oid, _ in objects if oid not in self._new])
+        self._add(objects, absent)
+
+    def _add(self, objects: Iterable[tuple[bytes, bytes | memoryview]], absent: set[bytes]) -> None:
+        new, add = self._new, self._writer.add
+        for oid, data in objects:
+            if oid in absent and oid not in new:
+                new.add(oid)
+                add(oid, DATA, data)
+
+    def put_file(self, path: str) -> Oid:
+        """Take in a large file: whole where the Store keeps such loose, else in chunks."""
+        fd = os.open(path, files.READ)
+        try:
+            return self._put_whole(path, fd) if self._store.keep_loose else self._put_chunks(fd)
+        finally:
+            os.close(fd)
+
+    def _put_whole(self, path: str, fd: int) -> Oid:
+        temporary = self._store.scratch.name()
+        if not files.reflink(path, temporary):
+            target = os.open(temporary, files.CREATE, 0o666)
+            try:
+                files.copy_fd(fd, target, 1 << 62)
+            finally:
+                os.close(target)
+        # What is hashed is the copy: the file may change meanwhile.
+        hasher = self._store.hashing.new()
+        with open(temporary, "rb", buffering=0) as file:
+            while block := file.read(BLOCK):
+                hasher.update(block)
+            os.fsync(file.fileno())
+        oid = Oid(hasher.digest())
+        if oid in self._new or not self._store.missing([oid]):
+            files.remove(temporary)
+        else:
+            self._new.add(oid)
+            self._loose.append((temporary, oid))
+        return oid
+
+    def _put_chunks(self, fd: int) -> Oid:
+        hashing = self._store.hashing
+        hasher = hashing.new()
+        recipe: list[tuple[bytes, int]] = []
+        with open(fd, "rb", buffering=0, closefd=False) as file:
+            for block, lengths in chunks(lambda view: file.readinto(view) or 0):
+                hasher.update(block)
+                objects = []
+                at = 0
+                for length in lengths:
+                    part = block[at : at + length]
+                    at += length
+                    objects.append((hashing.of(part), part))
+                recipe += [(oid, len(part)) for oid, part in objects]
+                absent = self._store.packed.catalog.missing([oid for oid, _ in objects])
+                self._add(((oid, bytes(part)) for oid, part in objects), absent)
+        oid = Oid(hasher.digest())
+        if oid not in self._new and self._store.missing([oid]):
+            self._new.add(oid)
+            self._writer.add(oid, RECIPE, encode_recipe(recipe))
+            self._recipes.append(oid)
+        return oid
+
+    def commit(self) -> None:
+        """Make everything durable, then visible."""
+        for temporary, oid in self._loose:
+            self._store.loose.take(temporary, oid)
+        self._store.publish(self._writer.finish())
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Forget what was not committed; its temporary files go with the scratch directory."""
+        self._writer.close()
+
+
+def create(root: str, hashing: Hashing) -> None:
+    """Make an empty Store."""
+    files.make_dirs(root)
+    files.replace(os.path.join(root, "format"), f"mlvc store {_FORMAT}\nhash {hashing.name}\n".encode())
+
+
+def open_store(root: str, *, loose: Callable[[], bool] = bool) -> LocalStore:
+    """Open the Store at ``root`` with the hash algorithm that it was made with."""
+    data = files.read_or_none(os.path.join(root, "format"))
+    if data is None:
+        raise ObjectsMissingError(f"no store at {root}", hint="make one with `mlvc init`")
+    first, _, second = data.decode(errors="replace").partition("\n")
+    if first != f"mlvc store {_FORMAT}" or not second.startswith("hash "):
+        raise FormatError(
+            f"the store at {root} has format '{first[:40]}', this mlvc reads 'mlvc store {_FORMAT}'",
+            hint="use a newer mlvc",
+        )
+    return LocalStore(root, Hashing(second.removeprefix("hash ").strip()), loose=loose)

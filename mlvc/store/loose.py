@@ -1,0 +1,56 @@
+"""Loose objects: large files kept whole, so that the working tree can link to them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+
+from mlvc import files
+from mlvc.errors import DamagedError
+from mlvc.hashing import BLOCK, Hashing
+
+
+class Loose:
+    """Whole files below one directory: ``ab/cdef…``, by the hex of the Oid, never written again."""
+
+    def __init__(self, root: str, hashing: Hashing) -> None:
+        self._root = root
+        self._hashing = hashing
+
+    def path(self, oid: bytes) -> str:
+        """Where an object is, or would be."""
+        digits = oid.hex()
+        return os.path.join(self._root, digits[:2], digits[2:])
+
+    def present(self, oids: Iterable[bytes]) -> set[bytes]:
+        """Those of ``oids`` that are here."""
+        if not os.path.isdir(self._root):
+            return set()
+        return {oid for oid in oids if os.path.exists(self.path(oid))}
+
+    def stream(self, oid: bytes) -> Iterator[bytes]:
+        """The content in parts; DamagedError after the last one where it does not hash to its Oid."""
+        hasher = self._hashing.new()
+        with open(self.path(oid), "rb", buffering=0) as file:
+            while block := file.read(BLOCK):
+                hasher.update(block)
+                yield block
+        if hasher.digest() != oid:
+            raise DamagedError(f"object {oid.hex()[:10]} is damaged", hint="get it again with `mlvc fetch`")
+
+    def check(self, oid: bytes) -> bool:
+        """Whether the content hashes to its Oid."""
+        try:
+            for _ in self.stream(oid):
+                pass
+        except (DamagedError, OSError):
+            return False
+        return True
+
+    def take(self, temporary: str, oid: bytes) -> None:
+        """Give a flushed temporary file its name here. It becomes read-only."""
+        path = self.path(oid)
+        files.make_dirs(os.path.dirname(path))
+        os.chmod(temporary, 0o444)
+        os.replace(temporary, path)
+        files.sync_dir(os.path.dirname(path))

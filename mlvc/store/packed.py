@@ -1,0 +1,158 @@
+"""Reading objects out of Packs, here or on a Remote: a Catalog, and something that reads ranges."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from mlvc.errors import DamagedError
+from mlvc.hashing import Hashing
+from mlvc.store.base import Lost, loss
+from mlvc.store.catalog import Catalog, Location
+from mlvc.store.pack import DATA, RECIPE, FrameReader, decode_recipe
+
+_FRAMES_KEPT = 8
+_CHUNKS_AT_ONCE = 4096
+
+
+class Ranges(Protocol):
+    """Where the bytes of Packs come from."""
+
+    def range(self, pack: str, start: int, length: int) -> bytes:
+        """``length`` bytes of a Pack; fewer, or OSError, where they are not there."""
+
+
+class Packed:
+    """The objects in the Packs that a Catalog lists. Everything is hashed on its way out.
+
+    ``damaged`` gathers the Packs in which an object did not hash to its Oid.
+    """
+
+    def __init__(self, catalog: Catalog, ranges: Ranges, hashing: Hashing) -> None:
+        self.catalog = catalog
+        self.damaged: set[str] = set()
+        self._ranges = ranges
+        self._hashing = hashing
+        self._frames = FrameReader(hashing.size)
+        self._kept: OrderedDict[tuple[str, int], memoryview] = OrderedDict()
+
+    def missing(self, oids: Iterable[bytes]) -> set[bytes]:
+        """Those of ``oids`` that no Pack has, or whose chunks are not all in Packs."""
+        wanted = set(oids)
+        missing = self.catalog.missing(wanted)
+        recipes = self.catalog.recipes(wanted - missing) - self.catalog.whole(wanted)
+        if not recipes:
+            return missing
+        whole = {oid for oid in recipes if self._is_whole(oid)}
+        self.catalog.set_whole(whole)
+        return missing | (recipes - whole)
+
+    def _is_whole(self, oid: bytes) -> bool:
+        data = self.catalog.locate([oid], kind=DATA)
+        if data:
+            return True
+        chunks = self.recipe(oid)
+        return chunks is not None and not self.catalog.missing({chunk for chunk, _ in chunks})
+
+    def recipe(self, oid: bytes) -> list[tuple[bytes, int]] | None:
+        """The ``(oid, length)`` of the chunks of a large object; None where it is not kept as chunks."""
+        for location in self.catalog.locate([oid], kind=RECIPE):
+            try:
+                return decode_recipe(self._slice(location), self._hashing.size)
+            except (DamagedError, OSError):
+                self.damaged.add(location.pack)
+        return None
+
+    def members(self, oids: Iterable[bytes]) -> set[bytes]:
+        """``oids`` together with the chunks of the large ones: everything that must travel."""
+        wanted = set(oids)
+        chunks: set[bytes] = set()
+        for oid in self.catalog.recipes(wanted):
+            chunks.update(chunk for chunk, _ in self.recipe(oid) or ())
+        return wanted | chunks
+
+    def read(self, oids: Iterable[bytes], lost: Lost) -> Iterator[tuple[bytes, memoryview]]:
+        """The objects in the order in which they lie in the Packs. See Store.read."""
+        wanted = set(oids)
+        located = self.catalog.locate(wanted, kind=DATA)
+        of = self._hashing.of
+        for location in located:
+            wanted.discard(location.oid)
+            try:
+                data = self._slice(location)
+                good = of(data) == location.oid
+            except (DamagedError, OSError):
+                good = False
+            if good:
+                yield location.oid, data
+            else:
+                self.damaged.add(location.pack)
+                lost[location.oid] = "damaged"
+        for oid in wanted:
+            yield from self._join(oid, lost)
+
+    def _join(self, oid: bytes, lost: Lost) -> Iterator[tuple[bytes, memoryview]]:
+        if not self.catalog.recipes([oid]):
+            lost[oid] = "missing"
+            return
+        try:
+            data = b"".join(self.stream(oid))
+        except DamagedError:
+            lost[oid] = "damaged"
+        else:
+            yield oid, memoryview(data)
+
+    def stream(self, oid: bytes) -> Iterator[memoryview]:
+        """The content of an object in parts. See Store.stream."""
+        chunks = self.recipe(oid)
+        if chunks is None:
+            lost: Lost = {}
+            for _, data in self.read([oid], lost):
+                yield data
+            if lost:
+                raise loss(oid, lost[oid])
+            return
+        hasher = self._hashing.new()
+        for part in self._chunks(oid, chunks):
+            hasher.update(part)
+            yield part
+        if hasher.digest() != oid:
+            raise DamagedError(f"the chunks of object {oid.hex()[:10]} do not make it up")
+
+    def _chunks(self, oid: bytes, chunks: list[tuple[bytes, int]]) -> Iterator[memoryview]:
+        of = self._hashing.of
+        for at in range(0, len(chunks), _CHUNKS_AT_ONCE):
+            batch = chunks[at : at + _CHUNKS_AT_ONCE]
+            places = {location.oid: location for location in self.catalog.locate({chunk for chunk, _ in batch})}
+            for chunk, _ in batch:
+                location = places.get(chunk)
+                if location is None:
+                    raise loss(oid, "missing")
+                try:
+                    data = self._slice(location)
+                except (DamagedError, OSError):
+                    data = memoryview(b"")
+                if of(data) != chunk:
+                    self.damaged.add(location.pack)
+                    raise loss(oid, "damaged")
+                yield data
+
+    def _slice(self, location: Location) -> memoryview:
+        payload = self._payload(location)
+        return payload[location.start : location.start + location.length]
+
+    def _payload(self, location: Location) -> memoryview:
+        key = (location.pack, location.frame)
+        payload = self._kept.get(key)
+        if payload is None:
+            frame = self._ranges.range(location.pack, location.frame, location.extent)
+            payload = self._frames.payload(frame)
+            self._kept[key] = payload
+            if len(self._kept) > _FRAMES_KEPT:
+                self._kept.popitem(last=False)
+        return payload
+
+    def forget(self) -> None:
+        """Drop the frames that are kept in memory."""
+        self._kept.clear()

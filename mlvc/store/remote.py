@@ -1,0 +1,417 @@
+"""Remotes: named Stores elsewhere. Layout and bytes: docs/formats/remote.md.
+
+``Blobs`` is all that a Remote asks of the place where it is: files by name. A directory is served
+without detour; every other place through fsspec.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import struct
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any, Protocol
+
+from mlvc import files
+from mlvc.errors import DamagedError, FormatError, MlvcError, RemoteError
+from mlvc.hashing import Hashing
+from mlvc.store.base import Lost
+from mlvc.store.catalog import Catalog
+from mlvc.store.pack import SUFFIX, PackIndex, SealedPack, decode_footer, encode_footer
+from mlvc.store.packed import Packed
+
+MARKER, PACKS, FRAGMENTS = "mlvc-remote", "packs", "index"
+_FRAGMENT = ".fragment"
+_VERSION = 1
+_HEAD = struct.Struct("<8sBB2xI")
+_MAGIC = b"mlvcfrag"
+_BLOCK = 4 << 20
+_MERGE_ABOVE = 64
+_STALE_SECONDS = 7 * 86400
+
+
+class Blobs(Protocol):
+    """Files by name, where a Remote is. Names have at most one ``/``. OSError where something goes wrong."""
+
+    def list(self, folder: str) -> dict[str, int]:
+        """Names in a folder, without it, and sizes in bytes; empty where there is no folder."""
+
+    def read(self, name: str) -> bytes:
+        """A whole file; FileNotFoundError."""
+
+    def range(self, name: str, start: int, length: int) -> bytes:
+        """Part of a file; FileNotFoundError."""
+
+    def blocks(self, name: str) -> Iterator[bytes | memoryview]:
+        """A whole file in parts; each is valid until the next one."""
+
+    def write(self, name: str, blocks: Iterable[bytes | memoryview]) -> None:
+        """Make a file whole, durable, and visible in one step. An error in ``blocks`` leaves nothing."""
+
+    def delete(self, name: str) -> None:
+        """Remove a file; nothing happens where there is none."""
+
+    def begin(self) -> None:
+        """Make the place, before anything is written."""
+
+
+class DirectoryBlobs:
+    """A directory, also on a network file system."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self._fds: OrderedDict[str, int] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self.root, *name.split("/"))
+
+    def list(self, folder: str) -> dict[str, int]:
+        """See Blobs."""
+        try:
+            with os.scandir(self._path(folder)) as entries:
+                return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
+        except FileNotFoundError:
+            return {}
+
+    def read(self, name: str) -> bytes:
+        """See Blobs."""
+        return files.read(self._path(name))
+
+    def range(self, name: str, start: int, length: int) -> bytes:
+        """See Blobs."""
+        with open(self._path(name), "rb", buffering=0) as file:
+            file.seek(start)
+            return file.read(length) or b""
+
+    def blocks(self, name: str) -> Iterator[bytes | memoryview]:
+        """See Blobs."""
+        yield from read_blocks(self._path(name))
+
+    def write(self, name: str, blocks: Iterable[bytes | memoryview]) -> None:
+        """See Blobs."""
+        temporary = os.path.join(self.root, "tmp", secrets.token_hex(8))
+        target = self._path(name)
+        fd = os.open(temporary, files.CREATE, 0o666)
+        try:
+            try:
+                for block in blocks:
+                    files.write_all(fd, block)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            os.replace(temporary, target)
+        except BaseException:
+            files.remove(temporary)
+            raise
+        files.sync_dir(os.path.dirname(target))
+
+    def delete(self, name: str) -> None:
+        """See Blobs."""
+        files.remove(self._path(name))
+
+    def begin(self) -> None:
+        """See Blobs. Files that a push left unfinished a week ago are removed."""
+        for folder in (PACKS, FRAGMENTS, "tmp"):
+            files.make_dirs(os.path.join(self.root, folder))
+        temporary = os.path.join(self.root, "tmp")
+        for name in os.listdir(temporary):
+            with suppress(OSError):
+                if os.stat(os.path.join(temporary, name)).st_mtime < time.time() - _STALE_SECONDS:
+                    files.remove(os.path.join(temporary, name))
+
+
+class FsspecBlobs:
+    """Any place that fsspec knows, by its URL."""
+
+    def __init__(self, url: str, options: Mapping[str, Any]) -> None:
+        import fsspec  # noqa: PLC0415  (100 ms to import; a directory does without)
+
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(url, **options)
+        except (ImportError, ValueError) as error:
+            raise RemoteError(f"cannot use {url}: {error}") from None
+
+    def _path(self, name: str) -> str:
+        return f"{self._root.rstrip('/')}/{name}"
+
+    def list(self, folder: str) -> dict[str, int]:
+        """See Blobs."""
+        self._fs.invalidate_cache()
+        try:
+            found = self._fs.ls(self._path(folder), detail=True)
+        except FileNotFoundError:
+            return {}
+        return {item["name"].rpartition("/")[2]: item["size"] for item in found if item["type"] == "file"}
+
+    def read(self, name: str) -> bytes:
+        """See Blobs."""
+        return bytes(self._fs.cat_file(self._path(name)))
+
+    def range(self, name: str, start: int, length: int) -> bytes:
+        """See Blobs."""
+        return bytes(self._fs.cat_file(self._path(name), start=start, end=start + length))
+
+    def blocks(self, name: str) -> Iterator[bytes | memoryview]:
+        """See Blobs."""
+        with self._fs.open(self._path(name), "rb", block_size=_BLOCK, cache_type="readahead") as file:
+            while block := file.read(_BLOCK):
+                yield block
+
+    def write(self, name: str, blocks: Iterable[bytes | memoryview]) -> None:
+        """See Blobs. The file is handed over in one request, so that it appears whole or not at all."""
+        self._fs.pipe_file(self._path(name), b"".join(blocks))
+
+    def delete(self, name: str) -> None:
+        """See Blobs."""
+        with suppress(FileNotFoundError):
+            self._fs.rm_file(self._path(name))
+
+    def begin(self) -> None:
+        """See Blobs."""
+        for folder in (PACKS, FRAGMENTS):
+            self._fs.makedirs(self._path(folder), exist_ok=True)
+
+
+def blobs_at(url: str, options: Mapping[str, Any] | None = None) -> Blobs:
+    """The place that a URL or a directory names."""
+    if "://" not in url:
+        return DirectoryBlobs(url)
+    if url.startswith("file://"):
+        return DirectoryBlobs(url.removeprefix("file://"))
+    return FsspecBlobs(url, options or {})
+
+
+def read_blocks(path: str) -> Iterator[memoryview]:
+    """A local file in parts, in one buffer."""
+    buffer = bytearray(_BLOCK)
+    view = memoryview(buffer)
+    with open(path, "rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            yield view[:count]
+
+
+class _Hashed:
+    """Blocks on their way, hashed as they pass; DamagedError at the end where they are not ``name``."""
+
+    def __init__(self, blocks: Iterable[bytes | memoryview], name: str, hashing: Hashing, note: Callable[[int], object]):
+        self._blocks = blocks
+        self._name = name
+        self._hasher = hashing.new()
+        self._note = note
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        for block in self._blocks:
+            self._hasher.update(block)
+            self._note(len(block))
+            yield block
+        if self._hasher.digest().hex() != self._name:
+            raise DamagedError(f"pack {self._name[:10]} is damaged")
+
+
+class RemoteStore:
+    """One Remote, and what this client knows of it.
+
+    ``refresh`` reads the listing, and the fragments that are new, into a Catalog of this client; after that
+    questions are answered without a request.
+    """
+
+    def __init__(self, name: str, url: str, blobs: Blobs, hashing: Hashing, catalog_path: str) -> None:
+        self.name = name
+        self.url = url
+        self.hashing = hashing
+        self._blobs = blobs
+        self.catalog = Catalog(catalog_path)
+        self.packed = Packed(self.catalog, self, hashing)
+        self.present: dict[str, int] = {}
+        """Packs in the last listing, with their sizes, whether a fragment lists them or not."""
+
+    # -- opening
+
+    def check(self) -> bool:
+        """Whether a Remote is there; RemoteError where it is none of ours, or cannot be reached."""
+        try:
+            marker = self._blobs.read(MARKER)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise self._unreachable(error) from None
+        first, _, second = marker.decode(errors="replace").strip().partition("\n")
+        if first != f"mlvc remote {_VERSION}":
+            raise RemoteError(f"remote '{self.name}' has format '{first[:40]}', this mlvc reads 'mlvc remote 1'")
+        if second != f"hash {self.hashing.name}":
+            raise RemoteError(
+                f"remote '{self.name}' has '{second[:40]}', this repository uses {self.hashing.name}",
+                hint="use another place for this repository's objects",
+            )
+        return True
+
+    def begin(self) -> None:
+        """Make the Remote where it is not there yet. RemoteError where it was there and is gone."""
+        try:
+            if self.check():
+                self._blobs.begin()
+                return
+            if self.catalog.packs():
+                raise RemoteError(
+                    f"remote '{self.name}' was at {self.url}, and nothing is there now",
+                    hint="is the disk mounted? If the Remote is gone for good, add it again under another name",
+                )
+            self._blobs.begin()
+            self._blobs.write(MARKER, [f"mlvc remote {_VERSION}\nhash {self.hashing.name}\n".encode()])
+        except OSError as error:
+            raise self._unreachable(error) from None
+
+    def _unreachable(self, error: OSError) -> RemoteError:
+        return RemoteError(f"remote '{self.name}' at {self.url} cannot be used: {error.strerror or error}")
+
+    def refresh(self) -> None:
+        """Bring the Catalog up to what the Remote's listing says."""
+        if not self.check():
+            raise RemoteError(
+                f"nothing is at remote '{self.name}' ({self.url})", hint="`mlvc push` fills a Remote; is the address right?"
+            )
+        for _ in range(4):
+            try:
+                self._read_listing()
+            except FileNotFoundError:
+                continue  # somebody merged fragments meanwhile
+            except OSError as error:
+                raise self._unreachable(error) from None
+            return
+        raise RemoteError(f"the index of remote '{self.name}' keeps changing", hint="run this again later")
+
+    def _read_listing(self) -> None:
+        listing = self._blobs.list(PACKS)
+        self.present = {n.removesuffix(SUFFIX): size for n, size in listing.items() if n.endswith(SUFFIX)}
+        known = self.catalog.packs()
+        if any(self.present.get(name) != size for name, size in known.items()):
+            self.catalog.clear()
+            known = {}
+        names = {name.removesuffix(_FRAGMENT) for name in self._blobs.list(FRAGMENTS) if name.endswith(_FRAGMENT)}
+        for name in sorted(names - self.catalog.fragments()):
+            packs = self._fragment(name)
+            whole = [pack for pack in packs if self.present.get(pack[0]) == pack[1]]
+            # A fragment with an absent Pack is read again next time: the Pack may come back.
+            self.catalog.add(whole, [name] if len(whole) == len(packs) else [])
+        if len(names) > _MERGE_ABOVE:
+            self._merge(names)
+
+    def _fragment(self, name: str) -> list[tuple[str, int, PackIndex]]:
+        data = self._blobs.read(f"{FRAGMENTS}/{name}{_FRAGMENT}")
+        if self.hashing.of(data).hex() != name:
+            return []  # damaged: what it lists counts as absent, and is sent again
+        return decode_fragment(data, self.hashing.size)
+
+    def _merge(self, names: Iterable[str]) -> None:
+        """Write one fragment in place of many. Harmless beside another client that does the same."""
+        packs: dict[str, tuple[str, int, PackIndex]] = {}
+        read = []
+        for name in names:
+            listed = self._fragment(name)
+            if listed:
+                packs.update((pack[0], pack) for pack in listed)
+                read.append(name)
+        merged = self._write_fragment(list(packs.values()))
+        for name in read:
+            if name != merged:
+                self._blobs.delete(f"{FRAGMENTS}/{name}{_FRAGMENT}")
+
+    # -- reading
+
+    def range(self, pack: str, start: int, length: int) -> bytes:
+        """Bytes of a Pack."""
+        return self._blobs.range(f"{PACKS}/{pack}{SUFFIX}", start, length)
+
+    def missing(self, oids: Iterable[bytes]) -> set[bytes]:
+        """Those of ``oids`` that the Remote does not have, or not with all their chunks."""
+        return self.packed.missing(oids)
+
+    def read(self, oids: Iterable[bytes], lost: Lost) -> Iterator[tuple[bytes, bytes | memoryview]]:
+        """Small objects. See Store."""
+        yield from self.packed.read(oids, lost)
+
+    def stream(self, oid: bytes) -> Iterator[bytes | memoryview]:
+        """An object of any size. See Store."""
+        yield from self.packed.stream(oid)
+
+    def download(self, pack: str, path: str, note: Callable[[int], object]) -> None:
+        """A whole Pack to a new file, flushed. DamagedError where it does not hash to its name."""
+        fd = os.open(path, files.CREATE, 0o666)
+        try:
+            blocks = self._blobs.blocks(f"{PACKS}/{pack}{SUFFIX}")
+            for block in _Hashed(blocks, pack, self.hashing, note):
+                files.write_all(fd, block)
+            os.fsync(fd)
+        except FileNotFoundError:
+            raise DamagedError(f"pack {pack[:10]} is gone") from None
+        finally:
+            os.close(fd)
+
+    # -- writing
+
+    def upload(self, path: str, pack: str, note: Callable[[int], object]) -> None:
+        """Send a Pack. DamagedError, and nothing visible, where the file does not hash to ``pack``."""
+        try:
+            self._blobs.write(f"{PACKS}/{pack}{SUFFIX}", _Hashed(read_blocks(path), pack, self.hashing, note))
+        except OSError as error:
+            raise self._unreachable(error) from None
+
+    def publish(self, packs: list[tuple[str, int, PackIndex]]) -> None:
+        """Write the fragment that makes uploaded Packs visible."""
+        try:
+            name = self._write_fragment(packs)
+        except OSError as error:
+            raise self._unreachable(error) from None
+        self.present.update((pack, size) for pack, size, _ in packs)
+        self.catalog.add(packs, [name])
+
+    def _write_fragment(self, packs: list[tuple[str, int, PackIndex]]) -> str:
+        data = encode_fragment(packs, self.hashing.size)
+        name = self.hashing.of(data).hex()
+        self._blobs.write(f"{FRAGMENTS}/{name}{_FRAGMENT}", [data])
+        return name
+
+    def index_of(self, pack: SealedPack) -> tuple[str, int, PackIndex]:
+        """What a fragment says of a Pack."""
+        return pack.name, pack.size, pack.index
+
+    def close(self) -> None:
+        """Let go of the Catalog."""
+        self.catalog.close()
+
+
+def encode_fragment(packs: Iterable[tuple[str, int, PackIndex]], digest_size: int) -> bytes:
+    """The bytes of an index fragment."""
+    rows = sorted(packs, key=lambda pack: pack[0])
+    parts = [_HEAD.pack(_MAGIC, _VERSION, digest_size, len(rows))]
+    for name, size, index in rows:
+        footer = encode_footer(index)
+        parts += [bytes.fromhex(name), struct.pack("<QQQ", size, index.offsets[-1], len(footer)), footer]
+    return b"".join(parts)
+
+
+def decode_fragment(data: bytes, digest_size: int) -> list[tuple[str, int, PackIndex]]:
+    """The Packs that an index fragment lists: name, size, index."""
+    try:
+        magic, version, size, count = _HEAD.unpack_from(data)
+    except struct.error:
+        raise FormatError("an index fragment is cut short") from None
+    if magic != _MAGIC or version != _VERSION or size != digest_size:
+        raise FormatError("an index fragment has another format or hash algorithm", hint="use a newer mlvc")
+    found = []
+    at = _HEAD.size
+    for _ in range(count):
+        name = data[at : at + digest_size].hex()
+        pack_size, end, length = struct.unpack_from("<QQQ", data, at + digest_size)
+        at += digest_size + 24
+        found.append((name, pack_size, decode_footer(data[at : at + length], end, digest_size)))
+        at += length
+    return found
+
+
+__all__ = ["Blobs", "DirectoryBlobs", "FsspecBlobs", "MlvcError", "RemoteStore", "blobs_at"]

@@ -1,0 +1,349 @@
+"""Checkout: from what stands in the working tree to what should. Plan first, then act.
+
+A file is made under a temporary name and renamed into place; a directory that was not there is
+made whole beside and renamed once. A crash leaves each file as it was or as it should be, and
+running the command again finishes the work.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from mlvc import files, manifest
+from mlvc.errors import DamagedError, ObjectsMissingError, WouldOverwriteError
+from mlvc.manifest import EMPTY_DIR, EXECUTABLE, SYMLINK, Entry
+from mlvc.pointer import Content
+from mlvc.progress import QUIET, Progress
+from mlvc.snapshot import Change, as_entry, compare
+from mlvc.store.base import LARGE, Lost
+from mlvc.store.local import LocalStore
+from mlvc.workspace.index import NEVER, Record, Records
+from mlvc.workspace.link import place
+from mlvc.workspace.scan import TEMPORARY
+from mlvc.workspace.tree import Look, WorkTree
+
+_NOTE_EVERY = 512
+
+
+@dataclass(frozen=True, slots=True)
+class PathPlan:
+    """What has to be done at one tracked path.
+
+    ``whole``: nothing is there yet, so that everything is made beside and renamed into place.
+    ``unstored``: paths whose content, about to be replaced or removed, is nowhere else.
+    """
+
+    path: str
+    content: Content | None
+    changes: tuple[Change, ...]
+    whole: bool
+    unstored: tuple[str, ...] = ()
+    look: Look | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a checkout did. ``lost`` names the paths that could not be made, and why."""
+
+    changes: tuple[Change, ...] = ()
+    lost: Mapping[str, str] = field(default_factory=dict)
+
+
+def plan(
+    tree: WorkTree, store: LocalStore, wanted: Mapping[str, Content | None], *, relink: bool = False,
+    progress: Progress = QUIET,
+) -> tuple[list[PathPlan], dict[str, str]]:
+    """What has to change at the wanted paths, and the paths whose manifest cannot be had, with the reason."""
+    looks = tree.look(wanted, progress=progress)
+    plans = []
+    lost: dict[str, str] = {}
+    for path, content in wanted.items():
+        try:
+            made = _plan_path(store, looks[path], content, relink=relink)
+        except (ObjectsMissingError, DamagedError) as error:
+            lost[path] = error.message
+            continue
+        if made is not None:
+            plans.append(made)
+    return plans, lost
+
+
+def _plan_path(store: LocalStore, look: Look, content: Content | None, *, relink: bool) -> PathPlan | None:
+    if look.content == content and not relink:
+        return None
+    new = _entries(store, content)
+    old = look.entries()
+    changes = compare([_at(look.path, e) for e in old], [_at(look.path, e) for e in new])
+    changes = [part for change in changes for part in _unrenamed(change)]
+    if relink:
+        kept = {change.path for change in changes}
+        changes += [
+            Change(entry.path, entry, entry)
+            for entry in (_at(look.path, e) for e in new)
+            if entry.size >= LARGE and entry.path not in kept
+        ]
+    if not changes and look.content is not None and content is not None and look.content.is_dir == content.is_dir:
+        return None
+    unstored = store.missing(c.old.oid for c in changes if c.old is not None and c.old.kind not in (EMPTY_DIR, SYMLINK))
+    whole = not old
+    return PathPlan(
+        look.path,
+        content,
+        tuple(changes),
+        whole,
+        tuple(c.path for c in changes if c.old is not None and c.old != c.new and c.old.oid in unstored),
+        look,
+    )
+
+
+def _unrenamed(change: Change) -> list[Change]:
+    if not change.source:
+        return [change]
+    return [Change(change.source, change.old, None), Change(change.path, None, change.new)]
+
+
+def _entries(store: LocalStore, content: Content | None) -> list[Entry]:
+    if content is None:
+        return []
+    if not content.is_dir:
+        return [as_entry(content)]
+    found = manifest.entries_of(store, content.oid)
+    for entry in found:
+        manifest.check_path(entry.path)
+    return found
+
+
+def _at(path: str, entry: Entry) -> Entry:
+    return entry._replace(path=f"{path}/{entry.path}" if entry.path else path)
+
+
+def guard(plans: Iterable[PathPlan]) -> None:
+    """WouldOverwriteError where a Plan would destroy the only copy of something."""
+    unstored = [path for made in plans for path in made.unstored]
+    if unstored:
+        more = f" and {len(unstored) - 1} more" if len(unstored) > 1 else ""
+        raise WouldOverwriteError(
+            f"{unstored[0]}{more} has changes that are not stored",
+            hint="keep them with `mlvc add` or `mlvc commit`, or lose them with --force",
+        )
+
+
+def execute(
+    tree: WorkTree, store: LocalStore, plans: Sequence[PathPlan], *, links: Sequence[str], progress: Progress = QUIET
+) -> Done:
+    """Carry out Plans. What cannot be had is named in the result, and all the rest is done."""
+    changes = [change for made in plans for change in made.changes]
+    sizes = [change.new.size for change in changes if change.new is not None]
+    progress.start("checkout", objects=len(sizes), total=sum(sizes))
+    lost: dict[str, str] = {}
+    for made in plans:
+        work = _Work(tree, store, made, links, progress)
+        lost.update(work.whole() if made.whole else work.in_place())
+    return Done(tuple(change for change in changes if change.path not in lost), lost)
+
+
+class _Work:
+    """Carrying out the Plan for one path."""
+
+    def __init__(
+        self, tree: WorkTree, store: LocalStore, made: PathPlan, links: Sequence[str], progress: Progress
+    ) -> None:
+        self._tree = tree
+        self._store = store
+        self._made = made
+        self._links = links
+        self._progress = progress
+        self._lost: dict[str, str] = {}
+        self._records: dict[str, Record] = {}
+
+    def whole(self) -> dict[str, str]:
+        """Make everything beside, then rename it into place."""
+        made = self._made
+        target = f"{self._tree.root}/{made.path}"
+        parent = os.path.dirname(target)
+        os.makedirs(parent, exist_ok=True)
+        base = self._scratch(parent)
+        new = [change.new for change in made.changes if change.new is not None]
+        is_dir = made.content is not None and made.content.is_dir
+        if is_dir:
+            os.mkdir(base)
+        skip = len(made.path) + 1
+        pairs = [(entry, f"{base}/{entry.path[skip:]}" if is_dir else base) for entry in new]
+        try:
+            self._make_dirs(base, pairs)
+            self._write(pairs)
+            if not is_dir and self._lost:
+                return self._lost
+            self._settle()
+            if is_dir and os.path.isdir(target):
+                os.rmdir(target)  # empty, or it would not be made whole
+            os.rename(base, target)
+        except BaseException:
+            files.remove_tree(base)
+            files.remove(base)
+            raise
+        self._remember()
+        return self._lost
+
+    def in_place(self) -> dict[str, str]:
+        """Remove, replace and add file by file."""
+        root = self._tree.root
+        removed = [change for change in self._made.changes if change.old is not None and change.new is None]
+        new = [change.new for change in self._made.changes if change.new is not None]
+        temporary = self._scratch(os.path.dirname(f"{root}/{self._made.path}"))
+        os.mkdir(temporary)
+        try:
+            pairs = [(entry, f"{temporary}/{number}") for number, entry in enumerate(new)]
+            self._write(pairs, directories=False)
+            for change in removed:
+                self._unlink(change)
+            for entry, path in pairs:
+                if entry.path not in self._lost:
+                    self._publish(entry, path)
+        finally:
+            files.remove_tree(temporary)
+        self._settle()
+        self._remember()
+        return self._lost
+
+    def _scratch(self, parent: str) -> str:
+        """A temporary name on the same file system: in the Git directory, so that nobody sees it, where that is one."""
+        own = self._store.scratch.name()
+        if os.stat(os.path.dirname(own)).st_dev == os.stat(parent).st_dev:
+            return own
+        return f"{parent}/{TEMPORARY}{os.getpid()}-{os.path.basename(own)}"
+
+    def _make_dirs(self, base: str, pairs: Sequence[tuple[Entry, str]]) -> None:
+        made = {base}
+        for entry, path in pairs:
+            directory = path if entry.kind == EMPTY_DIR else path.rpartition("/")[0]
+            if directory not in made and len(directory) > len(base):
+                os.makedirs(directory, exist_ok=True)
+                made.add(directory)
+
+    def _write(self, pairs: Sequence[tuple[Entry, str]], *, directories: bool = True) -> None:
+        small: dict[bytes, list[tuple[Entry, str]]] = {}
+        for entry, path in pairs:
+            if entry.kind == EMPTY_DIR:
+                if not directories:
+                    os.mkdir(path)
+                self._records[entry.path] = Record(0, 0, 0, 0, EMPTY_DIR, entry.oid)
+            elif entry.size < LARGE:
+                small.setdefault(entry.oid, []).append((entry, path))
+            else:
+                self._large(entry, path)
+        self._small(small)
+
+    def _small(self, wanted: Mapping[bytes, list[tuple[Entry, str]]]) -> None:
+        lost: Lost = {}
+        count = size = 0
+        # Looked up once: this loop runs for every file of a checkout.
+        open_, write, fstat, close, create = os.open, os.write, os.fstat, os.close, files.CREATE
+        for oid, data in self._store.read(wanted, lost):
+            for entry, path in wanted[oid]:
+                if entry.kind == SYMLINK:
+                    os.symlink(bytes(data).decode(), path)
+                    info = os.lstat(path)
+                else:
+                    fd = open_(path, create, 0o777 if entry.kind == EXECUTABLE else 0o666)
+                    try:
+                        if write(fd, data) != entry.size:
+                            files.write_all(fd, memoryview(data)[os.fstat(fd).st_size :])
+                        info = fstat(fd)
+                    finally:
+                        close(fd)
+                self._records[entry.path] = Record(
+                    entry.size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino, entry.kind, oid
+                )
+                count += 1
+                size += entry.size
+            if count >= _NOTE_EVERY:
+                self._progress.advance(objects=count, size=size)
+                count = size = 0
+        self._progress.advance(objects=count, size=size)
+        for oid, reason in lost.items():
+            for entry, _ in wanted[oid]:
+                self._lost[entry.path] = reason
+        if lost:
+            self._store.quarantine(lost)
+
+    def _large(self, entry: Entry, path: str) -> None:
+        try:
+            place(self._store, entry.oid, path, links=self._links, executable=entry.kind == EXECUTABLE)
+        except (ObjectsMissingError, DamagedError) as error:
+            self._lost[entry.path] = "damaged" if isinstance(error, DamagedError) else "missing"
+            self._store.quarantine({entry.oid: self._lost[entry.path]})
+            return
+        info = os.lstat(path)
+        self._records[entry.path] = Record(
+            entry.size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino, entry.kind, entry.oid
+        )
+        self._progress.advance(objects=1, size=entry.size)
+
+    def _unlink(self, change: Change) -> None:
+        root = self._tree.root
+        path = f"{root}/{change.path}"
+        if change.old is not None and change.old.kind == EMPTY_DIR:
+            with suppress(OSError):
+                os.rmdir(path)
+        else:
+            files.remove(path)
+        stop = f"{root}/{self._made.path}" if self._made.content is not None and self._made.content.is_dir else root
+        parent = os.path.dirname(path)
+        with suppress(OSError):  # not empty
+            while len(parent) > len(stop):
+                os.rmdir(parent)
+                parent = os.path.dirname(parent)
+
+    def _publish(self, entry: Entry, temporary: str) -> None:
+        target = f"{self._tree.root}/{entry.path}"
+        with suppress(FileExistsError):
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+        if entry.kind == EMPTY_DIR:
+            os.makedirs(target, exist_ok=True)
+            return
+        if os.path.isdir(target) and not os.path.islink(target):
+            os.rmdir(target)
+        os.replace(temporary, target)
+        info = os.lstat(target)
+        self._records[entry.path] = self._records[entry.path]._replace(
+            mtime=info.st_mtime_ns, ctime=info.st_ctime_ns, inode=info.st_ino
+        )
+
+    def _settle(self) -> None:
+        """Wait until the file system's clock has left the tick of the last stamp, so that the Index may be believed."""
+        newest = max((record.ctime for record in self._records.values()), default=0)
+        for _ in range(20):
+            now = self._tree.clock()
+            if now > newest:
+                return
+            time.sleep(0.002)
+        self._records = {
+            path: record if record.ctime < now else record._replace(mtime=NEVER)
+            for path, record in self._records.items()
+        }
+
+    def _remember(self) -> None:
+        """Tell the Index what is now there."""
+        made = self._made
+        index = self._tree.index
+        known = index.below(made.path)
+        dirs: dict[str, Records] = {}
+        for change in self._made.changes:
+            directory, _, name = change.path.rpartition("/")
+            row = dirs.get(directory)
+            if row is None:
+                row = dirs[directory] = dict(known.get(directory) or ({} if made.whole and made.content and made.content.is_dir else index.of_dir(directory)))
+            row.pop(name, None)
+            if change.path in self._records:
+                row[name] = self._records[change.path]
+        whole = made.content is not None and made.content.is_dir and not self._lost
+        index.update(
+            {path: row for path, row in dirs.items() if row},
+            gone=[path for path, row in dirs.items() if not row],
+            roots={made.path: made.content} if whole and made.content is not None else {},
+        )

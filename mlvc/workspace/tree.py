@@ -1,0 +1,136 @@
+"""The working tree of one repository: what stands at a path, found with the least reading."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from mlvc import files, manifest
+from mlvc.hashing import Hashing
+from mlvc.ignore import Ignore
+from mlvc.manifest import EXECUTABLE, Entry
+from mlvc.oid import Oid
+from mlvc.pointer import Content
+from mlvc.progress import QUIET, Progress
+from mlvc.store.base import Batch, Store
+from mlvc.workspace.index import Index, Records
+from mlvc.workspace.scan import Scan, Scanner, demote, digest, refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What stands at one path. ``content`` is None where nothing does. ``objects`` are its manifest, if it was built."""
+
+    path: str
+    content: Content | None
+    scan: Scan
+    objects: tuple[tuple[bytes, bytes], ...] = ()
+
+    def entries(self) -> list[Entry]:
+        """The files, relative to ``path``; one with an empty path where it is a file."""
+        if self.content is None:
+            return []
+        if self.content.is_dir:
+            return self.scan.entries()
+        kind = EXECUTABLE if self.content.kind == "executable" else "f"
+        return [Entry("", kind, self.content.size, self.content.oid)]
+
+
+class WorkTree:
+    """A working tree with its Index."""
+
+    def __init__(self, root: str, index: Index, hashing: Hashing, *, ignore: Ignore | None = None, loose: str = "") -> None:
+        self.root = root
+        self.index = index
+        self.hashing = hashing
+        self._scanner = Scanner(root, ignore=ignore, loose=loose, hashing=hashing)
+
+    def clock(self) -> int:
+        """The file system's time."""
+        directory = os.path.dirname(self.index.path)
+        files.make_dirs(directory)
+        return files.clock(directory)
+
+    def scan(self, path: str, since: int) -> Scan:
+        """One tracked path beside what the Index knows."""
+        known = self.index.below(path)
+        parent = path.rpartition("/")[0]
+        if path and path not in known:
+            known[parent] = {**known.get(parent, {}), **self.index.of_dir(parent)}
+        return self._scanner.scan(path, known, since=since)
+
+    def look(self, paths: Iterable[str], *, progress: Progress = QUIET) -> dict[str, Look]:
+        """The content at each path, hashing what the Index does not know. Nothing is stored."""
+        since = self.clock()
+        found = {}
+        for path in paths:
+            scan = self.scan(path, since)
+            refuse([scan])
+            digest(self.root, scan, self.hashing, progress=progress)
+            found[path] = self._seen(path, scan)
+        self.remember(found.values())
+        return found
+
+    def store(self, paths: Iterable[str], store: Store, *, progress: Progress = QUIET) -> dict[str, Look]:
+        """As ``look``, and everything is in ``store``, durable and visible, on return.
+
+        What cannot be tracked is refused before anything is written.
+        """
+        since = self.clock()
+        scans = {path: self.scan(path, since) for path in paths}
+        refuse(scans.values())
+        with store.batch() as batch:
+            found = {path: self.put(path, scan, store, batch, progress=progress) for path, scan in scans.items()}
+            batch.commit()
+        self.remember(found.values())
+        return found
+
+    def put(self, path: str, scan: Scan, store: Store, batch: Batch, *, progress: Progress = QUIET) -> Look:
+        """Put what was scanned into ``batch``: files first, then the manifest that names them."""
+        oids = [record[5] for records in scan.dirs.values() for record in records.values()]
+        absent = store.missing(oids) if oids else set()
+        if absent:
+            demote(scan, absent)
+        progress.start("add", objects=len(scan.fresh), total=sum(fresh.known.size for fresh in scan.fresh))
+        digest(self.root, scan, self.hashing, batch, progress=progress)
+        look = self._seen(path, scan, build=True)
+        batch.put_hashed(look.objects)
+        return look
+
+    def _seen(self, path: str, scan: Scan, *, build: bool = False) -> Look:
+        if not scan.exists:
+            return Look(path, None, scan)
+        if not scan.is_dir:
+            directory, _, name = path.rpartition("/")
+            record = scan.dirs[directory][name]
+            kind = "executable" if record.kind == EXECUTABLE else "file"
+            return Look(path, Content(kind, Oid(record.oid), record.size), scan)
+        known = self.index.root(path) if scan.clean and not build else None
+        if known is not None:
+            return Look(path, known, scan)
+        content, objects = manifest.build(scan.entries(), self.hashing)
+        return Look(path, content, scan, tuple(objects))
+
+    def remember(self, looks: Iterable[Look]) -> None:
+        """Write to the Index what was learnt."""
+        dirs: dict[str, Records] = {}
+        gone: list[str] = []
+        roots: dict[str, Content] = {}
+        for look in looks:
+            scan = look.scan
+            gone += scan.gone
+            if scan.is_dir:
+                dirs.update((directory, scan.dirs[directory]) for directory in scan.dirty if directory in scan.dirs)
+                if look.content is not None and (not scan.clean or look.objects):
+                    roots[look.path] = look.content
+            elif scan.exists and not scan.clean:
+                self._merge(dirs, scan.dirs)
+        if dirs or gone or roots:
+            self.index.update(dirs, gone=[path for path in gone if path not in dirs], roots=roots)
+
+    def _merge(self, dirs: dict[str, Records], found: Mapping[str, Records]) -> None:
+        """Single files share the row of their directory with others."""
+        for directory, records in found.items():
+            row = dirs.setdefault(directory, self.index.of_dir(directory))
+            row.update(records)
