@@ -86,6 +86,7 @@ def parse_yaml(text: str, name: str) -> Yaml:
 
     loader: Any = None
     try:
+        _refuse_deep(text, name)
         loader = _loader()(text)
         root = loader.get_single_node()
         return Yaml(None if root is None else loader.construct_document(root), root)
@@ -98,6 +99,28 @@ def parse_yaml(text: str, name: str) -> Yaml:
     finally:
         if loader is not None:
             loader.dispose()
+
+
+_DEEP = 100
+
+
+def _refuse_deep(text: str, name: str) -> None:
+    """FormatError for nesting that would exhaust the stack of the C library, which ends the process."""
+    import yaml  # noqa: PLC0415
+
+    depth = deepest = 0
+    for found in re.finditer(r"[\[{]|[\]}]", text):
+        depth += 1 if found[0] in "[{" else -1
+        deepest = max(deepest, depth)
+    leading = max((len(found[0]) for found in re.finditer(r"^[ ?:-]{100,}", text, re.MULTILINE)), default=0)
+    if deepest < _DEEP and leading < _DEEP:
+        return
+    # Brackets in text, long rules of dashes: the events tell what is nested indeed.
+    depth = 0
+    for event in yaml.parse(text, Loader=_loader()):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEP:
+            raise FormatError(f"{name} is nested deeper than {_DEEP} levels")
 
 
 def _told(error: Any, name: str) -> str:

@@ -129,7 +129,11 @@ def _scalar(value: Any) -> str:
         and codec.plain_yaml(value)
         and value not in ("---", "...")
     )
-    return value if plain else json.dumps(value, ensure_ascii=False)
+    if plain:
+        return value
+    # JSON text is YAML text, except that YAML wants these escaped too.
+    text = json.dumps(value, ensure_ascii=False)
+    return re.sub(r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]", lambda odd: f"\\u{ord(odd[0]):04x}", text)
 
 
 def _verify(text: str, wanted: Any, file: str) -> None:

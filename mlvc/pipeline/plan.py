@@ -20,7 +20,7 @@ from mlvc.pipeline.graph import Graph, inputs
 from mlvc.pipeline.lockfile import Entry, Lockfile
 from mlvc.pipeline.params import Values
 from mlvc.pipeline.run import Inputs, Run, key_of
-from mlvc.pipeline.spec import Stage
+from mlvc.pipeline.spec import ParamRef, Stage
 from mlvc.pointer import Content
 
 
@@ -207,7 +207,7 @@ def _parameters(stage: Stage, params: Values, entry: Entry, unknown: Mapping[str
         else:
             yield from differing(ref.file, ref.key, params[ref.file][ref.key], entry.params[ref.file][ref.key])
     for file, key in sorted(before - named):
-        yield f"parameter {file}:{key} is no longer named"
+        yield f"parameter {ParamRef(file, key)} is no longer named"
 
 
 def differing(file: str, key: str, now: Any, before: Any) -> Iterator[str]:
@@ -222,7 +222,7 @@ def differing(file: str, key: str, now: Any, before: Any) -> Iterator[str]:
             else:
                 yield from differing(file, below, now[name], before[name])
     elif _json(now) != _json(before):
-        yield f"parameter {file}:{key} is {_short(now)}, was {_short(before)}"
+        yield f"parameter {ParamRef(file, key)} is {_short(now)}, was {_short(before)}"
 
 
 def _json(value: Any) -> str:

@@ -12,7 +12,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NoReturn, Protocol
 
 from mlvc import codec
@@ -128,7 +128,7 @@ def plan(graph: Graph, tools: Tools, options: Options | None = None) -> tuple[De
 
 
 def status(graph: Graph, tools: Tools) -> tuple[Decision, ...]:
-    """As ``plan``, for all Stages, but a dependency that is not there is a reason and not an error."""
+    """As ``plan``, for all Stages, but a dependency or parameter that is not there is a reason and not an error."""
     return _Session(graph, tools, Options()).plan(strict=False)
 
 
@@ -166,8 +166,22 @@ class _Session:
         contents = self.tools.tree.identify(list(dict.fromkeys(path for stage in stages for path in _paths(stage))))
         if strict:
             plans.check_dependencies(self.graph, self.names, contents)
-        params = {stage.name: self.params(stage) for stage in stages}
-        return plans.plan(self.graph, self.names, Seen(contents, params), self.known())
+        params: dict[str, Values] = {}
+        broken: dict[str, str] = {}
+        for stage in stages:
+            try:
+                params[stage.name] = self.params(stage)
+            except MlvcError as error:
+                if strict:
+                    raise
+                broken[stage.name] = error.message
+        decisions = plans.plan(self.graph, self.names, Seen(contents, params), self.known())
+        return tuple(
+            replace(decision, action=plans.Action.RUN, reasons=(broken[decision.stage],))
+            if decision.stage in broken
+            else decision
+            for decision in decisions
+        )
 
     def params(self, stage: Stage) -> Values:
         """Parameters now; of files that other Stages make, those that are there."""

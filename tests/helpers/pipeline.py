@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 from mlvc.errors import WouldOverwriteError
 from mlvc.hashing import Hashing, oid_of
@@ -82,6 +83,38 @@ class FakeTree:
                 self.aside.append(path)
             for rest in self.below(path):
                 del self.files[path + rest]
+
+
+class DiskTree(FakeTree):
+    """Files on disk, read whenever they are asked for; objects stay in memory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        super().__init__()
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """What lies there now, without what is not of the working tree."""
+        found = (path for path in sorted(self.root.rglob("*")) if path.is_file() and "runs" not in path.parts)
+        return {
+            str(path.relative_to(self.root)): path.read_bytes()
+            for path in found
+            if path.name not in {"mlvc.lock", "shown"}
+        }
+
+    @files.setter
+    def files(self, value: dict[str, bytes]) -> None:
+        """Ignore: the files are what they are."""
+
+    def remove(self, paths: Sequence[str]) -> None:
+        """See Tree."""
+        for path in paths:
+            (self.root / path).unlink(missing_ok=True)
+
+    def restore(self, contents: Mapping[str, Content]) -> None:
+        """See Tree."""
+        for path, wanted in contents.items():
+            (self.root / path).write_bytes(self.objects[wanted.oid][""])
 
 
 class FakeRecords:
