@@ -68,7 +68,9 @@ KEYS = {
     for key in (
         Key("core.hash", "hash algorithm of the repository; set once, by `mlvc init`", "xxh128", _algorithm),
         Key("core.autostage", "stage Pointers and .gitignore files with Git when they change", False, _boolean),
-        Key("core.link", "how large files get into the working tree, the first that works", ("reflink", "copy"), _links),
+        Key(
+            "core.link", "how large files get into the working tree, the first that works", ("reflink", "copy"), _links
+        ),
         Key("core.remote", "name of the default Remote", "", _text),
         Key("core.jobs", "how many transfers run side by side", 4, _positive),
         Key("store.dir", "where the Store is, if not in the Git directory", "", _text),
@@ -110,9 +112,7 @@ class Config:
     @property
     def remotes(self) -> dict[str, str]:
         """Name and URL of every Remote."""
-        return {
-            name.split(".")[1]: url for name, url in sorted(self.values.items()) if name.startswith("remote.")
-        }
+        return {name.split(".")[1]: url for name, url in sorted(self.values.items()) if name.startswith("remote.")}
 
 
 def load(shared: str, private: str) -> Config:

@@ -69,9 +69,8 @@ def _no_repository(start: str, said: str) -> NotARepositoryError:
 
 
 def _run(arguments: Sequence[str], *, cwd: str, data: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-    stdin = {"input": data} if data is not None else {"stdin": subprocess.DEVNULL}
     try:
-        return subprocess.run(["git", *arguments], cwd=cwd, capture_output=True, check=False, **stdin)  # type: ignore[call-overload,no-any-return]
+        return subprocess.run(["git", *arguments], cwd=cwd, input=data or b"", capture_output=True, check=False)
     except FileNotFoundError:
         raise SystemFailureError("git is not installed, or not on the PATH") from None
 

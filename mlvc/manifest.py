@@ -228,7 +228,7 @@ def _oids_of_leaf(data: bytes, digest_size: int) -> Iterator[bytes]:
 
 def check_path(path: str) -> None:
     """FormatError for a path that would leave the directory: a manifest may come from anywhere."""
-    if path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")) or os.sep + "" == "\\" and "\\" in path:
+    if path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")) or (os.sep + "" == "\\" and "\\" in path):
         raise FormatError(f"a manifest names the path '{path}', which leaves its directory")
 
 

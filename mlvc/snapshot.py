@@ -153,10 +153,10 @@ def compare(olds: Iterable[Entry], news: Iterable[Entry], prefix: str = "") -> l
         for path in sorted(old.keys() | new.keys())
         if old.get(path) != new.get(path)
     ]
-    return _renames(changed)
+    return renames(changed)
 
 
-def _renames(changes: list[Change]) -> list[Change]:
+def renames(changes: list[Change]) -> list[Change]:
     """Pair what was deleted with what was added under another name, where the content tells them apart."""
     gone: dict[bytes, list[Change]] = {}
     for change in changes:
@@ -185,16 +185,17 @@ def changes(store: Reader, path: str, old: Content | None, new: Content | None) 
     """What differs at one tracked path, file by file. ObjectsMissingError where a manifest is not here."""
     if old == new:
         return []
-    olds = _entries(store, old) if new is None or not new.is_dir else None
-    news = _entries(store, new) if old is None or not old.is_dir else None
+    olds = entries(store, old) if new is None or not new.is_dir else None
+    news = entries(store, new) if old is None or not old.is_dir else None
     if olds is None and news is None and old is not None and new is not None:
         return compare(*manifest.differing(store, old.oid, new.oid), prefix=path + "/")
-    olds = _entries(store, old) if olds is None else olds
-    news = _entries(store, new) if news is None else news
+    olds = entries(store, old) if olds is None else olds
+    news = entries(store, new) if news is None else news
     return compare([_below(path, entry) for entry in olds], [_below(path, entry) for entry in news])
 
 
-def _entries(store: Reader, content: Content | None) -> list[Entry]:
+def entries(store: Reader, content: Content | None) -> list[Entry]:
+    """The files of tracked content, relative to it; a file is one entry with an empty path."""
     if content is None:
         return []
     return manifest.entries_of(store, content.oid) if content.is_dir else [as_entry(content)]
@@ -209,4 +210,4 @@ def diff(store: Reader, old: Mapping[str, Content], new: Mapping[str, Content]) 
     found: list[Change] = []
     for path in sorted(old.keys() | new.keys()):
         found += changes(store, path, old.get(path), new.get(path))
-    return _renames(found)
+    return renames(found)

@@ -198,7 +198,9 @@ def read_blocks(path: str) -> Iterator[memoryview]:
 class _Hashed:
     """Blocks on their way, hashed as they pass; DamagedError at the end where they are not ``name``."""
 
-    def __init__(self, blocks: Iterable[bytes | memoryview], name: str, hashing: Hashing, note: Callable[[int], object]):
+    def __init__(
+        self, blocks: Iterable[bytes | memoryview], name: str, hashing: Hashing, note: Callable[[int], object]
+    ) -> None:
         self._blocks = blocks
         self._name = name
         self._hasher = hashing.new()
@@ -273,7 +275,8 @@ class RemoteStore:
         """Bring the Catalog up to what the Remote's listing says."""
         if not self.check():
             raise RemoteError(
-                f"nothing is at remote '{self.name}' ({self.url})", hint="`mlvc push` fills a Remote; is the address right?"
+                f"nothing is at remote '{self.name}' ({self.url})",
+                hint="`mlvc push` fills a Remote; is the address right?",
             )
         for _ in range(4):
             try:

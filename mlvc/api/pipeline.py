@@ -1,0 +1,209 @@
+"""``repro``, ``stage`` and ``dag``: the pipeline of a repository."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from mlvc import files, git, manifest
+from mlvc import pointer as pointers
+from mlvc.errors import DamagedError, ObjectsMissingError, PipelineError, UsageError
+from mlvc.pipeline import edit, graph, runner, spec
+from mlvc.pipeline.executors.local import Local
+from mlvc.pipeline.graph import Graph
+from mlvc.pipeline.lockfile import LockfileStore
+from mlvc.pipeline.params import ParamFiles
+from mlvc.pipeline.plan import Decision
+from mlvc.pipeline.run import RunCache
+from mlvc.pipeline.runner import Options, ReproResult, Tools
+from mlvc.pipeline.spec import Stage
+from mlvc.pointer import SUFFIX, Content
+from mlvc.progress import QUIET, Progress
+from mlvc.repo import Repo
+from mlvc.store.base import Lost
+from mlvc.workspace import checkout
+
+
+class RepoTree:
+    """The working tree as the runner needs it. See runner.Tree."""
+
+    def __init__(self, repo: Repo, progress: Progress) -> None:
+        self._repo = repo
+        self._progress = progress
+
+    def identify(self, paths: Sequence[str]) -> dict[str, Content | None]:
+        """The content on disk of each path."""
+        return {path: look.content for path, look in self._repo.tree.look(paths).items()}
+
+    def store(self, paths: Sequence[str]) -> dict[str, Content]:
+        """The content of each path, durable in the Store."""
+        looks = self._repo.tree.store(paths, self._repo.store)
+        return {path: look.content for path, look in looks.items() if look.content is not None}
+
+    def restore(self, contents: Mapping[str, Content]) -> None:
+        """Bring each path to its content from the Store."""
+        repo = self._repo
+        plans, lost = checkout.plan(repo.tree, repo.store, contents)
+        checkout.guard(plans)
+        lost |= checkout.execute(repo.tree, repo.store, plans, links=repo.links).lost
+        if lost:
+            path, reason = next(iter(lost.items()))
+            kind = DamagedError if reason == "damaged" else ObjectsMissingError
+            raise kind(f"{path} cannot be restored: its object is {reason}", hint="get it with `mlvc fetch`")
+
+    def available(self, contents: Iterable[Content]) -> bool:
+        """Whether every object of all contents is in the Store."""
+        lost: Lost = {}
+        oids = manifest.objects_of(self._repo.store, contents, lost)
+        return not lost and not self._repo.store.missing(oids)
+
+    def remove(self, paths: Sequence[str]) -> None:
+        """Take outputs out of the way; what is stored nowhere is kept aside in the Git directory."""
+        repo = self._repo
+        looks = repo.tree.look([path for path in paths if files.exists(f"{repo.root}/{path}")])
+        for path, look in looks.items():
+            if look.content is None:
+                continue
+            full = f"{repo.root}/{path}"
+            if repo.store.missing(entry.oid for entry in look.entries() if entry.kind in ("f", "x")):
+                self._aside(path, full)
+            elif look.content.is_dir:
+                files.remove_tree(full)
+            else:
+                files.remove(full)
+
+    def _aside(self, path: str, full: str) -> None:
+        place = os.path.join(self._repo.private, "aside", time.strftime("%Y%m%d-%H%M%S"), *path.split("/"))
+        number = 1
+        target = place
+        while files.exists(target):
+            number += 1
+            target = f"{place}.{number}"
+        files.make_dirs(os.path.dirname(target))
+        try:
+            os.rename(full, target)
+        except OSError:  # another file system
+            import shutil  # noqa: PLC0415
+
+            shutil.move(full, target)
+        self._progress.note(f"What stood at {path} was stored nowhere; it is kept at {target}")
+
+
+def stages(repo: Repo) -> tuple[Stage, ...]:
+    """The Stages of all pipeline files in the repository."""
+    found: list[Stage] = []
+    for path in git.listed(repo.git, (spec.FILE, "*/" + spec.FILE)):
+        data = files.read_or_none(f"{repo.root}/{path}")
+        if data is not None:
+            found += spec.parse(_text(data, path), path)
+    return tuple(found)
+
+
+def _text(data: bytes, path: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise PipelineError(f"{path} is not UTF-8 text") from None
+
+
+def load(repo: Repo) -> Graph:
+    """The Graph of all Stages; PipelineError for cycles and for outputs with two makers."""
+    return graph.build(stages(repo))
+
+
+def tools(
+    repo: Repo, environment: Mapping[str, str], *, output: int | None = None, progress: Progress = QUIET
+) -> Tools:
+    """What reproduction works with."""
+    return Tools(
+        RepoTree(repo, progress),
+        LockfileStore(os.path.join(repo.root, "mlvc.lock")),
+        RunCache(os.path.join(repo.private, "runs"), repo.hashing),
+        Local(repo.root, environment, output),
+        ParamFiles(lambda path: files.read_or_none(f"{repo.root}/{path}")),
+        repo.hashing,
+        progress,
+    )
+
+
+def repro(
+    repo: Repo,
+    environment: Mapping[str, str],
+    options: Options,
+    *,
+    output: int | None = None,
+    progress: Progress = QUIET,
+) -> ReproResult:
+    """Rerun the Stages whose inputs changed, and restore the others' outputs. See runner.repro."""
+    whole = load(repo)
+    if not whole.stages:
+        raise UsageError("there is no pipeline here", hint="describe stages in mlvc.yaml, or use `mlvc stage add`")
+    _apart(repo, whole)
+    options = _targets(repo, whole, options)
+    with files.exclusive(
+        os.path.join(repo.git.dir, "mlvc", "repro"),
+        wait=False,
+        busy="another `mlvc repro` is at work in this repository",
+    ):
+        cached = [out.path for stage in whole.stages.values() for out in stage.outs if out.cache]
+        changed = git.ignore(repo.git, cached)
+        try:
+            result = runner.repro(whole, tools(repo, environment, output=output, progress=progress), options)
+            repo.tree.index.place(result.cached)
+            return result
+        finally:
+            if repo.config.get("core.autostage"):
+                git.stage(repo.git, [*changed, *(["mlvc.lock"] if files.exists(f"{repo.root}/mlvc.lock") else [])])
+
+
+def _apart(repo: Repo, whole: Graph) -> None:
+    """PipelineError where an output is tracked by a Pointer, or by Git although it goes into the Store."""
+    tracked = {pointers.tracked_by(path) for path in git.listed(repo.git, ("*" + SUFFIX,))}
+    for stage in whole.stages.values():
+        for out in stage.outs:
+            if out.path in tracked:
+                raise PipelineError(
+                    f"{stage.file}, line {stage.line}: output '{out.path}' is tracked by a Pointer",
+                    hint=f"it can be one or the other: delete {out.path}{SUFFIX}, or the output",
+                )
+            if out.cache and git.is_tracked(repo.git, out.path):
+                raise PipelineError(
+                    f"{stage.file}, line {stage.line}: output '{out.path}' is tracked by Git",
+                    hint=f"`git rm -r --cached {out.path}`, or write `cache: false` below it",
+                )
+
+
+def _targets(repo: Repo, whole: Graph, options: Options) -> Options:
+    """Targets that are paths, as a person in a subdirectory typed them, relative to the repository."""
+    from dataclasses import replace  # noqa: PLC0415
+
+    names = tuple(name if name in whole.stages else repo.path(name) for name in options.targets)
+    return replace(options, targets=names)
+
+
+def plan(repo: Repo, environment: Mapping[str, str], options: Options) -> tuple[Decision, ...]:
+    """What ``repro`` would do, and why. Nothing is changed."""
+    whole = load(repo)
+    return runner.plan(whole, tools(repo, environment), _targets(repo, whole, options))
+
+
+def waiting(repo: Repo, environment: Mapping[str, str]) -> tuple[Decision, ...]:
+    """The Decision for every Stage, for ``status``; none where there is no pipeline."""
+    whole = load(repo)
+    return runner.status(whole, tools(repo, environment)) if whole.stages else ()
+
+
+def add_stage(repo: Repo, name: str, fields: Mapping[str, Any], *, force: bool = False) -> str:
+    """Write a Stage into the ``mlvc.yaml`` of the user's directory, leaving the rest as it is. The file's path."""
+    path = f"{repo.cwd}/{spec.FILE}" if repo.cwd else spec.FILE
+    full = f"{repo.root}/{path}"
+    text = edit.add_stage(_text(files.read_or_none(full) or b"", path), name, fields, file=path, force=force)
+    others = [stage for stage in stages(repo) if stage.file != path]
+    whole = graph.build([*others, *spec.parse(text, path)])
+    files.replace(full, text.encode())
+    changed = git.ignore(repo.git, [out.path for out in whole.stages[spec.address(path, name)].outs if out.cache])
+    if repo.config.get("core.autostage"):
+        git.stage(repo.git, [path, *changed])
+    return path

@@ -1,0 +1,172 @@
+"""``status`` and ``diff``: what differs between working tree, Pointers and commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from mlvc import git, snapshot
+from mlvc.errors import DamagedError, ObjectsMissingError, UsageError
+from mlvc.manifest import Entry, objects_of
+from mlvc.pointer import Content
+from mlvc.progress import QUIET, Progress
+from mlvc.repo import Repo
+from mlvc.snapshot import Change, as_entry, changes, compare
+from mlvc.store.base import Lost
+from mlvc.workspace.tree import Look
+
+
+@dataclass(frozen=True, slots=True)
+class PathStatus:
+    """How one tracked path in the working tree compares with its Pointer.
+
+    ``state``: ``modified``, or ``absent`` where nothing is there. ``changes`` file by file, where they
+    can be told: not where the manifest is not here.
+    """
+
+    path: str
+    state: str
+    changes: tuple[Change, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A Stage that would rerun, and why."""
+
+    stage: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """All that ``mlvc status`` tells. Clean when every part is empty.
+
+    ``head``: tracked paths whose Pointer or locked output differs from HEAD. ``missing``: tracked paths with the
+    number of objects that are not in the Store.
+    """
+
+    tracked: int
+    work: tuple[PathStatus, ...] = ()
+    head: tuple[Change, ...] = ()
+    missing: tuple[tuple[str, int], ...] = ()
+    stages: tuple[Waiting, ...] = ()
+
+    @property
+    def clean(self) -> bool:
+        """Whether there is nothing to tell."""
+        return not (self.work or self.head or self.missing or self.stages)
+
+
+def status(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIET) -> Status:
+    """Working tree against Pointers, Pointers against HEAD, objects that are not here. Changes nothing."""
+    now = snapshot.on_disk(repo.git).contents()
+    chosen, unknown = snapshot.select(now, [repo.path(target) for target in targets])
+    if unknown:
+        raise UsageError(f"{unknown[0]} is not tracked", hint=f"track it with `mlvc add {unknown[0]}`")
+    looks = repo.tree.look(chosen, progress=progress)
+    before, _ = snapshot.select(snapshot.head(repo.git).contents(), [repo.path(target) for target in targets])
+    return Status(
+        len(chosen),
+        tuple(
+            _path_status(repo, looks[path], content)
+            for path, content in chosen.items()
+            if looks[path].content != content
+        ),
+        tuple(_whole(before, chosen)),
+        tuple(_missing(repo, chosen, looks)),
+    )
+
+
+def with_stages(found: Status, stages: Iterable[Waiting]) -> Status:
+    """The same Status with the Stages that would rerun."""
+    return replace(found, stages=tuple(stages))
+
+
+def _path_status(repo: Repo, look: Look, content: Content) -> PathStatus:
+    if look.content is None:
+        return PathStatus(look.path, "absent")
+    try:
+        return PathStatus(look.path, "modified", tuple(_against(repo, content, look)))
+    except (ObjectsMissingError, DamagedError):
+        return PathStatus(look.path, "modified", note="which files cannot be told: the manifest is not in the store")
+
+
+def _against(repo: Repo, content: Content | None, look: Look) -> list[Change]:
+    """What differs between recorded content and what stands in the working tree."""
+    old = [] if content is None else snapshot.entries(repo.store, content)
+    return compare([_below(look.path, entry) for entry in old], [_below(look.path, entry) for entry in look.entries()])
+
+
+def _below(path: str, entry: Entry) -> Entry:
+    return entry._replace(path=f"{path}/{entry.path}" if entry.path else path)
+
+
+def _whole(old: Mapping[str, Content], new: Mapping[str, Content]) -> list[Change]:
+    """Tracked paths that differ, each as one."""
+    return [
+        Change(
+            path, as_entry(old[path], path) if path in old else None, as_entry(new[path], path) if path in new else None
+        )
+        for path in sorted(old.keys() | new.keys())
+        if old.get(path) != new.get(path)
+    ]
+
+
+def _missing(repo: Repo, contents: Mapping[str, Content], looks: Mapping[str, Look]) -> list[tuple[str, int]]:
+    found = []
+    for path, content in contents.items():
+        look = looks[path]
+        lost: Lost = {}
+        if look.content == content:
+            # The Index knows what is in there: no manifest need be read.
+            oids = {r[5] for records in look.scan.dirs.values() for r in records.values() if r[4] != "d"} | {
+                content.oid
+            }
+            if not look.content.is_dir:
+                oids = {content.oid}
+        else:
+            oids = objects_of(repo.store, [content], lost)
+        missing = repo.store.missing(oids)
+        if missing or lost:
+            found.append((path, len(missing | lost.keys())))
+    return found
+
+
+# -- diff --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """What differs between two states, file by file. ``unknown`` are tracked paths whose manifests are not here."""
+
+    old: str
+    new: str
+    changes: tuple[Change, ...]
+    unknown: tuple[str, ...] = ()
+
+
+def diff(repo: Repo, old: str = "HEAD", new: str = "", targets: Sequence[str] = ()) -> Diff:
+    """The files that differ between two revisions, or between one and the working tree (``new`` empty)."""
+    names = [repo.path(target) for target in targets]
+    before, _ = snapshot.select(_at(repo, old), names)
+    after, _ = snapshot.select(_at(repo, new) if new else snapshot.on_disk(repo.git).contents(), names)
+    found: list[Change] = []
+    unknown = []
+    looks = {} if new else repo.tree.look(sorted(before.keys() | after.keys()))
+    for path in sorted(before.keys() | after.keys()):
+        try:
+            if not new:
+                if looks[path].content != before.get(path):
+                    found += _against(repo, before.get(path), looks[path])
+            else:
+                found += changes(repo.store, path, before.get(path), after.get(path))
+        except (ObjectsMissingError, DamagedError):
+            unknown.append(path)
+    return Diff(old, new, tuple(snapshot.renames(found)), tuple(unknown))
+
+
+def _at(repo: Repo, revision: str) -> dict[str, Content]:
+    if revision == "HEAD" and not git.has_commits(repo.git):
+        return {}
+    return snapshot.at(repo.git, git.resolve(repo.git, revision)).contents()

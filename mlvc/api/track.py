@@ -1,0 +1,193 @@
+"""``add`` and ``commit``: what is in the working tree gets into the Store, and a Pointer names it."""
+
+from __future__ import annotations
+
+import glob as globs
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mlvc import files, git, manifest, snapshot
+from mlvc import pointer as pointers
+from mlvc.errors import UsageError
+from mlvc.manifest import Entry
+from mlvc.pointer import SUFFIX, Content, Pointer
+from mlvc.progress import QUIET, Progress
+from mlvc.repo import Repo
+from mlvc.snapshot import Snapshot
+from mlvc.workspace.scan import refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """One tracked path after ``add`` or ``commit``. ``old`` is what the Pointer named before."""
+
+    path: str
+    content: Content
+    old: Content | None
+
+    @property
+    def changed(self) -> bool:
+        """Whether the Pointer was written."""
+        return self.content != self.old
+
+
+def add(
+    repo: Repo, targets: Sequence[str], *, glob: bool = False, out: str = "", progress: Progress = QUIET
+) -> tuple[Tracked, ...]:
+    """Track files and directories. All of them, or none and an error.
+
+    The bytes are durable in the Store before a Pointer names them; data are hidden from Git before that.
+    """
+    now = snapshot.on_disk(repo.git)
+    paths = _expand(repo, targets) if glob else [_target(repo, target) for target in targets]
+    if out:
+        paths = [_bring(repo, targets, out, now)]
+    whole, inside = _sort(repo, dict.fromkeys(paths), now)
+    since = repo.tree.clock()
+    scans = {path: repo.tree.scan(path, since) for path in [*whole, *(p for parts in inside.values() for p in parts)]}
+    refuse(scans.values())
+    with repo.store.batch() as batch:
+        looks = {path: repo.tree.put(path, scan, repo.store, batch, progress=progress) for path, scan in scans.items()}
+        contents = {path: look.content for path, look in looks.items() if path in whole}
+        for owner, parts in inside.items():
+            entries = _merged(repo, owner, now.pointers[owner].content, {p: looks[p].entries() for p in parts})
+            contents[owner], objects = manifest.build(entries, repo.hashing)
+            batch.put_hashed(objects)
+        batch.commit()
+    repo.tree.remember(looks.values())
+    progress.finish()
+    return _point(repo, {path: content for path, content in contents.items() if content is not None}, now.pointers)
+
+
+def commit(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIET) -> tuple[Tracked, ...]:
+    """Accept what is in the working tree into Pointers that are there already.
+
+    A tracked path that is not in the working tree keeps its Pointer; named as a target, it is an error.
+    """
+    now = snapshot.on_disk(repo.git)
+    chosen, unknown = snapshot.select(
+        {path: pointer.content for path, pointer in now.pointers.items()}, [repo.path(target) for target in targets]
+    )
+    if unknown:
+        raise UsageError(f"{unknown[0]} is not tracked", hint=f"track it with `mlvc add {unknown[0]}`")
+    present = [path for path in chosen if files.exists(f"{repo.root}/{path}")]
+    if targets and len(present) < len(chosen):
+        gone = next(path for path in chosen if path not in present)
+        raise UsageError(f"{gone} is not in the working tree", hint=f"bring it back with `mlvc checkout {gone}`")
+    looks = repo.tree.store(present, repo.store, progress=progress)
+    progress.finish()
+    return _point(repo, {path: look.content for path, look in looks.items() if look.content is not None}, now.pointers)
+
+
+# -- which paths -------------------------------------------------------------------------------
+
+
+def _target(repo: Repo, name: str) -> str:
+    path = repo.path(name)
+    full = f"{repo.root}/{path}"
+    if not path or path.split("/")[0] in (".git", ".mlvc"):
+        raise UsageError(f"{name} cannot be tracked: it holds the repository itself", hint="name what is in it")
+    if not files.exists(full):
+        raise UsageError(f"{name} does not exist")
+    if path.endswith(SUFFIX):
+        raise UsageError(f"{name} is a Pointer", hint=f"add the data: `mlvc add {name.removesuffix(SUFFIX)}`")
+    parent = os.path.realpath(os.path.dirname(full))
+    if parent != repo.root and not parent.startswith(repo.root + os.sep):
+        raise UsageError(f"{name} is outside the repository: a directory above it is a symbolic link to {parent}")
+    return path
+
+
+def _expand(repo: Repo, patterns: Iterable[str]) -> list[str]:
+    found: list[str] = []
+    for pattern in patterns:
+        names = globs.glob(pattern, root_dir=os.path.join(repo.root, repo.cwd), recursive=True)
+        names = sorted(name for name in names if not name.endswith((SUFFIX, ".gitignore")))
+        if not names:
+            raise UsageError(f"nothing matches '{pattern}'")
+        found += [_target(repo, name) for name in names]
+    return found
+
+
+def _bring(repo: Repo, targets: Sequence[str], out: str, now: Snapshot) -> str:
+    """Copy data from elsewhere into the working tree."""
+    if len(targets) != 1:
+        raise UsageError("-o takes one path to add")
+    source = os.path.join(repo.root, repo.cwd, os.path.expanduser(targets[0]))
+    path = repo.path(out)
+    target = f"{repo.root}/{path}"
+    if not os.path.exists(source):
+        raise UsageError(f"{targets[0]} does not exist")
+    if files.exists(target):
+        raise UsageError(f"{out} exists already", hint="remove it first, or choose another name")
+    _sort(repo, {path: None}, now)
+    temporary = repo.store.scratch.name()
+    if os.path.isdir(source):
+        shutil.copytree(source, temporary, symlinks=True)
+    else:
+        shutil.copy2(source, temporary)
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    shutil.move(temporary, target)
+    return path
+
+
+def _sort(repo: Repo, paths: Mapping[str, None], now: Snapshot) -> tuple[list[str], dict[str, list[str]]]:
+    """Paths to track whole, and paths inside of tracked directories by directory."""
+    whole: list[str] = []
+    inside: dict[str, list[str]] = {}
+    for path in paths:
+        if path in now.outs and path not in now.pointers:
+            raise UsageError(f"{path} is made by a stage", hint="`mlvc repro` keeps it up to date")
+        owner = next((known for known in now.pointers if path.startswith(known + "/")), "")
+        around = next((known for known in [*now.pointers, *now.outs] if known.startswith(path + "/")), "")
+        if around:
+            raise UsageError(
+                f"{path} cannot be tracked: {around} in it is tracked already",
+                hint=f"untrack that first: delete {around}{SUFFIX} and its line in .gitignore",
+            )
+        other = next((p for p in paths if p != path and path.startswith(p + "/")), "")
+        if other:
+            raise UsageError(f"{path} is inside of {other}, which is to be tracked too", hint="name only one of them")
+        if owner and not now.pointers[owner].content.is_dir:
+            raise UsageError(f"{path} cannot be tracked: {owner} is tracked as a file")
+        if owner:
+            inside.setdefault(owner, []).append(path)
+            continue
+        if path not in now.pointers and git.is_tracked(repo.git, path):
+            raise UsageError(f"{path} is tracked by Git itself", hint=f"take it out first: `git rm -r --cached {path}`")
+        whole.append(path)
+    return whole, inside
+
+
+def _merged(repo: Repo, owner: str, content: Content, parts: Mapping[str, list[Entry]]) -> list[Entry]:
+    """The entries of a tracked directory with some paths in it replaced; the rest need not be present."""
+    entries = manifest.entries_of(repo.store, content.oid)
+    for path, new in parts.items():
+        name = path[len(owner) + 1 :]
+        entries = [e for e in entries if e.path != name and not e.path.startswith(name + "/")]
+        # A file may stand where a directory was empty, and the other way round.
+        entries = [e for e in entries if not name.startswith(e.path + "/")]
+        entries += [e._replace(path=f"{name}/{e.path}" if e.path else name) for e in new]
+    return entries
+
+
+# -- Pointers ----------------------------------------------------------------------------------
+
+
+def _point(repo: Repo, contents: Mapping[str, Content], old: Mapping[str, Pointer]) -> tuple[Tracked, ...]:
+    """Write the Pointers that change, after Git is told to look away from the data."""
+    changed = git.ignore(repo.git, contents)
+    repo.tree.index.place(contents)
+    done = []
+    for path, content in contents.items():
+        before = old.get(path)
+        done.append(Tracked(path, content, before.content if before else None))
+        if before is None or before.content != content:
+            new = before.having(content) if before else Pointer(content)
+            name = pointers.path_of(path)
+            files.replace(f"{repo.root}/{name}", pointers.encode(new))
+            changed.append(name)
+    if repo.config.get("core.autostage"):
+        git.stage(repo.git, changed)
+    return tuple(done)

@@ -1,0 +1,192 @@
+"""``push``, ``fetch`` and ``pull``: objects to a Remote and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from mlvc import git, manifest, snapshot
+from mlvc import transfer as steps
+from mlvc.api.checkout import CheckedOut, checkout
+from mlvc.errors import DamagedError, MlvcError, ObjectsMissingError, UsageError
+from mlvc.pointer import Content
+from mlvc.progress import QUIET, Progress
+from mlvc.repo import Repo
+from mlvc.store.base import Lost, Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """What is to be transferred: tracked paths, and the revisions to look at (none: the working tree)."""
+
+    targets: tuple[str, ...] = ()
+    revisions: tuple[str, ...] = ()
+    all_branches: bool = False
+    all_tags: bool = False
+    all_commits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """What was moved, or would be. Sizes in bytes; ``lost``: tracked paths with the reason for each."""
+
+    remote: str
+    objects: int
+    size: int
+    packs: int
+    lost: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What a pull fetched and checked out."""
+
+    fetched: Transferred
+    checked_out: CheckedOut
+
+
+def push(
+    repo: Repo, which: Which, *, remote: str = "", jobs: int = 0, dry_run: bool = False, progress: Progress = QUIET
+) -> Transferred:
+    """Send every object of the chosen paths that the Remote's listing does not show."""
+    contents = _contents(repo, which)
+    far = repo.remote(remote)
+    try:
+        if dry_run and not far.check():
+            pass  # nothing is there yet, and nothing is made
+        else:
+            if not dry_run:
+                far.begin()
+            far.refresh()
+        lost: Lost = {}
+        oids = manifest.objects_of(repo.store, (content for _, content in contents), lost)
+        plan = steps.plan_push(repo.store, far, oids)
+        plan.lost.update({oid: reason for oid, reason in lost.items() if oid in far.missing([oid])})
+        if dry_run:
+            result = steps.Result(plan.objects, plan.size, 0, plan.lost)
+        else:
+            result = steps.push(repo.store, far, plan, jobs=jobs or repo.config.get("core.jobs"), progress=progress)
+            result = replace(result, lost=_truth(far.missing(oids), {**lost, **result.lost}))
+        progress.finish()
+        return _told(far.name, result, repo.store, contents)
+    finally:
+        far.close()
+
+
+def fetch(
+    repo: Repo, which: Which, *, remote: str = "", jobs: int = 0, dry_run: bool = False, progress: Progress = QUIET
+) -> Transferred:
+    """Bring every object of the chosen paths that is not here. The working tree is not touched."""
+    contents = _contents(repo, which)
+    far = repo.remote(remote)
+    try:
+        far.refresh()
+        both = steps.Chain(repo.store, far)
+        lost: Lost = {}
+        oids = manifest.objects_of(both, (content for _, content in contents), lost)
+        plan = steps.plan_fetch(repo.store, far, oids)
+        plan.lost.update({oid: reason for oid, reason in lost.items() if oid not in plan.lost})
+        if dry_run:
+            result = steps.Result(plan.objects, plan.size, 0, plan.lost)
+        else:
+            result = steps.fetch(repo.store, far, plan, jobs=jobs or repo.config.get("core.jobs"), progress=progress)
+            result = replace(result, lost=_truth(repo.store.missing(oids), {**lost, **result.lost}))
+        progress.finish()
+        return _told(far.name, result, both, contents)
+    finally:
+        far.close()
+
+
+def pull(
+    repo: Repo,
+    which: Which,
+    *,
+    remote: str = "",
+    jobs: int = 0,
+    force: bool = False,
+    dry_run: bool = False,
+    progress: Progress = QUIET,
+) -> Pulled:
+    """Fetch, then check out what was fetched. What could not be fetched is named, the rest is done."""
+    fetched = fetch(repo, which, remote=remote, jobs=jobs, dry_run=dry_run, progress=progress)
+    if dry_run:
+        return Pulled(fetched, CheckedOut((), {}))
+    rev = which.revisions[-1] if which.revisions else ""
+    return Pulled(fetched, checkout(repo, which.targets, rev=rev, force=force, progress=progress))
+
+
+def _contents(repo: Repo, which: Which) -> list[tuple[str, Content]]:
+    """Every content to transfer, with its path; a path may have several."""
+    targets = [repo.path(target) for target in which.targets]
+    revisions = [git.resolve(repo.git, name) for name in which.revisions]
+    if which.all_branches or which.all_tags or which.all_commits:
+        revisions += git.revisions(
+            repo.git, branches=which.all_branches, tags=which.all_tags, commits=which.all_commits
+        )
+    shots = [snapshot.at(repo.git, revision) for revision in dict.fromkeys(revisions)]
+    if not which.revisions:
+        shots.append(snapshot.on_disk(repo.git))
+    found: dict[tuple[str, Content], None] = {}
+    never = set(targets)
+    for shot in shots:
+        chosen, unknown = snapshot.select(shot.contents(), targets)
+        never &= set(unknown)
+        found.update(dict.fromkeys(chosen.items()))
+    if never:
+        raise UsageError(f"{min(never)} is not tracked", hint="`mlvc status` lists what is")
+    return list(found)
+
+
+def _truth(missing: Iterable[bytes], lost: Lost) -> Lost:
+    """What really is not there after a transfer, each with its reason; a large object has that of its chunks."""
+    reason = "damaged" if "damaged" in lost.values() else "missing"
+    return {oid: lost.get(oid, reason) for oid in missing}
+
+
+def _told(remote: str, result: steps.Result, reader: Reader, contents: Iterable[tuple[str, Content]]) -> Transferred:
+    lost = paths_of(reader, contents, result.lost) if result.lost else {}
+    return Transferred(remote, result.objects, result.size, result.packs, lost)
+
+
+def paths_of(reader: Reader, contents: Iterable[tuple[str, Content]], lost: Lost) -> dict[str, str]:
+    """The paths that lost objects belong to, each with its reason."""
+    found: dict[str, str] = {}
+    named: set[bytes] = set()
+    for path, content in contents:
+        if content.oid in lost:
+            found[path] = lost[content.oid]
+            named.add(content.oid)
+        if not content.is_dir:
+            continue
+        try:
+            entries = manifest.entries_of(reader, content.oid)
+        except (ObjectsMissingError, DamagedError) as error:
+            found[path] = "damaged" if isinstance(error, DamagedError) else "missing"
+            continue
+        for entry in entries:
+            if entry.oid in lost:
+                found[f"{path}/{entry.path}"] = lost[entry.oid]
+                named.add(entry.oid)
+    for oid in lost.keys() - named:
+        found[f"(object {oid.hex()[:10]})"] = lost[oid]
+    return found
+
+
+def check(lost: Mapping[str, str], verb: str) -> MlvcError | None:
+    """The error that ends a command which could not do all of its work; None where it could."""
+    if not lost:
+        return None
+    path, reason = next(iter(lost.items()))
+    more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
+    kind = DamagedError if reason == "damaged" else ObjectsMissingError
+    return kind(f"{path} could not be {verb}: its object is {reason}{more}", hint=_HINTS.get(verb, ""))
+
+
+_HINTS = {
+    "pushed": "get it with `mlvc fetch` from a remote that has it, or track the data again with `mlvc add`",
+    "fetched": "push it again from a clone that has it: `mlvc push` there restores what the remote lacks",
+    "checked out": "get it from a remote with `mlvc fetch`, then run `mlvc checkout` again",
+}
+
+
+__all__ = ["Pulled", "Transferred", "Which", "check", "fetch", "paths_of", "pull", "push"]

@@ -1,0 +1,73 @@
+"""The typer application, made of the commands that are needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+import typer
+
+from mlvc.errors import MlvcError
+from mlvc.repo import Repo, open_repo
+
+HELP = """Version data and models next to the code that made them, with Git.
+
+Large files live in a store inside the Git directory and on remotes; Git keeps small Pointer files
+that name the exact content. Start with `mlvc init` in a Git repository, or watch `mlvc demo`.
+"""
+
+
+def build(commands: Mapping[str, str], given: Sequence[str]) -> Callable[[list[str]], int]:
+    """A function that runs a command line and returns its exit code.
+
+    Where the first word names a command, only its module is loaded.
+    """
+    app = typer.Typer(
+        name="mlvc",
+        help=HELP,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_top)
+    wanted = [given[0]] if given and given[0] in commands else list(commands)
+    for name in wanted:
+        module = import_module(f"mlvc.cli.{commands[name]}")
+        module.REGISTER[name](app)
+    return lambda arguments: _call(app, arguments)
+
+
+def _top(*, version: bool = typer.Option(False, "--version", "-V", help="Print the version and exit.")) -> None:
+    """Options of mlvc itself. The version is printed before typer is loaded."""
+
+
+def _call(app: typer.Typer, arguments: list[str]) -> int:
+    command = typer.main.get_command(app)
+    try:
+        code: Any = command.main(args=arguments, prog_name="mlvc", standalone_mode=False)
+    except (MlvcError, OSError):
+        raise
+    except typer.Exit as stop:
+        return stop.exit_code
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except Exception as error:
+        # Wrong arguments: typer's own exceptions know how to show themselves.
+        display = getattr(error, "show", None)
+        if display is None:
+            raise
+        display()
+        return int(getattr(error, "exit_code", 2))
+    return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def opened() -> Iterator[Repo]:
+    """The repository that the user stands in."""
+    with open_repo(os.getcwd(), os.environ) as repo:
+        yield repo

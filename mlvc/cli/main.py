@@ -1,0 +1,98 @@
+"""The entry point: which command, one handler for everything that goes wrong, the exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from mlvc import __version__
+from mlvc.cli import show
+from mlvc.errors import MlvcError, SystemFailureError
+
+# Command -> module that defines it. Only the module of the command that is asked for is loaded.
+COMMANDS = {
+    "init": "setup",
+    "config": "setup",
+    "remote": "setup",
+    "add": "data",
+    "commit": "data",
+    "status": "data",
+    "diff": "data",
+    "checkout": "data",
+    "push": "moving",
+    "fetch": "moving",
+    "pull": "moving",
+    "repro": "stages",
+    "stage": "stages",
+    "dag": "stages",
+    "demo": "stages",
+}
+BUG, INTERRUPTED = 3, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns its exit code (docs/reference/exit-codes.md)."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] in (["--version"], ["-V"]):
+        show.out(f"mlvc {__version__}")
+        return 0
+    for stream in (sys.stdout, sys.stderr):
+        # A name that is not UTF-8 must not end in a traceback.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    return guarded(lambda: _run(given))
+
+
+def _run(given: list[str]) -> int:
+    from mlvc.cli.app import build  # noqa: PLC0415  (typer is what takes the time)
+
+    return build(COMMANDS, given)(given)
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """Run ``work``; what it raises becomes a sentence on stderr and an exit code. No traceback reaches a user."""
+    try:
+        code = work()
+        sys.stdout.flush()
+        return code
+    except MlvcError as error:
+        show.failure(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        show.err("mlvc: interrupted; nothing is lost, run the command again to go on")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone: `mlvc diff | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        show.failure(told(error))
+        return SystemFailureError.exit_code
+    except Exception as error:  # noqa: BLE001  (the last resort)
+        return _bug(error)
+
+
+def told(error: OSError) -> SystemFailureError:
+    """What the system refused, as a sentence."""
+    where = f": {os.fsdecode(error.filename)}" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return SystemFailureError(
+            f"the disk is full{where}", hint="make room, then run the command again; nothing that was there is lost"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return SystemFailureError(f"no permission{where}", hint="check who owns it, and whether it may be written")
+    return SystemFailureError(f"{error.strerror or error}{where}")
+
+
+def _bug(error: Exception) -> int:
+    import tempfile  # noqa: PLC0415
+    import traceback  # noqa: PLC0415
+
+    fd, path = tempfile.mkstemp(prefix="mlvc-error-", suffix=".log", text=True)
+    with os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(f"mlvc {__version__}, Python {sys.version}, {sys.platform}\n{' '.join(map(repr, sys.argv))}\n\n")
+        traceback.print_exception(error, file=file)
+    show.err(f"mlvc: this is a bug in mlvc: {type(error).__name__}: {show.clean(str(error))}")
+    show.err(f"hint: please report it with the file {path}")
+    return BUG

@@ -1,0 +1,150 @@
+"""``push``, ``fetch``, ``pull``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mlvc.api import transfer as api
+from mlvc.api.transfer import Transferred, Which
+from mlvc.cli import show
+from mlvc.cli.app import opened
+from mlvc.cli.data import checkout_json, named_lost, print_checkout
+
+Paths = Annotated[list[str] | None, typer.Argument(help="Tracked paths; without any, all of them.")]
+Remote = Annotated[str, typer.Option("-r", "--remote", metavar="NAME", help="The Remote; without it, the default one.")]
+Jobs = Annotated[int, typer.Option("-j", "--jobs", min=0, metavar="N", help="Transfers side by side; 0: core.jobs.")]
+Rev = Annotated[
+    list[str] | None, typer.Option("--rev", metavar="REV", help="What this revision tracks; may be given again.")
+]
+Branches = Annotated[bool, typer.Option("-a", "--all-branches", help="What all branches track, too.")]
+Tags = Annotated[bool, typer.Option("-T", "--all-tags", help="What all tags track, too.")]
+Commits = Annotated[bool, typer.Option("-A", "--all-commits", help="What any commit tracks, too.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be moved.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def push(
+    paths: Paths = None,
+    remote: Remote = "",
+    jobs: Jobs = 0,
+    rev: Rev = None,
+    all_branches: Branches = False,
+    all_tags: Tags = False,
+    all_commits: Commits = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Send objects to a Remote.
+
+    Sends what the Pointers in the working tree name and the Remote does not have. What the Remote lost is sent again.
+
+    Example: mlvc push
+    """
+    which = _which(paths, rev, all_branches=all_branches, all_tags=all_tags, all_commits=all_commits)
+    with opened() as repo:
+        done = api.push(repo, which, remote=remote, jobs=jobs, dry_run=dry_run, progress=show.Line())
+        if as_json:
+            show.json_out(_json(done))
+        else:
+            _print(done, "push", "to", dry_run=dry_run)
+    _end(done, "pushed")
+
+
+def fetch(
+    paths: Paths = None,
+    remote: Remote = "",
+    jobs: Jobs = 0,
+    rev: Rev = None,
+    all_branches: Branches = False,
+    all_tags: Tags = False,
+    all_commits: Commits = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Get objects from a Remote into the store.
+
+    The working tree stays as it is; `mlvc pull` fetches and checks out.
+
+    Example: mlvc fetch --all-branches
+    """
+    which = _which(paths, rev, all_branches=all_branches, all_tags=all_tags, all_commits=all_commits)
+    with opened() as repo:
+        done = api.fetch(repo, which, remote=remote, jobs=jobs, dry_run=dry_run, progress=show.Line())
+        if as_json:
+            show.json_out(_json(done))
+        else:
+            _print(done, "fetch", "from", dry_run=dry_run)
+    _end(done, "fetched")
+
+
+def pull(
+    paths: Paths = None,
+    remote: Remote = "",
+    jobs: Jobs = 0,
+    rev: Rev = None,
+    all_branches: Branches = False,
+    all_tags: Tags = False,
+    all_commits: Commits = False,
+    force: Annotated[bool, typer.Option("-f", "--force", help="Overwrite changes that are stored nowhere.")] = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Get objects from a Remote and bring the data to what the Pointers say.
+
+    The same as `mlvc fetch` and then `mlvc checkout`.
+
+    Example: git clone URL project && cd project && mlvc pull
+    """
+    which = _which(paths, rev, all_branches=all_branches, all_tags=all_tags, all_commits=all_commits)
+    with opened() as repo:
+        done = api.pull(repo, which, remote=remote, jobs=jobs, force=force, dry_run=dry_run, progress=show.Line())
+        if as_json:
+            show.json_out({"fetch": _json(done.fetched), "checkout": checkout_json(done.checked_out)})
+        else:
+            _print(done.fetched, "fetch", "from", dry_run=dry_run)
+            if not dry_run:
+                print_checkout(done.checked_out)
+    _end(done.fetched, "fetched")
+    error = api.check(done.checked_out.lost, "checked out")
+    if error is not None:
+        raise error
+
+
+def _which(
+    paths: list[str] | None, rev: list[str] | None, *, all_branches: bool, all_tags: bool, all_commits: bool
+) -> Which:
+    return Which(tuple(paths or ()), tuple(rev or ()), all_branches, all_tags, all_commits)
+
+
+def _print(done: Transferred, verb: str, way: str, *, dry_run: bool) -> None:
+    named_lost(done.lost)
+    if not done.objects and not done.lost:
+        show.err(f"nothing to {verb}: everything is {'there' if verb == 'push' else 'here'} already")
+        return
+    verb = f"would {verb}" if dry_run else {"push": "pushed", "fetch": "fetched"}[verb]
+    show.err(f"{verb} {show.number(done.objects, 'object')} ({show.size(done.size)}) {way} '{done.remote}'")
+
+
+def _json(done: Transferred) -> dict[str, object]:
+    return {
+        "remote": done.remote,
+        "objects": done.objects,
+        "size": done.size,
+        "packs": done.packs,
+        "lost": [{"path": path, "reason": reason} for path, reason in done.lost.items()],
+    }
+
+
+def _end(done: Transferred, verb: str) -> None:
+    error = api.check(done.lost, verb)
+    if error is not None:
+        raise error
+
+
+REGISTER = {
+    "push": lambda app: app.command("push")(push),
+    "fetch": lambda app: app.command("fetch")(fetch),
+    "pull": lambda app: app.command("pull")(pull),
+}

@@ -1,0 +1,271 @@
+"""``init``, ``config``, ``remote``."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from mlvc import config as settings
+from mlvc import git
+from mlvc.api import init as api
+from mlvc.cli import show
+from mlvc.cli.app import opened
+from mlvc.errors import UsageError
+from mlvc.repo import Repo
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Private = Annotated[
+    bool, typer.Option("--private", help="Use the settings in the Git directory, which nobody else sees.")
+]
+
+
+def init(
+    algorithm: Annotated[
+        str,
+        typer.Option(
+            "--hash",
+            metavar="xxh128|blake3",
+            help="How content is named. xxh128 is fastest; blake3 also resists attackers. Cannot be changed later.",
+        ),
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Set mlvc up in a Git repository.
+
+    Writes .mlvc/config.toml, stages it with Git, and makes an empty store in the Git directory.
+
+    Example: git init && mlvc init
+    """
+    done = api.init(os.getcwd(), os.environ, algorithm=algorithm)
+    if as_json:
+        show.json_out({"root": done.root, "hash": done.hash, "new": done.new})
+    elif done.new:
+        show.err(f"Set up mlvc in {done.root} (objects are named by {done.hash})")
+        show.err("hint: track data with `mlvc add PATH`, then commit with Git")
+    else:
+        show.err(f"mlvc is set up in {done.root} already (objects are named by {done.hash})")
+
+
+def config(
+    name: Annotated[str, typer.Argument(help="The setting, such as core.autostage.")] = "",
+    value: Annotated[str | None, typer.Argument(help="What to set it to.")] = None,
+    unset: Annotated[bool, typer.Option("--unset", help="Remove the setting.")] = False,
+    private: Private = False,
+    as_json: Json = False,
+) -> None:
+    """Show or change settings.
+
+    Without arguments all settings in force are listed, with a name that setting alone is printed.
+    Settings are shared through Git in .mlvc/config.toml, or private with --private; private ones win.
+
+    Example: mlvc config core.autostage true
+    """
+    with opened() as repo:
+        if not name:
+            _list_settings(repo, as_json=as_json)
+        elif value is None and not unset:
+            _print_setting(repo, name, as_json=as_json)
+        else:
+            _change(repo, name, value, unset=unset, private=private)
+
+
+def _list_settings(repo: Repo, *, as_json: bool) -> None:
+    if as_json:
+        show.json_out(dict(sorted(repo.config.values.items())))
+        return
+    for name, value in sorted(repo.config.values.items()):
+        show.out(f"{name} = {_plain(value)}")
+
+
+def _print_setting(repo: Repo, name: str, *, as_json: bool) -> None:
+    value = repo.config.get(name)
+    if as_json:
+        show.json_out({name: value})
+    else:
+        show.out(_plain(value))
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _change(repo: Repo, name: str, value: str | None, *, unset: bool, private: bool) -> None:
+    if unset and value is not None:
+        raise UsageError("--unset takes no value")
+    if name == "core.hash" and value != repo.config.get(name):
+        raise UsageError("core.hash cannot be changed after `mlvc init`: every object is named by it")
+    settings.key_of(name)
+    path = _file(repo, private=private)
+    if unset and name not in settings.read(path):
+        raise UsageError(f"{name} is not set in {path}")
+    _write(repo, name, value, private=private)
+
+
+def _file(repo: Repo, *, private: bool) -> str:
+    return settings.paths(repo.root, repo.git.common)[1 if private else 0]
+
+
+def _write(repo: Repo, name: str, value: object | None, *, private: bool) -> None:
+    settings.write(_file(repo, private=private), name, value)
+    if not private and repo.config.get("core.autostage"):
+        git.stage(repo.git, [settings.SHARED])
+
+
+# -- remotes -----------------------------------------------------------------------------------
+
+remotes = typer.Typer(help="Name the places that push and pull talk to.", no_args_is_help=True, rich_markup_mode=None)
+Name = Annotated[str, typer.Argument(help="The name of the Remote.")]
+
+
+@remotes.command("add")
+def remote_add(
+    name: Name,
+    url: Annotated[str, typer.Argument(help="A directory, or a URL such as s3://bucket/path.")],
+    default: Annotated[bool, typer.Option("-d", "--default", help="Make it the default Remote.")] = False,
+    force: Annotated[bool, typer.Option("-f", "--force", help="Replace a Remote of this name.")] = False,
+    private: Private = False,
+) -> None:
+    """Add a Remote.
+
+    A relative directory is kept relative to the repository. Nothing is written there before the first push.
+
+    Example: mlvc remote add -d store /mnt/shared/project
+    """
+    with opened() as repo:
+        if name in repo.config.remotes and not force:
+            raise UsageError(f"there is a remote '{name}' already", hint="change it with `mlvc remote modify`")
+        _write(repo, f"remote.{name}.url", _address(repo, url), private=private)
+        if default:
+            _write(repo, "core.remote", name, private=private)
+
+
+def _address(repo: Repo, url: str) -> str:
+    """A directory as the settings keep it: relative to the repository where it was given relative."""
+    if not url.strip():
+        raise UsageError("the address of a remote cannot be empty")
+    if "://" in url or os.path.isabs(url) or url.startswith("~"):
+        return url
+    full = os.path.normpath(os.path.join(repo.root, repo.cwd, url))
+    if (full + os.sep).startswith((repo.root + os.sep, repo.git.common + os.sep)):
+        raise UsageError(f"{url} lies in the repository itself", hint="choose a directory outside of it")
+    return os.path.relpath(full, repo.root).replace(os.sep, "/")
+
+
+@remotes.command("list")
+def remote_list(as_json: Json = False) -> None:
+    """List the Remotes; the default one is marked.
+
+    Example: mlvc remote list
+    """
+    with opened() as repo:
+        default = repo.config.get("core.remote")
+        known = repo.config.remotes
+        if as_json:
+            show.json_out([{"name": n, "url": url, "default": n == default} for n, url in known.items()])
+            return
+        for name, url in known.items():
+            show.out(f"{name}\t{url}" + ("\t(default)" if name == default else ""))
+
+
+@remotes.command("modify")
+def remote_modify(
+    name: Name,
+    option: Annotated[str, typer.Argument(help="The option to set: url.")],
+    value: Annotated[str | None, typer.Argument(help="Its new value.")] = None,
+    unset: Annotated[bool, typer.Option("--unset", help="Remove the option.")] = False,
+    private: Private = False,
+) -> None:
+    """Change an option of a Remote.
+
+    Example: mlvc remote modify store url /mnt/new/place
+    """
+    with opened() as repo:
+        _known(repo, name)
+        if (value is None) != unset:
+            raise UsageError("give a value, or --unset")
+        if option == "url" and unset:
+            raise UsageError("a remote needs its url", hint=f"remove the remote: `mlvc remote remove {name}`")
+        new = _address(repo, value) if option == "url" and value is not None else value
+        _write(repo, f"remote.{name}.{option}", new, private=private)
+
+
+@remotes.command("default")
+def remote_default(
+    name: Annotated[str, typer.Argument(help="The Remote to make the default; none: print it.")] = "",
+    unset: Annotated[bool, typer.Option("--unset", help="Have no default.")] = False,
+    private: Private = False,
+) -> None:
+    """Show or choose the Remote that push and pull use.
+
+    Example: mlvc remote default store
+    """
+    with opened() as repo:
+        if unset:
+            _write(repo, "core.remote", None, private=private)
+        elif name:
+            _known(repo, name)
+            _write(repo, "core.remote", name, private=private)
+        else:
+            current = repo.config.get("core.remote")
+            if not current:
+                raise UsageError("no remote is the default", hint="choose one with `mlvc remote default NAME`")
+            show.out(current)
+
+
+@remotes.command("rename")
+def remote_rename(name: Name, new: Annotated[str, typer.Argument(help="Its new name.")]) -> None:
+    """Give a Remote another name.
+
+    Example: mlvc remote rename store archive
+    """
+    with opened() as repo:
+        _known(repo, name)
+        if new in repo.config.remotes:
+            raise UsageError(f"there is a remote '{new}' already")
+        settings.key_of(f"remote.{new}.url")
+        for path in settings.paths(repo.root, repo.git.common):
+            values = settings.read(path)
+            for key, value in values.items():
+                if key.startswith(f"remote.{name}."):
+                    settings.write(path, f"remote.{new}." + key.split(".", 2)[2], value)
+            settings.remove_section(path, f"remote.{name}")
+            if values.get("core.remote") == name:
+                settings.write(path, "core.remote", new)
+        _stage(repo)
+
+
+@remotes.command("remove")
+def remote_remove(name: Name) -> None:
+    """Forget a Remote. What is stored there stays there.
+
+    Example: mlvc remote remove store
+    """
+    with opened() as repo:
+        _known(repo, name)
+        for path in settings.paths(repo.root, repo.git.common):
+            if settings.read(path).get("core.remote") == name:
+                settings.write(path, "core.remote", None)
+            settings.remove_section(path, f"remote.{name}")
+        _stage(repo)
+
+
+def _known(repo: Repo, name: str) -> None:
+    known = repo.config.remotes
+    if name not in known:
+        raise UsageError(f"there is no remote '{name}'", hint=f"known remotes: {', '.join(known)}" if known else "")
+
+
+def _stage(repo: Repo) -> None:
+    if repo.config.get("core.autostage"):
+        git.stage(repo.git, [settings.SHARED])
+
+
+REGISTER = {
+    "init": lambda app: app.command("init")(init),
+    "config": lambda app: app.command("config")(config),
+    "remote": lambda app: app.add_typer(remotes, name="remote"),
+}

@@ -1,0 +1,177 @@
+"""How results look on a terminal and as JSON."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from mlvc import oid as oids
+from mlvc.errors import MlvcError
+from mlvc.pointer import Content
+from mlvc.snapshot import Change
+
+_UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
+_LISTED = 20
+
+
+def size(count: int) -> str:
+    """Bytes for people: three digits and a unit of a thousand."""
+    value = float(count)
+    for unit in _UNITS:
+        if value < 999.5 or unit == _UNITS[-1]:  # noqa: PLR2004  (beyond that it would print 1000)
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.5 else f"{value:.1f} {unit}"  # noqa: PLR2004
+        value /= 1000
+    raise AssertionError
+
+
+def number(count: int, what: str) -> str:
+    """``1 file``, ``2 files``, ``20,000 files``."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def clean(text: str) -> str:
+    """A path or message with control characters made visible, so that it is one line on any terminal."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogateescape").decode("ascii", "replace") for c in text
+    )
+
+
+def out(text: str = "") -> None:
+    """A line of data, to stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def err(text: str) -> None:
+    """A line about what happens, to stderr."""
+    sys.stderr.write(text + "\n")
+
+
+def failure(error: MlvcError) -> None:
+    """An error as a person reads it."""
+    err(f"mlvc: {clean(error.message)}")
+    if error.hint:
+        err(f"hint: {error.hint}")
+
+
+def json_out(value: Any) -> None:
+    """A result as JSON on stdout."""
+    import json  # noqa: PLC0415
+
+    out(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+# -- changes -----------------------------------------------------------------------------------
+
+
+def change_line(change: Change) -> str:
+    """One change: what happened, to which path, with sizes."""
+    path = clean(change.path)
+    if change.kind == "renamed":
+        return f"renamed   {clean(change.source)} -> {path}  ({size(change.new.size if change.new else 0)})"
+    if change.old is None:
+        return f"added     {path}  ({size(change.new.size if change.new else 0)})"
+    if change.new is None:
+        return f"deleted   {path}  ({size(change.old.size)})"
+    if change.old.size == change.new.size and change.old.oid == change.new.oid:
+        return f"modified  {path}  ({_mode(change)})"
+    return f"modified  {path}  ({size(change.old.size)} -> {size(change.new.size)})"
+
+
+def _mode(change: Change) -> str:
+    kinds = {"f": "a file", "x": "executable", "l": "a link", "d": "a directory"}
+    return f"now {kinds.get(change.new.kind if change.new else '', 'something else')}"
+
+
+def change_lines(changes: Iterable[Change], indent: str = "  ", *, everything: bool = False) -> list[str]:
+    """The changes, the first twenty of many."""
+    found = list(changes)
+    shown = found if everything else found[:_LISTED]
+    lines = [indent + change_line(change) for change in shown]
+    if len(shown) < len(found):
+        lines.append(f"{indent}… and {number(len(found) - len(shown), 'more')[:-1]}: see `mlvc diff`")
+    return lines
+
+
+def change_json(change: Change) -> dict[str, Any]:
+    """One change as JSON: path, kind, sizes in bytes, Oids."""
+    value: dict[str, Any] = {"path": change.path, "change": change.kind}
+    if change.source:
+        value["from"] = change.source
+    for name, entry in (("old", change.old), ("new", change.new)):
+        if entry is not None:
+            value[name] = {"size": entry.size, "kind": entry.kind}
+            if entry.kind != "d":
+                value[name]["oid"] = oids.to_text(entry.oid)
+    return value
+
+
+def summary(changes: Iterable[Change]) -> str:
+    """``2 added, 1 modified``."""
+    counts: dict[str, int] = {}
+    for change in changes:
+        counts[change.kind] = counts.get(change.kind, 0) + 1
+    return ", ".join(
+        f"{counts[kind]:,} {kind}" for kind in ("added", "modified", "deleted", "renamed") if kind in counts
+    )
+
+
+def content_json(content: Content) -> dict[str, Any]:
+    """Tracked content as JSON."""
+    return {"kind": content.kind, "oid": oids.to_text(content.oid), "size": content.size, "files": content.files}
+
+
+# -- progress ----------------------------------------------------------------------------------
+
+
+class Line:
+    """Progress as one line on a terminal, shown when something takes over a second; nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self._label = ""
+        self._objects = self._size = self._total = self._count = 0
+        self._began = self._shown = 0.0
+        self._live = sys.stderr.isatty()
+
+    def start(self, label: str, *, objects: int = 0, total: int = 0) -> None:
+        """See Progress."""
+        self.finish()
+        self._label, self._objects, self._total = label, objects, total
+        self._count = self._size = 0
+        self._began = time.monotonic()
+
+    def advance(self, *, objects: int = 0, size: int = 0) -> None:
+        """See Progress."""
+        self._count += objects
+        self._size += size
+        now = time.monotonic()
+        if not self._live or now - self._began < 1 or now - self._shown < 0.1:  # noqa: PLR2004
+            return
+        self._shown = now
+        sys.stderr.write("\r\x1b[K" + self._text(now - self._began))
+        sys.stderr.flush()
+
+    def _text(self, seconds: float) -> str:
+        rate = self._size / seconds
+        parts = [self._label]
+        if self._total:
+            parts.append(f"{min(100, 100 * self._size // self._total)}%")
+        parts.append(f"{size(self._size)} at {size(int(rate))}/s")
+        if self._total > self._size and rate:
+            parts.append(f"{(self._total - self._size) / rate:.0f} s left")
+        return "  ".join(parts)
+
+    def note(self, message: str) -> None:
+        """See Progress."""
+        self.finish()
+        err(message)
+
+    def finish(self) -> None:
+        """See Progress."""
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self._shown = 0.0

@@ -1,0 +1,242 @@
+"""``repro``, ``stage``, ``dag``, ``demo``."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+from mlvc.api import pipeline as api
+from mlvc.cli import show
+from mlvc.cli.app import opened
+from mlvc.errors import UsageError
+from mlvc.pipeline import draw
+from mlvc.pipeline.graph import ancestors, target
+from mlvc.pipeline.runner import Options
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+_STDERR = 2
+
+
+def repro(
+    targets: Annotated[
+        list[str] | None, typer.Argument(help="Stages or outputs; without any, the whole pipeline.")
+    ] = None,
+    force: Annotated[bool, typer.Option("-f", "--force", help="Run the stages even where nothing changed.")] = False,
+    single: Annotated[
+        bool, typer.Option("-s", "--single-item", help="Only the targets, without what they need.")
+    ] = False,
+    downstream: Annotated[bool, typer.Option("--downstream", help="The targets and what follows from them.")] = False,
+    keep_going: Annotated[
+        bool, typer.Option("-k", "--keep-going", help="After a failure, go on with what does not need it.")
+    ] = False,
+    no_run_cache: Annotated[
+        bool, typer.Option("--no-run-cache", help="Run stages even where a result is known.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "--dry", help="Only show what would run, and why.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Rerun the stages whose inputs changed.
+
+    A stage that ran before with the same inputs has its outputs restored instead. What the stages print goes to stderr.
+
+    Example: mlvc repro train
+    """
+    options = Options(
+        tuple(targets or ()),
+        single=single,
+        downstream=downstream,
+        force=force,
+        keep_going=keep_going,
+        run_cache=not no_run_cache,
+    )
+    with opened() as repo:
+        if dry_run:
+            decisions = api.plan(repo, os.environ, options)
+            if as_json:
+                show.json_out(
+                    [{"stage": d.stage, "action": str(d.action), "reasons": list(d.reasons)} for d in decisions]
+                )
+                return
+            for decision in decisions:
+                show.out(f"{decision.stage}: {decision.action}" + _because(decision.reasons))
+            return
+        done = api.repro(repo, os.environ, options, output=_STDERR, progress=show.Line())
+        if as_json:
+            show.json_out(
+                [
+                    {"stage": s.stage, "outcome": s.outcome, "reasons": list(s.reasons), "seconds": round(s.seconds, 3)}
+                    for s in done.stages
+                ]
+            )
+            return
+        counts: dict[str, int] = {}
+        for stage in done.stages:
+            counts[stage.outcome] = counts.get(stage.outcome, 0) + 1
+        show.err("pipeline: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
+        if counts.keys() != {"unchanged"}:
+            show.err("hint: record it in Git: git add mlvc.lock")
+
+
+def _because(reasons: tuple[str, ...]) -> str:
+    return f" ({'; '.join(reasons)})" if reasons else ""
+
+
+# -- stage -------------------------------------------------------------------------------------
+
+group = typer.Typer(help="Describe the stages of the pipeline.", no_args_is_help=True, rich_markup_mode=None)
+Many = list[str] | None
+
+
+@group.command("add", context_settings={"allow_interspersed_args": False})
+def stage_add(
+    command: Annotated[list[str], typer.Argument(help="The command, after all options.")],
+    name: Annotated[str, typer.Option("-n", "--name", help="The name of the stage.")],
+    deps: Annotated[Many, typer.Option("-d", "--deps", metavar="PATH", help="What the command reads.")] = None,
+    outs: Annotated[Many, typer.Option("-o", "--outs", metavar="PATH", help="What it writes.")] = None,
+    outs_no_cache: Annotated[
+        Many, typer.Option("-O", "--outs-no-cache", metavar="PATH", help="What it writes and Git keeps.")
+    ] = None,
+    outs_persist: Annotated[
+        Many, typer.Option("--outs-persist", metavar="PATH", help="What it writes and finds again.")
+    ] = None,
+    params: Annotated[
+        Many, typer.Option("-p", "--params", metavar="[FILE:]KEYS", help="Parameters it depends on.")
+    ] = None,
+    metrics: Annotated[Many, typer.Option("-m", "--metrics", metavar="PATH", help="Metrics it writes.")] = None,
+    metrics_no_cache: Annotated[
+        Many, typer.Option("-M", "--metrics-no-cache", metavar="PATH", help="Metrics that Git keeps.")
+    ] = None,
+    wdir: Annotated[str, typer.Option("-w", "--wdir", metavar="DIR", help="Where the command runs.")] = "",
+    desc: Annotated[str, typer.Option("--desc", help="What the stage is for.")] = "",
+    always_changed: Annotated[bool, typer.Option("--always-changed", help="Run it every time.")] = False,
+    force: Annotated[bool, typer.Option("-f", "--force", help="Replace a stage of this name.")] = False,
+) -> None:
+    """Add a stage to mlvc.yaml; comments and layout of the file stay.
+
+    Example: mlvc stage add -n train -d train.py -d data -p lr -o model.bin python train.py
+    """
+    fields: dict[str, Any] = {"cmd": command[0] if len(command) == 1 else _joined(command)}
+    if wdir:
+        fields["wdir"] = wdir
+    if desc:
+        fields["desc"] = desc
+    lists = (
+        ("deps", list(deps or ())),
+        ("params", _params(params or ())),
+        ("outs", [*(outs or ()), *_flagged(outs_no_cache, "cache", False), *_flagged(outs_persist, "persist", True)]),
+        ("metrics", [*(metrics or ()), *_flagged(metrics_no_cache, "cache", False)]),
+    )
+    fields.update({key: value for key, value in lists if value})
+    if always_changed:
+        fields["always_changed"] = True
+    with opened() as repo:
+        path = api.add_stage(repo, name, fields, force=force)
+        show.err(f"stage '{name}' is in {path}")
+        show.err("hint: run it with `mlvc repro`")
+
+
+def _joined(words: list[str]) -> str:
+    import shlex  # noqa: PLC0415
+
+    return shlex.join(words)
+
+
+def _flagged(paths: Many, flag: str, value: object) -> list[object]:
+    return [{path: {flag: value}} for path in paths or ()]
+
+
+def _params(given: Any) -> list[object]:
+    """``lr,depth`` are keys of params.yaml, ``FILE:a,b`` keys of a file, ``FILE:`` all of it."""
+    found: list[object] = []
+    for text in given:
+        file, colon, keys = text.rpartition(":")
+        if not colon:
+            found += keys.split(",")
+        else:
+            found.append({file: [key for key in keys.split(",") if key] or None})
+    return found
+
+
+@group.command("list")
+def stage_list(as_json: Json = False) -> None:
+    """List the stages with what they need and make.
+
+    Example: mlvc stage list
+    """
+    with opened() as repo:
+        found = api.load(repo).stages.values()
+        if as_json:
+            show.json_out(
+                [
+                    {
+                        "name": s.name,
+                        "file": s.file,
+                        "cmd": list(s.cmd),
+                        "wdir": s.wdir,
+                        "deps": list(s.deps),
+                        "outs": [o.path for o in s.outs],
+                        "params": [str(p) for p in s.params],
+                        "desc": s.desc,
+                    }
+                    for s in found
+                ]
+            )
+            return
+        width = max((len(s.name) for s in found), default=0)
+        for s in found:
+            about = s.desc or f"makes {', '.join(o.path for o in s.outs) or 'nothing'}"
+            show.out(f"{s.name:<{width}}  {about}")
+
+
+# -- dag ---------------------------------------------------------------------------------------
+
+
+def dag(
+    targets: Annotated[list[str] | None, typer.Argument(help="Stages or outputs, with what they need.")] = None,
+    dot: Annotated[bool, typer.Option("--dot", help="In the language of Graphviz.")] = False,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="As a Mermaid flowchart.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show which stage feeds which.
+
+    Example: mlvc dag --mermaid
+    """
+    if dot + mermaid + as_json > 1:
+        raise UsageError("choose one of --dot, --mermaid and --json")
+    with opened() as repo:
+        whole = api.load(repo)
+        chosen = None
+        if targets:
+            named = [target(whole, name if name in whole.stages else repo.path(name)) for name in targets]
+            chosen = ancestors(whole, named) | set(named)
+        if as_json:
+            names = [name for name in whole.stages if chosen is None or name in chosen]
+            show.json_out({"stages": names, "edges": [list(edge) for edge in draw.edges(whole, chosen)]})
+        else:
+            drawn = draw.dot if dot else draw.mermaid if mermaid else draw.text
+            show.out(drawn(whole, chosen).rstrip("\n"))
+
+
+def demo(
+    folder: Annotated[str, typer.Argument(help="Where to make it; must not be there yet.")] = "mlvc-demo",
+) -> None:
+    """Watch the main job on real data, step by step.
+
+    Makes a repository, tracks a data set and a model, pushes, clones, pulls, changes a parameter, reruns what it
+    touches, and goes back. The folder is left behind to play in.
+
+    Example: mlvc demo
+    """
+    from mlvc.cli.demo import run  # noqa: PLC0415
+
+    raise typer.Exit(run(folder))
+
+
+REGISTER = {
+    "repro": lambda app: app.command("repro")(repro),
+    "stage": lambda app: app.add_typer(group, name="stage"),
+    "dag": lambda app: app.command("dag")(dag),
+    "demo": lambda app: app.command("demo")(demo),
+}
