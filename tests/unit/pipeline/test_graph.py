@@ -46,13 +46,15 @@ def test_ancestors_and_descendants():
     [
         (["out/d"], ("one",)),
         (["out/d/in/side"], ("one",)),
-        (["out"], ("one", "two")),
+        (["out"], ("one", "two", "odd")),
         (["out/d0", "ou"], ()),
         (["out/d.x"], ()),
     ],
 )
 def test_who_makes_a_dependency(deps, makers):
-    made = build(stage("one", [], ["out/d"]), stage("two", [], ["out/e"]), stage("take", deps, []))
+    made = build(
+        stage("one", [], ["out/d"]), stage("two", [], ["out/e"]), stage("odd", [], ["out/~"]), stage("take", deps, [])
+    )
     assert made.upstream["take"] == makers
 
 

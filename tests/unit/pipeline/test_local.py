@@ -148,6 +148,18 @@ def test_ctrl_c_lets_a_command_end_by_itself(tmp_path, tail):
     assert not runs(int((tmp_path / "pid").read_text()))
 
 
+def test_what_ignores_ctrl_c_is_asked_to_terminate_before_it_is_killed(tmp_path):
+    (tmp_path / "p.py").write_text(
+        POLITE.replace("SIGINT, stop", "SIGTERM, stop").replace(
+            'open("pid"', 'signal.signal(signal.SIGINT, signal.SIG_IGN)\nopen("pid"', 1
+        )
+    )
+    code, seconds = interrupt(tmp_path, f"exec {sys.executable} p.py", 1)
+    assert code == 130
+    assert seconds < 10
+    assert (tmp_path / "stopped").read_text() == "gently"
+
+
 def test_ctrl_c_ends_what_does_not_want_to_end(tmp_path):
     (tmp_path / "p.py").write_text(STUBBORN)
     code, seconds = interrupt(tmp_path, f"{sys.executable} p.py; true", 0.3)

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from mlvc.oid import Oid
 from mlvc.pipeline import runner
-from mlvc.pipeline.plan import Action
+from mlvc.pipeline.plan import Action, same
+from mlvc.pointer import Content
 from tests.helpers.pipeline import Project
 
 BASE = """
@@ -172,3 +174,11 @@ def test_looking_changes_nothing(project):
     runner.status(project.graph, project.tools)
     runner.plan(project.graph, project.tools)
     assert before == (project.tree.files, project.records.lockfile, project.runs.runs, project.records.saves)
+
+
+def test_a_file_that_became_executable_is_a_change():
+    one = Content("file", Oid(bytes(16)), 1)
+    assert same(one, Content("file", one.oid, 1))
+    assert not same(one, Content("executable", one.oid, 1))
+    assert not same(one, Content("file", Oid(bytes(15) + b"1"), 1))
+    assert not same(None, None)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mlvc.errors import PipelineError, StageFailedError
@@ -380,3 +382,21 @@ stages:
     project.tree.files["i"] = b"lr: 2"
     result = runner.repro(project.graph, project.tools)
     assert result.stages[1].reasons == ("parameter best.yaml:lr is 2, was 1",)
+
+
+def test_an_output_that_git_keeps_is_not_taken_from_the_store_even_where_it_could_be():
+    project = Project("stages:\n  s: {cmd: 'i>o', deps: [i], metrics: [{o: {cache: false}}]}\n", i=b"1")
+    runner.repro(project.graph, project.tools)
+    project.tree.store(["o"])
+    del project.tree.files["o"]
+    assert outcomes(runner.repro(project.graph, project.tools)) == {"s": "ran"}
+
+
+def test_keys_of_a_newer_version_stay_when_a_stage_runs_again(one):
+    runner.repro(one.graph, one.tools)
+    entry = one.records.lockfile.stages["s"]
+    one.records.lockfile = one.records.lockfile.having("s", replace(entry, extra={"newer": 1}))
+    one.tree.files["i"] = b"2"
+    runner.repro(one.graph, one.tools)
+    entry = one.records.lockfile.stages["s"]
+    assert (entry.deps["i"].size, entry.extra) == (1, {"newer": 1})
