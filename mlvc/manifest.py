@@ -39,7 +39,7 @@ class Leaf(NamedTuple):
     """One line of a root: where a leaf begins, what it sums up to, and its name."""
 
     first: str
-    count: int
+    files: int
     size: int
     oid: bytes
 
@@ -51,9 +51,9 @@ class Root:
     leaves: tuple[Leaf, ...]
 
     @property
-    def count(self) -> int:
+    def files(self) -> int:
         """Number of entries."""
-        return sum(leaf.count for leaf in self.leaves)
+        return sum(leaf.files for leaf in self.leaves)
 
     @property
     def size(self) -> int:
@@ -85,7 +85,7 @@ def build(entries: Sequence[Entry], hashing: Hashing) -> tuple[Content, list[tup
     data = encode_root(root)
     oid = hashing.of(data)
     objects.append((oid, data))
-    return Content("dir", Oid(oid), root.size, root.count), objects
+    return Content("dir", Oid(oid), root.size, root.files), objects
 
 
 def _encode_leaf(rows: Sequence[tuple[bytes, str, int, bytes]]) -> bytes:
@@ -126,7 +126,7 @@ def encode_root(root: Root) -> bytes:
     return b"".join(
         (
             _ROOT,
-            struct.pack(f"<I{count}I", count, *(leaf.count for leaf in root.leaves)),
+            struct.pack(f"<I{count}I", count, *(leaf.files for leaf in root.leaves)),
             struct.pack(f"<{count}Q", *(leaf.size for leaf in root.leaves)),
             *(leaf.oid for leaf in root.leaves),
             *(leaf.first.encode() + b"\0" for leaf in root.leaves),
@@ -228,7 +228,7 @@ def _oids_of_leaf(data: bytes, digest_size: int) -> Iterator[bytes]:
 
 def check_path(path: str) -> None:
     """FormatError for a path that would leave the directory: a manifest may come from anywhere."""
-    if path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")) or (os.sep + "" == "\\" and "\\" in path):
+    if any(part in ("", ".", "..") for part in path.split("/")) or (os.sep == "\\" and "\\" in path):
         raise FormatError(f"a manifest names the path '{path}', which leaves its directory")
 
 

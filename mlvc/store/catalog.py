@@ -119,9 +119,7 @@ class Catalog:
 
     def recipes(self, oids: Iterable[bytes]) -> set[bytes]:
         """Those of ``oids`` that are kept as chunks."""
-        return set(oids).intersection(
-            oid for (oid,) in self._db.execute("SELECT oid FROM objects WHERE kind = 1")
-        )
+        return set(oids).intersection(oid for (oid,) in self._db.execute("SELECT oid FROM objects WHERE kind = 1"))
 
     def locate(self, oids: Iterable[bytes], *, kind: int | None = None) -> list[Location]:
         """Where the objects lie, in the order to read them; one Location each, none for what is not here."""

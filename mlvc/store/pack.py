@@ -380,7 +380,11 @@ def _read_footer(read: Callable[[int, int], bytes], size: int, hashing: Hashing)
 
 
 def _walk(read: Callable[[int, int], bytes], size: int, digest_size: int) -> PackIndex:
-    offsets, counts, kinds, lengths, oids = [_HEADER.size], [], b"", [], []
+    offsets = [_HEADER.size]
+    counts: list[int] = []
+    kinds = b""
+    lengths: list[int] = []
+    oids: list[bytes] = []
     at = _HEADER.size
     while at + _FRAME_HEAD.size < size:
         magic, _, count, _, stored = _FRAME_HEAD.unpack(read(at, _FRAME_HEAD.size))

@@ -9,9 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import struct
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
@@ -64,8 +62,6 @@ class DirectoryBlobs:
 
     def __init__(self, root: str) -> None:
         self.root = root
-        self._fds: OrderedDict[str, int] = OrderedDict()
-        self._guard = threading.Lock()
 
     def _path(self, name: str) -> str:
         return os.path.join(self.root, *name.split("/"))

@@ -54,7 +54,11 @@ class Done:
 
 
 def plan(
-    tree: WorkTree, store: LocalStore, wanted: Mapping[str, Content | None], *, relink: bool = False,
+    tree: WorkTree,
+    store: LocalStore,
+    wanted: Mapping[str, Content | None],
+    *,
+    relink: bool = False,
     progress: Progress = QUIET,
 ) -> tuple[list[PathPlan], dict[str, str]]:
     """What has to change at the wanted paths, and the paths whose manifest cannot be had, with the reason."""
@@ -332,12 +336,14 @@ class _Work:
         made = self._made
         index = self._tree.index
         known = index.below(made.path)
+        is_new = made.whole and made.content is not None and made.content.is_dir
         dirs: dict[str, Records] = {}
         for change in self._made.changes:
             directory, _, name = change.path.rpartition("/")
             row = dirs.get(directory)
             if row is None:
-                row = dirs[directory] = dict(known.get(directory) or ({} if made.whole and made.content and made.content.is_dir else index.of_dir(directory)))
+                old = known.get(directory) or ({} if is_new else index.of_dir(directory))
+                row = dirs[directory] = dict(old)
             row.pop(name, None)
             if change.path in self._records:
                 row[name] = self._records[change.path]

@@ -142,11 +142,7 @@ def _range(path: str) -> tuple[str, tuple[str, ...]]:
 
 def _forget_roots(db: sqlite3.Connection, changed: list[str]) -> None:
     known = [path for (path,) in db.execute("SELECT path FROM roots")]
-    stale = [
-        (root,)
-        for root in known
-        if any(path == root or path.startswith(root + "/") for path in changed)
-    ]
+    stale = [(root,) for root in known if any(path == root or path.startswith(root + "/") for path in changed)]
     db.executemany("DELETE FROM roots WHERE path = ?", stale)
 
 

@@ -92,7 +92,9 @@ class Scanner:
         try:
             info = os.lstat(full)
         except (FileNotFoundError, NotADirectoryError):
-            return Scan(path, is_dir=False, exists=False, gone=[p for p in known if p == path or p.startswith(path + "/")])
+            return Scan(
+                path, is_dir=False, exists=False, gone=[p for p in known if p == path or p.startswith(path + "/")]
+            )
         if info.st_mode & _TYPE == _DIRECTORY:
             return self._walk(path, known, since)
         return self._single(path, info, known, since)
@@ -132,7 +134,11 @@ class Scanner:
                 name = entry.name
                 info = entry.stat(follow_symlinks=False)
                 kind = info.st_mode & _TYPE
-                if name in ALWAYS or name.startswith(TEMPORARY) or (ignore and ignore(prefix + name, kind == _DIRECTORY)):
+                if (
+                    name in ALWAYS
+                    or name.startswith(TEMPORARY)
+                    or (ignore and ignore(prefix + name, kind == _DIRECTORY))
+                ):
                     continue
                 if kind == _DIRECTORY:
                     below.append(prefix + name)
@@ -186,7 +192,9 @@ class Scanner:
             found.refused.append(f"the name of {path.encode(errors='surrogateescape')!r} is not UTF-8")
             return
         if kind != _REGULAR:
-            what = "a FIFO" if stat.S_ISFIFO(info.st_mode) else "a socket" if stat.S_ISSOCK(info.st_mode) else "a device"
+            what = (
+                "a FIFO" if stat.S_ISFIFO(info.st_mode) else "a socket" if stat.S_ISSOCK(info.st_mode) else "a device"
+            )
             found.refused.append(f"{path} is {what}, which has no content to keep")
             return
         mode = EXECUTABLE if info.st_mode & 0o100 and os.name != "nt" else FILE
@@ -249,9 +257,7 @@ def demote(scan: Scan, absent: set[bytes]) -> None:
                 scan.fresh.append(Fresh(directory, name, record))
 
 
-def digest(
-    root: str, scan: Scan, hashing: Hashing, batch: Batch | None = None, *, progress: Progress = QUIET
-) -> None:
+def digest(root: str, scan: Scan, hashing: Hashing, batch: Batch | None = None, *, progress: Progress = QUIET) -> None:
     """Hash everything that is fresh, and put it into ``batch`` on the way: one pass over the bytes.
 
     Afterwards nothing of ``scan`` is fresh. A file that changes while it is read is an error.

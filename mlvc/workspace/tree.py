@@ -20,7 +20,7 @@ from mlvc.workspace.scan import Scan, Scanner, demote, digest, refuse
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What stands at one path. ``content`` is None where nothing does. ``objects`` are its manifest, if it was built."""
+    """What stands at one path. ``content`` is None where nothing does. ``objects``: its manifest, if it was built."""
 
     path: str
     content: Content | None
@@ -40,7 +40,9 @@ class Look:
 class WorkTree:
     """A working tree with its Index."""
 
-    def __init__(self, root: str, index: Index, hashing: Hashing, *, ignore: Ignore | None = None, loose: str = "") -> None:
+    def __init__(
+        self, root: str, index: Index, hashing: Hashing, *, ignore: Ignore | None = None, loose: str = ""
+    ) -> None:
         self.root = root
         self.index = index
         self.hashing = hashing
