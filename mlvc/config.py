@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from mlvc import codec, files
@@ -85,8 +84,8 @@ def key_of(name: str) -> Key:
     general = "remote.NAME." + parts[2] if len(parts) == 3 and parts[0] == "remote" else name
     if general in KEYS and name != "remote.NAME.url" and all(_BARE.fullmatch(part) for part in parts):
         return KEYS[general]
-    near = get_close_matches(name, KEYS, 1)
-    hint = f"did you mean {near[0]}?" if near else f"known settings: {', '.join(KEYS)}"
+    near = codec.nearest(name, KEYS)
+    hint = f"did you mean {near}?" if near else f"known settings: {', '.join(KEYS)}"
     raise UsageError(f"unknown setting '{name}'", hint=hint)
 
 

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
-import shutil
 import stat
 import sys
 from collections.abc import Iterator
@@ -81,7 +79,7 @@ def replace(path: str, data: bytes, *, durable: bool = True) -> None:
     """
     parent = os.path.dirname(path)
     make_dirs(parent)
-    temporary = os.path.join(parent, f".{os.path.basename(path)[:40]}.{secrets.token_hex(6)}.tmp")
+    temporary = os.path.join(parent, f".{os.path.basename(path)[:40]}.{os.urandom(6).hex()}.tmp")
     mode = _mode_of(path)
     fd = os.open(temporary, CREATE, 0o666)
     try:
@@ -120,6 +118,8 @@ def remove(path: str) -> None:
 
 def remove_tree(path: str) -> None:
     """Remove a directory and all that is in it; nothing happens where there is none."""
+    import shutil  # noqa: PLC0415  (8 ms to import)
+
     shutil.rmtree(path, ignore_errors=True)
 
 
@@ -197,7 +197,7 @@ def clock(directory: str) -> int:
 
     It is taken from a new file: the system's own clock may differ (network file systems) and is finer.
     """
-    path = os.path.join(directory, f".clock.{secrets.token_hex(6)}.tmp")
+    path = os.path.join(directory, f".clock.{os.urandom(6).hex()}.tmp")
     fd = os.open(path, CREATE, 0o600)
     try:
         return os.fstat(fd).st_mtime_ns
@@ -264,7 +264,7 @@ class Scratch:
         make_dirs(self.parent)
         with suppress(OSError):
             self._sweep()
-        path = os.path.join(self.parent, f"{os.getpid()}-{secrets.token_hex(6)}")
+        path = os.path.join(self.parent, f"{os.getpid()}-{os.urandom(6).hex()}")
         os.mkdir(path)
         self._held = os.open(os.path.join(path, "held"), os.O_RDWR | os.O_CREAT | _CLOEXEC, 0o600)
         _hold(self._held, wait=False)

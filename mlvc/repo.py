@@ -21,9 +21,7 @@ from mlvc.errors import NotARepositoryError, UsageError
 from mlvc.git import Git
 from mlvc.hashing import Hashing
 from mlvc.store import local
-from mlvc.store.base import Reader
 from mlvc.store.local import LocalStore
-from mlvc.store.remote import RemoteStore, blobs_at
 from mlvc.workspace.index import Index
 from mlvc.workspace.link import REFLINK, can_reflink
 from mlvc.workspace.tree import WorkTree
@@ -91,28 +89,6 @@ class Repo:
         return WorkTree(
             self.root, index, self.hashing, ignore=ignores.load(self.root), loose=os.path.join(self.store.root, "loose")
         )
-
-    def remote(self, name: str = "") -> RemoteStore:
-        """A Remote by name, or the default one. The caller closes it."""
-        remotes = self.config.remotes
-        name = name or self.config.get("core.remote") or (next(iter(remotes)) if len(remotes) == 1 else "")
-        if not remotes:
-            raise UsageError("no remote is configured", hint="add one with `mlvc remote add -d NAME URL`")
-        if not name:
-            raise UsageError(
-                "there are several remotes and none is the default", hint=f"choose with -r: {', '.join(remotes)}"
-            )
-        if name not in remotes:
-            raise UsageError(f"there is no remote '{name}'", hint=f"known remotes: {', '.join(remotes)}")
-        url = remotes[name]
-        address = url if "://" in url else os.path.normpath(os.path.join(self.root, os.path.expanduser(url)))
-        place = os.path.join(self.private, "remotes", self.hashing.of(address.encode()).hex()[:16])
-        files.make_dirs(place)
-        return RemoteStore(name, address, blobs_at(address), self.hashing, os.path.join(place, "catalog.sqlite"))
-
-    def reader(self) -> Reader:
-        """The Store, for what only reads."""
-        return self.store
 
     def path(self, name: str) -> str:
         """A path as a person typed it, relative to the repository; UsageError where it is outside."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from mlvc import git, manifest, snapshot
+from mlvc import files, git, manifest, snapshot
 from mlvc import transfer as steps
 from mlvc.api.checkout import CheckedOut, checkout
-from mlvc.errors import DamagedError, MlvcError, ObjectsMissingError, UsageError
+from mlvc.errors import DamagedError, ObjectsMissingError, UsageError
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
 from mlvc.store.base import Lost, Reader
+from mlvc.store.remote import RemoteStore, blobs_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ def push(
 ) -> Transferred:
     """Send every object of the chosen paths that the Remote's listing does not show."""
     contents = _contents(repo, which)
-    far = repo.remote(remote)
+    far = open_remote(repo, remote)
     try:
         if dry_run and not far.check():
             pass  # nothing is there yet, and nothing is made
@@ -78,7 +80,7 @@ def fetch(
 ) -> Transferred:
     """Bring every object of the chosen paths that is not here. The working tree is not touched."""
     contents = _contents(repo, which)
-    far = repo.remote(remote)
+    far = open_remote(repo, remote)
     try:
         far.refresh()
         both = steps.Chain(repo.store, far)
@@ -113,6 +115,25 @@ def pull(
         return Pulled(fetched, CheckedOut((), {}))
     rev = which.revisions[-1] if which.revisions else ""
     return Pulled(fetched, checkout(repo, which.targets, rev=rev, force=force, progress=progress))
+
+
+def open_remote(repo: Repo, name: str = "") -> RemoteStore:
+    """A Remote by name, or the default one. The caller closes it."""
+    remotes = repo.config.remotes
+    name = name or repo.config.get("core.remote") or (next(iter(remotes)) if len(remotes) == 1 else "")
+    if not remotes:
+        raise UsageError("no remote is configured", hint="add one with `mlvc remote add -d NAME URL`")
+    if not name:
+        raise UsageError(
+            "there are several remotes and none is the default", hint=f"choose with -r: {', '.join(remotes)}"
+        )
+    if name not in remotes:
+        raise UsageError(f"there is no remote '{name}'", hint=f"known remotes: {', '.join(remotes)}")
+    url = remotes[name]
+    address = url if "://" in url else os.path.normpath(os.path.join(repo.root, os.path.expanduser(url)))
+    place = os.path.join(repo.private, "remotes", repo.hashing.of(address.encode()).hex()[:16])
+    files.make_dirs(place)
+    return RemoteStore(name, address, blobs_at(address), repo.hashing, os.path.join(place, "catalog.sqlite"))
 
 
 def _contents(repo: Repo, which: Which) -> list[tuple[str, Content]]:
@@ -172,21 +193,4 @@ def paths_of(reader: Reader, contents: Iterable[tuple[str, Content]], lost: Lost
     return found
 
 
-def check(lost: Mapping[str, str], verb: str) -> MlvcError | None:
-    """The error that ends a command which could not do all of its work; None where it could."""
-    if not lost:
-        return None
-    path, reason = next(iter(lost.items()))
-    more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
-    kind = DamagedError if reason == "damaged" else ObjectsMissingError
-    return kind(f"{path} could not be {verb}: its object is {reason}{more}", hint=_HINTS.get(verb, ""))
-
-
-_HINTS = {
-    "pushed": "get it with `mlvc fetch` from a remote that has it, or track the data again with `mlvc add`",
-    "fetched": "push it again from a clone that has it: `mlvc push` there restores what the remote lacks",
-    "checked out": "get it from a remote with `mlvc fetch`, then run `mlvc checkout` again",
-}
-
-
-__all__ = ["Pulled", "Transferred", "Which", "check", "fetch", "paths_of", "pull", "push"]
+__all__ = ["Pulled", "Transferred", "Which", "fetch", "paths_of", "pull", "push"]

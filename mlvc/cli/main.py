@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Sequence
 
 from mlvc import __version__
-from mlvc.cli import show
 from mlvc.errors import MlvcError, SystemFailureError
 
 # Command -> module that defines it. Only the module of the command that is asked for is loaded.
@@ -18,9 +17,9 @@ COMMANDS = {
     "remote": "setup",
     "add": "data",
     "commit": "data",
-    "status": "data",
-    "diff": "data",
-    "checkout": "data",
+    "status": "report",
+    "diff": "report",
+    "checkout": "bring",
     "push": "moving",
     "fetch": "moving",
     "pull": "moving",
@@ -36,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit code (docs/reference/exit-codes.md)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] in (["--version"], ["-V"]):
-        show.out(f"mlvc {__version__}")
+        sys.stdout.write(f"mlvc {__version__}\n")
         return 0
     for stream in (sys.stdout, sys.stderr):
         # A name that is not UTF-8 must not end in a traceback.
@@ -52,6 +51,8 @@ def _run(given: list[str]) -> int:
 
 def guarded(work: Callable[[], int]) -> int:
     """Run ``work``; what it raises becomes a sentence on stderr and an exit code. No traceback reaches a user."""
+    from mlvc.cli import show  # noqa: PLC0415  (not for --version)
+
     try:
         code = work()
         sys.stdout.flush()
@@ -88,6 +89,8 @@ def told(error: OSError) -> SystemFailureError:
 def _bug(error: Exception) -> int:
     import tempfile  # noqa: PLC0415
     import traceback  # noqa: PLC0415
+
+    from mlvc.cli import show  # noqa: PLC0415
 
     fd, path = tempfile.mkstemp(prefix="mlvc-error-", suffix=".log", text=True)
     with os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace") as file:

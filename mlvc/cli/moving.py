@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
+from mlvc.api import lost
 from mlvc.api import transfer as api
 from mlvc.api.transfer import Transferred, Which
 from mlvc.cli import show
 from mlvc.cli.app import opened
-from mlvc.cli.data import checkout_json, named_lost, print_checkout
+from mlvc.cli.bring import checkout_json, named_lost, print_checkout
 
 Paths = Annotated[list[str] | None, typer.Argument(help="Tracked paths; without any, all of them.")]
 Remote = Annotated[str, typer.Option("-r", "--remote", metavar="NAME", help="The Remote; without it, the default one.")]
@@ -107,7 +108,7 @@ def pull(
             if not dry_run:
                 print_checkout(done.checked_out)
     _end(done.fetched, "fetched")
-    error = api.check(done.checked_out.lost, "checked out")
+    error = lost.check(done.checked_out.lost, "checked out")
     if error is not None:
         raise error
 
@@ -138,7 +139,7 @@ def _json(done: Transferred) -> dict[str, object]:
 
 
 def _end(done: Transferred, verb: str) -> None:
-    error = api.check(done.lost, verb)
+    error = lost.check(done.lost, verb)
     if error is not None:
         raise error
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlvc import oid as oids
 from mlvc.errors import MlvcError
-from mlvc.pointer import Content
-from mlvc.snapshot import Change
+
+if TYPE_CHECKING:
+    from mlvc.pointer import Content
+    from mlvc.snapshot import Change
 
 _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 _LISTED = 20
@@ -20,8 +22,8 @@ def size(count: int) -> str:
     """Bytes for people: three digits and a unit of a thousand."""
     value = float(count)
     for unit in _UNITS:
-        if value < 999.5 or unit == _UNITS[-1]:  # noqa: PLR2004  (beyond that it would print 1000)
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.5 else f"{value:.1f} {unit}"  # noqa: PLR2004
+        if value < 999.5 or unit == _UNITS[-1]:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.5 else f"{value:.1f} {unit}"
         value /= 1000
     raise AssertionError
 
@@ -148,7 +150,7 @@ class Line:
         self._count += objects
         self._size += size
         now = time.monotonic()
-        if not self._live or now - self._began < 1 or now - self._shown < 0.1:  # noqa: PLR2004
+        if not self._live or now - self._began < 1 or now - self._shown < 0.1:
             return
         self._shown = now
         sys.stderr.write("\r\x1b[K" + self._text(now - self._began))

@@ -7,7 +7,6 @@ without detour; every other place through fsspec.
 from __future__ import annotations
 
 import os
-import secrets
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -90,7 +89,7 @@ class DirectoryBlobs:
 
     def write(self, name: str, blocks: Iterable[bytes | memoryview]) -> None:
         """See Blobs."""
-        temporary = os.path.join(self.root, "tmp", secrets.token_hex(8))
+        temporary = os.path.join(self.root, "tmp", os.urandom(8).hex())
         target = self._path(name)
         fd = os.open(temporary, files.CREATE, 0o666)
         try:

@@ -1,0 +1,24 @@
+"""What a command could not have, as the error that ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mlvc.errors import DamagedError, MlvcError, ObjectsMissingError
+
+
+def check(lost: Mapping[str, str], verb: str) -> MlvcError | None:
+    """The error that ends a command which could not do all of its work; None where it could."""
+    if not lost:
+        return None
+    path, reason = next(iter(lost.items()))
+    more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
+    kind = DamagedError if reason == "damaged" else ObjectsMissingError
+    return kind(f"{path} could not be {verb}: its object is {reason}{more}", hint=_HINTS.get(verb, ""))
+
+
+_HINTS = {
+    "pushed": "get it with `mlvc fetch` from a remote that has it, or track the data again with `mlvc add`",
+    "fetched": "push it again from a clone that has it: `mlvc push` there restores what the remote lacks",
+    "checked out": "get it from a remote with `mlvc fetch`, then run `mlvc checkout` again",
+}

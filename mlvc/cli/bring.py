@@ -1,0 +1,79 @@
+"""``checkout``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+
+from mlvc.api import checkout as checkouts
+from mlvc.api import lost
+from mlvc.cli import show
+from mlvc.cli.app import opened
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+_LISTED = 20
+
+
+def checkout(
+    paths: Annotated[list[str] | None, typer.Argument(help="Tracked paths; without any, all of them.")] = None,
+    rev: Annotated[
+        str, typer.Option("--rev", metavar="REV", help="Bring the data of this revision; Pointers stay as they are.")
+    ] = "",
+    force: Annotated[bool, typer.Option("-f", "--force", help="Overwrite changes that are stored nowhere.")] = False,
+    relink: Annotated[
+        bool, typer.Option("--relink", help="Make large files anew with the link types in core.link.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring the data to what the Pointers say.
+
+    Run it after `git checkout`. What is stored nowhere is never overwritten unless --force is given.
+
+    Example: git checkout v1 && mlvc checkout
+    """
+    with opened() as repo:
+        done = checkouts.checkout(
+            repo, paths or (), rev=rev, force=force, relink=relink, dry_run=dry_run, progress=show.Line()
+        )
+        if as_json:
+            show.json_out(checkout_json(done))
+        else:
+            print_checkout(done, dry_run=dry_run)
+    error = lost.check(done.lost, "checked out")
+    if error is not None:
+        raise error
+
+
+def print_checkout(done: checkouts.CheckedOut, *, dry_run: bool = False) -> None:
+    """What a checkout did."""
+    if len(done.changes) <= _LISTED or dry_run:
+        for line in show.change_lines(done.changes, "would be " if dry_run else "  "):
+            show.out(line)
+    total = show.summary(done.changes)
+    show.err(f"{'would change' if dry_run else 'working tree'}: {total}" if total else "nothing to change")
+    for path in done.kept:
+        show.err(f"kept {show.clean(path)}: it is not tracked here, and its content is stored nowhere")
+    named_lost(done.lost)
+
+
+def checkout_json(done: checkouts.CheckedOut) -> dict[str, object]:
+    """A checkout as JSON."""
+    return {
+        "changes": [show.change_json(change) for change in done.changes],
+        "lost": [{"path": path, "reason": reason} for path, reason in done.lost.items()],
+        "kept": list(done.kept),
+    }
+
+
+def named_lost(paths: Mapping[str, str]) -> None:
+    """Every path that could not be had, with the reason."""
+    for path, reason in paths.items():
+        show.err(f"{reason}  {show.clean(path)}")
+
+
+REGISTER = {
+    "checkout": lambda app: app.command("checkout")(checkout),
+}
