@@ -57,7 +57,7 @@ def _empty(folder: str) -> Path:
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise UsageError(
             f"'{folder}' is there already and is not an empty folder",
-            hint="remove it, or name another folder for the demo",
+            hint="remove it, or name another folder: `mlvc demo FOLDER`",
         )
     return path.absolute()
 

@@ -86,7 +86,7 @@ def test_everything_comes_back_bit_for_bit_and_only_touched_stages_rerun(
     git("checkout", "--quiet", "--force", "first", cwd=project)
     run_mlvc("checkout", "--force", cwd=project)
     assert bytes_of(project) == first
-    git("checkout", "--quiet", "main", cwd=colleague)
+    git("pull", "--quiet", cwd=colleague)
     run_mlvc("pull", cwd=colleague)
     assert bytes_of(colleague) == second
 
