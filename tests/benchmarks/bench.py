@@ -281,7 +281,7 @@ def timed(lab: Lab, tool: Tool, step: str, cwd: Path, *args: str) -> None:
         output.seek(0)
         text = output.read().decode(errors="replace")[-2000:]
     if process.returncode:
-        raise ToolFailedError(f"`{tool.name} {' '.join(args)}` exited with {process.returncode}\n{text}")
+        raise ToolFailedError(f"`{' '.join(argv)}` exited with {process.returncode}\n{text}")
     unit = 1 if sys.platform == "darwin" else 1024
     lab.runs.append(Run(step, tool.name, lab.round, wall, usage.ru_utime, usage.ru_stime, usage.ru_maxrss * unit))
     print(f"  {lab.round}  {tool.name:18} {step:32} {wall:7.2f} s {usage.ru_maxrss * unit / MB:6.0f} MB", flush=True)
@@ -575,7 +575,7 @@ def limits_table(lab: Lab) -> Iterator[str]:
     rows = [(t, {n: counted(lab, what, n) for n in memory}, form, limit) for t, what, form, limit in lines]
     rows += [
         (f"small: checkout of everything, of `cp -a` ({show(copied)} s)", checkout, "{:.2f}x", 1.5),
-        ("one: status, seconds", {n: median(lab, "one: status", n) for n in memory}, "{:.2f}", 0.15),
+        ("one: status, seconds", {n: median(lab, "one: status", n) for n in memory}, "{:.3f}", 0.15),
         ("peak memory of all steps, MB", memory, "{:.0f}", 300),
     ]
     yield "| what | DVC | mlvc | at most |"
