@@ -11,10 +11,10 @@ from typing import Self
 
 from mlvc import files
 from mlvc.chunking import chunks
-from mlvc.errors import FormatError, ObjectsMissingError
+from mlvc.errors import DamagedError, FormatError, ObjectsMissingError
 from mlvc.hashing import BLOCK, Hashing
 from mlvc.oid import Oid
-from mlvc.store.base import Lost
+from mlvc.store.base import LARGE, Lost
 from mlvc.store.catalog import Catalog
 from mlvc.store.loose import Loose
 from mlvc.store.pack import DATA, RECIPE, SUFFIX, PackIndex, PackWriter, SealedPack, encode_recipe, read_index
@@ -41,7 +41,8 @@ class PackFiles:
         with suppress(FileNotFoundError), os.scandir(self.root) as entries:
             for entry in entries:
                 if entry.name.endswith(SUFFIX):
-                    found[entry.name.removesuffix(SUFFIX)] = entry.stat().st_size
+                    with suppress(FileNotFoundError):  # moved to quarantine meanwhile
+                        found[entry.name.removesuffix(SUFFIX)] = entry.stat().st_size
         return found
 
     def range(self, pack: str, start: int, length: int) -> bytes:
@@ -77,7 +78,8 @@ class LocalStore:
         self._loose_wanted = loose
         self.scratch = files.Scratch(os.path.join(root, "tmp"))
         self._pack_files = PackFiles(os.path.join(root, "packs"))
-        self.packed = Packed(Catalog(os.path.join(root, "catalog.sqlite")), self._pack_files, hashing)
+        catalog = Catalog(os.path.join(root, "catalog.sqlite"), self.refresh)
+        self.packed = Packed(catalog, self._pack_files, hashing)
         self.refresh()
 
     @cached_property
@@ -89,8 +91,9 @@ class LocalStore:
 
     def refresh(self) -> None:
         """Bring the Catalog up to what the Packs on disk say."""
-        on_disk = self._pack_files.sizes()
+        # In this order: a Pack that another process adds meanwhile is on the disk before it is known.
         known = self.packed.catalog.packs()
+        on_disk = self._pack_files.sizes()
         if on_disk == known:
             return
         gone = [name for name, size in known.items() if on_disk.get(name) != size]
@@ -99,7 +102,7 @@ class LocalStore:
         new = []
         for name, size in on_disk.items():
             if known.get(name) != size:
-                with suppress(FormatError, OSError):
+                with suppress(DamagedError, FormatError, OSError):
                     new.append((name, size, self._pack_files.index(name, size, self.hashing)))
         self.packed.catalog.add(new)
 
@@ -133,39 +136,45 @@ class LocalStore:
         The good objects of a damaged Pack are kept in a new one; the Pack itself, and a damaged loose
         object, go to ``quarantine/``. Nothing is deleted.
         """
-        place = os.path.join(self.root, "quarantine")
-        damaged = [oid for oid, reason in lost.items() if reason == "damaged"]
+        damaged = {oid for oid, reason in lost.items() if reason == "damaged"}
         for oid in damaged:
-            if os.path.exists(self.loose.path(oid)) and not self.loose.check(oid):
-                files.make_dirs(place)
-                os.replace(self.loose.path(oid), os.path.join(place, oid.hex()))
-        for pack in list(self.packed.damaged):
-            files.make_dirs(place)
-            self._salvage(pack)
+            path = self.loose.path(oid)
+            if os.path.exists(path) and not self.loose.check(oid):
+                self._set_aside(path, oid.hex())
+        for pack in sorted(self.packed.damaged):
+            self._salvage(pack, damaged)
             self._pack_files.close()
-            with suppress(FileNotFoundError):
-                os.replace(self._pack_files.path(pack), os.path.join(place, pack + SUFFIX))
+            self._set_aside(self._pack_files.path(pack), pack + SUFFIX)
             self.packed.catalog.drop([pack])
         self.packed.damaged.clear()
         self.packed.forget()
 
-    def _salvage(self, pack: str) -> None:
-        size = self._pack_files.sizes().get(pack)
-        if size is None:
-            return
-        index = self._pack_files.index(pack, size, self.hashing)
-        catalog = Catalog(":memory:")
-        catalog.add([(pack, size, index)])
-        source = Packed(catalog, self._pack_files, self.hashing)
-        writer = PackWriter(self.scratch, self.hashing)
-        for oid, data in source.read(index.oids, {}):
-            writer.add(oid, DATA, bytes(data))
-        for oid, kind in zip(index.oids, index.kinds, strict=True):
-            # A recipe is judged by its chunks, when they are read.
-            if kind == RECIPE and (recipe := source.recipe(oid)) is not None:
-                writer.add(oid, RECIPE, encode_recipe(recipe))
-        self.publish(writer.finish())
-        catalog.close()
+    def _salvage(self, pack: str, damaged: set[bytes]) -> None:
+        packed = self.packed
+        with PackWriter(self.scratch, self.hashing) as writer:
+            for location in packed.catalog.members(pack):
+                if location.kind == RECIPE:
+                    # Nothing tells whether a recipe is right but its chunks.
+                    recipe = packed.recipe_at(location) if location.oid not in damaged else None
+                    data = encode_recipe(recipe) if recipe is not None and packed.complete(recipe) else None
+                else:
+                    found = packed.at(location)
+                    data = None if found is None else bytes(found)
+                if data is not None:
+                    writer.add(location.oid, location.kind, data)
+            self.publish(writer.finish())
+
+    def _set_aside(self, path: str, name: str) -> None:
+        """Move a file to ``quarantine/``, beside what is there under its name already."""
+        place = os.path.join(self.root, "quarantine")
+        files.make_dirs(place)
+        target = os.path.join(place, name)
+        number = 0
+        while os.path.exists(target):
+            number += 1
+            target = os.path.join(place, f"{name}.{number}")
+        with suppress(FileNotFoundError):
+            os.rename(path, target)
 
     # -- the way in
 
@@ -178,10 +187,17 @@ class LocalStore:
         if not packs:
             return
         files.make_dirs(self._pack_files.root)
+        # A Pack that was here already may have been damaged: what is known of it, and its open file, are of no use.
+        known = self.packed.catalog.packs()
+        again = [pack.name for pack in packs if pack.name in known]
         for pack in packs:
             os.replace(pack.path, self._pack_files.path(pack.name))
             # In order: a Pack may name objects of those before it.
             files.sync_dir(self._pack_files.root)
+        if again:
+            self._pack_files.close()
+            self.packed.forget()
+            self.packed.catalog.drop(again)
         self.packed.catalog.add([(pack.name, pack.size, pack.index) for pack in packs])
 
     def adopt(self, path: str, name: str, size: int) -> None:
@@ -239,7 +255,7 @@ class LocalBatch:
         self._writer = PackWriter(store.scratch, store.hashing)
         self._new: set[bytes] = set()
         self._loose: list[tuple[str, bytes]] = []
-        self._recipes: list[bytes] = []
+        self._temporary: list[str] = []
 
     def put(self, data: bytes) -> Oid:
         """Take in a small object."""
@@ -260,15 +276,16 @@ class LocalBatch:
                 add(oid, DATA, data)
 
     def put_file(self, path: str) -> Oid:
-        """Take in a large file: whole where the Store keeps such loose, else in chunks."""
-        fd = os.open(path, files.READ)
-        try:
+        """Take in a large file: whole where the Store keeps such loose, else in chunks. A small one is put."""
+        with open(path, "rb", buffering=0) as file:
+            fd = file.fileno()
+            if os.fstat(fd).st_size < LARGE:
+                return self.put(file.readall())
             return self._put_whole(path, fd) if self._store.keep_loose else self._put_chunks(fd)
-        finally:
-            os.close(fd)
 
     def _put_whole(self, path: str, fd: int) -> Oid:
         temporary = self._store.scratch.name()
+        self._temporary.append(temporary)
         if not files.reflink(path, temporary):
             target = os.open(temporary, files.CREATE, 0o666)
             try:
@@ -304,12 +321,11 @@ class LocalBatch:
                     objects.append((hashing.of(part), part))
                 recipe += [(oid, len(part)) for oid, part in objects]
                 absent = self._store.packed.catalog.missing([oid for oid, _ in objects])
-                self._add(((oid, bytes(part)) for oid, part in objects), absent)
+                self._add(objects, absent)
         oid = Oid(hasher.digest())
         if oid not in self._new and self._store.missing([oid]):
             self._new.add(oid)
             self._writer.add(oid, RECIPE, encode_recipe(recipe))
-            self._recipes.append(oid)
         return oid
 
     def commit(self) -> None:
@@ -323,8 +339,10 @@ class LocalBatch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Forget what was not committed; its temporary files go with the scratch directory."""
+        """Forget what was not committed."""
         self._writer.close()
+        for temporary in self._temporary:
+            files.remove(temporary)
 
 
 def create(root: str, hashing: Hashing) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Self
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from mlvc.hashing import Hashing
 
 DATA, RECIPE = 0, 1
+_KINDS = frozenset((DATA, RECIPE))
 VERSION = 1
 FRAME_SIZE = 256 << 10
 PACK_SIZE = 48 << 20
@@ -80,41 +83,65 @@ def _split(data: bytes | memoryview, size: int) -> tuple[bytes, ...]:
 # -- frames ------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
 class _Draft:
-    """The frame that is being filled."""
+    """The frame that is being filled. Its bytes gather in a buffer that is used again."""
 
-    kinds: bytearray
-    lengths: list[int]
-    oids: list[bytes]
-    parts: list[bytes | memoryview]
-    size: int
+    __slots__ = ("buffer", "kinds", "lengths", "oids", "size", "view")
 
-    @classmethod
-    def new(cls) -> Self:
-        return cls(bytearray(), [], [], [], 0)
+    def __init__(self, buffer: bytearray) -> None:
+        self.buffer = buffer
+        self.view = memoryview(buffer)
+        self.kinds = bytearray()
+        self.lengths: list[int] = []
+        self.oids: list[bytes] = []
+        self.size = 0
+
+    @property
+    def raw(self) -> memoryview:
+        """All objects, one after the other."""
+        return self.view[: self.size]
 
 
-def encode_frame(draft: _Draft, raw: bytes, level: int = _LEVEL) -> tuple[bytes, bytes]:
-    """The head and the payload of a frame, compressed where a sample shrinks."""
-    payload, codec = _compress(raw, level)
-    head = _FRAME_HEAD.pack(_FRAME, codec, len(draft.lengths), len(raw), len(payload))
+def encode_frame(draft: _Draft, level: int = _LEVEL) -> list[bytes | memoryview]:
+    """Head and payload of a frame, compressed where a sample shrinks."""
+    payload, codec = _compress(draft.raw, level)
+    head = _FRAME_HEAD.pack(_FRAME, codec, len(draft.lengths), draft.size, len(payload))
     lengths = struct.pack(f"<{len(draft.lengths)}I", *draft.lengths)
-    return b"".join((head, draft.kinds, lengths, *draft.oids)), payload
+    return [b"".join((head, draft.kinds, lengths, *draft.oids)), payload]
 
 
-def _compress(raw: bytes, level: int) -> tuple[bytes, int]:
+class _Tools(threading.local):
+    """The compressors of one thread: making one takes longer than compressing a frame."""
+
+    def __init__(self) -> None:
+        import zstandard  # noqa: PLC0415  (24 MB of library, loaded when something is stored)
+
+        self.sample = zstandard.ZstdCompressor(level=1).compress
+        self.levels: dict[int, Callable[[bytes | memoryview], bytes]] = {}
+
+    def compress(self, data: bytes | memoryview, level: int) -> bytes:
+        if level not in self.levels:
+            import zstandard  # noqa: PLC0415
+
+            self.levels[level] = zstandard.ZstdCompressor(level=level, write_content_size=True).compress
+        return self.levels[level](data)
+
+
+@cache
+def _tools() -> _Tools:
+    return _Tools()
+
+
+def _compress(raw: memoryview, level: int) -> tuple[bytes | memoryview, int]:
     """Compressed bytes where that saves a twentieth, else ``raw``. Big frames are sampled first."""
-    import zstandard  # noqa: PLC0415  (24 MB of library, loaded when something is stored)
-
     if len(raw) < 64:
         return raw, RAW
+    tools = _tools()
     if len(raw) >= 8 * _SAMPLE:
-        third = len(raw) // 3
-        sample = b"".join(raw[at : at + _SAMPLE // 4] for at in (0, third, 2 * third, len(raw) - _SAMPLE // 4))
-        if len(zstandard.ZstdCompressor(level=1).compress(sample)) > len(sample) * 0.97:
+        sample = b"".join(raw[len(raw) * n // 4 :][: _SAMPLE // 4] for n in range(4))
+        if len(tools.sample(sample)) > len(sample) * 0.97:
             return raw, RAW
-    packed = zstandard.ZstdCompressor(level=level, write_content_size=True).compress(raw)
+    packed = tools.compress(raw, level)
     return (packed, ZSTD) if len(packed) < len(raw) * 0.95 else (raw, RAW)
 
 
@@ -144,11 +171,12 @@ class FrameReader:
         if self._decompressor is None:
             self._decompressor = zstandard.ZstdDecompressor()
         try:
+            # Asked first: what a damaged frame says may be more than there is memory for.
+            if zstandard.frame_content_size(body) != raw:
+                raise DamagedError("a frame of a pack has another length than it says")
             data = self._decompressor.decompress(body, max_output_size=raw)
         except zstandard.ZstdError:
             raise DamagedError("a frame of a pack does not decompress") from None
-        if len(data) != raw:
-            raise DamagedError("a frame of a pack has another length than it says")
         return memoryview(data)
 
 
@@ -169,31 +197,37 @@ class PackWriter:
         self._hashing = hashing
         self._pack_size = pack_size
         self._level = level
-        self._draft = _Draft.new()
+        self._buffers: deque[bytearray] = deque()
+        self._draft = self._begin()
         self._file: _PackFile | None = None
         self._pool: ThreadPoolExecutor | None = None
-        self._encoded: deque[tuple[_Draft, Future[tuple[bytes, bytes]]]] = deque()
+        self._lane: ThreadPoolExecutor | None = None
+        self._single: _Draft | None = None
+        self._written: deque[Future[None]] = deque()
         self._sealing: list[Future[SealedPack]] = []
         self._sealed: list[SealedPack] = []
+        self._files: list[_PackFile] = []
 
     def add(self, oid: bytes, kind: int, data: bytes | memoryview) -> None:
         """Append an object. ``data`` must hash to ``oid``, or be the recipe of it."""
         draft = self._draft
         size = len(data)
-        if draft.size and draft.size + size > FRAME_SIZE:
+        end = draft.size + size
+        if end > FRAME_SIZE:
             self._close_frame()
-            draft = self._draft
+            draft = self._draft if size <= FRAME_SIZE else self._begin(size)
+            end = size
+        draft.view[draft.size : end] = data
+        draft.size = end
         draft.kinds.append(kind)
         draft.lengths.append(size)
         draft.oids.append(oid)
-        draft.parts.append(data)
-        draft.size += size
 
     def add_frame(self, index: PackIndex, frame: bytes) -> None:
         """Append a whole frame of another Pack as it is. ``index`` describes just this frame."""
         self._close_frame()
         self._drain(0)
-        self._pack_file().append(index.kinds, index.lengths, index.oids, frame)
+        self._pack_file().append(index.kinds, index.lengths, index.oids, [frame])
         self._roll()
 
     def finish(self) -> list[SealedPack]:
@@ -204,51 +238,87 @@ class PackWriter:
             self._seal()
         self._sealed += [future.result() for future in self._sealing]
         self._sealing = []
-        self.close()
+        self._stop()
         return self._sealed
 
+    def _stop(self) -> None:
+        for threads in (self._lane, self._pool):
+            if threads is not None:
+                threads.shutdown(cancel_futures=True)
+        self._lane = self._pool = None
+
     def close(self) -> None:
-        """Stop the threads. What is not sealed is forgotten."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-            self._pool = None
-        if self._file is not None:
-            self._file.abandon()
-            self._file = None
+        """Stop the threads, and remove what was written and has not got its name."""
+        self._stop()
+        for file in self._files:
+            file.close()
+            files.remove(file.path)
+        self._files = []
+        self._file = None
+
+    def __enter__(self) -> Self:
+        """Write."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Forget what has not got its name."""
+        self.close()
 
     def _close_frame(self) -> None:
         draft = self._draft
         if not draft.lengths:
             return
-        self._draft = _Draft.new()
-        raw = b"".join(draft.parts)
-        draft.parts.clear()
-        if self._pool is None and self._file is None and not self._encoded:
+        self._begin()
+        if self._pool is None and self._file is None:
             # A single frame is the common case: no thread is started for it.
-            self._write(draft, *encode_frame(draft, raw, self._level))
-            return
-        self._encoded.append((draft, self._threads().submit(encode_frame, draft, raw, self._level)))
+            self._single, first = draft, self._single
+            if first is None:
+                return
+            self._start()
+            self._submit(first)
+        self._submit(draft)
         self._drain(_PENDING)
 
-    def _threads(self) -> ThreadPoolExecutor:
-        if self._pool is None:
-            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  (12 ms to import)
+    def _begin(self, size: int = FRAME_SIZE) -> _Draft:
+        """A new frame, in a buffer that a written one has left where there is one."""
+        if size > FRAME_SIZE:
+            buffer = bytearray(size)
+        else:
+            buffer = self._buffers.pop() if self._buffers else bytearray(FRAME_SIZE)
+        self._draft = _Draft(buffer)
+        return self._draft
 
-            self._pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="pack")
-        return self._pool
+    def _start(self) -> None:
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  (12 ms to import)
+
+        self._pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="pack")
+        self._lane = ThreadPoolExecutor(1, thread_name_prefix="pack-write")
+
+    def _submit(self, draft: _Draft) -> None:
+        """Compression side by side, writing one after the other, both beside the caller."""
+        assert self._pool is not None
+        assert self._lane is not None
+        frame = self._pool.submit(encode_frame, draft, self._level)
+        self._written.append(self._lane.submit(lambda: self._write(draft, frame.result())))
 
     def _drain(self, keep: int) -> None:
-        while len(self._encoded) > keep or (self._encoded and self._encoded[0][1].done()):
-            draft, future = self._encoded.popleft()
-            self._write(draft, *future.result())
+        """Wait until at most ``keep`` frames are on their way; what went wrong with one is raised here."""
+        if keep == 0 and self._single is not None:
+            draft, self._single = self._single, None
+            self._write(draft, encode_frame(draft, self._level))
+        while len(self._written) > keep:
+            self._written.popleft().result()
 
-    def _write(self, draft: _Draft, head: bytes, payload: bytes) -> None:
-        self._pack_file().append(bytes(draft.kinds), draft.lengths, draft.oids, head, payload)
+    def _write(self, draft: _Draft, frame: Sequence[bytes | memoryview]) -> None:
+        self._pack_file().append(bytes(draft.kinds), draft.lengths, draft.oids, frame)
+        if len(draft.buffer) == FRAME_SIZE:
+            self._buffers.append(draft.buffer)
         self._roll()
 
     def _pack_file(self) -> _PackFile:
         if self._file is None:
             self._file = _PackFile(self._scratch.name(), self._hashing)
+            self._files.append(self._file)
         return self._file
 
     def _roll(self) -> None:
@@ -280,13 +350,13 @@ class _PackFile:
         self._fd = os.open(path, files.CREATE, 0o666)
         self._put(_HEADER.pack(_MAGIC, VERSION, hashing.size))
 
-    def _put(self, data: bytes) -> None:
+    def _put(self, data: bytes | memoryview) -> None:
         files.write_all(self._fd, data)
         self._hasher.update(data)
         self.size += len(data)
 
     def append(
-        self, kinds: bytes, lengths: list[int] | tuple[int, ...], oids: list[bytes] | tuple[bytes, ...], *frame: bytes
+        self, kinds: bytes, lengths: Sequence[int], oids: Sequence[bytes], frame: Sequence[bytes | memoryview]
     ) -> None:
         self._offsets.append(self.size)
         self._counts.append(len(lengths))
@@ -310,10 +380,10 @@ class _PackFile:
             self._put(footer + _TRAILER.pack(index.offsets[-1], check, _ENDS))
             os.fsync(self._fd)
         finally:
-            self.abandon()
+            self.close()
         return SealedPack(self._hasher.digest().hex(), self.path, self.size, index)
 
-    def abandon(self) -> None:
+    def close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -337,12 +407,15 @@ def encode_footer(index: PackIndex) -> bytes:
 
 def decode_footer(footer: bytes | memoryview, end: int, digest_size: int) -> PackIndex:
     """The PackIndex in a footer; ``end`` is where the last frame ends."""
-    frames, objects = struct.unpack_from("<II", footer)
-    offsets = struct.unpack_from(f"<{frames}Q", footer, 8)
-    counts = struct.unpack_from(f"<{frames}I", footer, 8 + 8 * frames)
-    at = 8 + 12 * frames
-    kinds = bytes(footer[at : at + objects])
-    lengths = struct.unpack_from(f"<{objects}I", footer, at + objects)
+    try:
+        frames, objects = struct.unpack_from("<II", footer)
+        offsets = struct.unpack_from(f"<{frames}Q", footer, 8)
+        counts = struct.unpack_from(f"<{frames}I", footer, 8 + 8 * frames)
+        at = 8 + 12 * frames
+        kinds = bytes(footer[at : at + objects])
+        lengths = struct.unpack_from(f"<{objects}I", footer, at + objects)
+    except struct.error:
+        raise DamagedError("the footer of a pack is damaged") from None
     oids = footer[at + 5 * objects : at + (5 + digest_size) * objects]
     if len(oids) != digest_size * objects or sum(counts) != objects:
         raise DamagedError("the footer of a pack is damaged")
@@ -392,6 +465,8 @@ def _walk(read: Callable[[int, int], bytes], size: int, digest_size: int) -> Pac
         if magic != _FRAME or end > size:
             break
         table = read(at + _FRAME_HEAD.size, count * (5 + digest_size))
+        if not _KINDS.issuperset(table[:count]):
+            break
         kinds += table[:count]
         lengths += struct.unpack_from(f"<{count}I", table, count)
         oids += _split(table[5 * count :], digest_size)
