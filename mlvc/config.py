@@ -82,19 +82,31 @@ def key_of(name: str) -> Key:
     """The Key that ``name`` belongs to; UsageError with the nearest known name."""
     parts = name.split(".")
     general = "remote.NAME." + parts[2] if len(parts) == 3 and parts[0] == "remote" else name
-    if general in KEYS and name != "remote.NAME.url" and all(_BARE.fullmatch(part) for part in parts):
+    if general in KEYS and name != "remote.NAME.url":
+        if not all(_BARE.fullmatch(part) for part in parts):
+            raise UsageError(f"a remote cannot be named '{parts[1]}'", hint="use letters, digits, - and _")
         return KEYS[general]
-    near = codec.nearest(name, KEYS)
+    near = codec.nearest(general, KEYS).replace("NAME", parts[1] if general != name else "NAME")
     hint = f"did you mean {near}?" if near else f"known settings: {', '.join(KEYS)}"
     raise UsageError(f"unknown setting '{name}'", hint=hint)
 
 
-def checked(name: str, value: Any, where: str) -> Any:
-    """``value`` as the setting has it; FormatError says where it stands."""
+def _checked(name: str, value: Any, path: str) -> Any:
+    """A setting as it stands in the file ``path``; FormatError where it is unknown or of the wrong kind."""
     try:
         return key_of(name).read(value)
     except ValueError as error:
-        raise FormatError(f"{where}: {name} is {value!r}, it must be {error}") from None
+        raise FormatError(f"{path}: {name} is {value!r}, it must be {error}", hint="correct it by hand") from None
+    except UsageError as error:
+        raise FormatError(f"{path}: {error.message}", hint=error.hint) from None
+
+
+def _given(name: str, value: Any) -> Any:
+    """A setting as a person typed it; UsageError where it is unknown or of the wrong kind."""
+    try:
+        return key_of(name).read(value)
+    except ValueError as error:
+        raise UsageError(f"{name} cannot be '{value}'", hint=f"it must be {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +132,7 @@ def load(shared: str, private: str) -> Config:
     origins: dict[str, str] = {}
     for path in (shared, private):
         for name, value in read(path).items():
-            values[name] = checked(name, value, path)
+            values[name] = _checked(name, value, path)
             origins[name] = path
     return Config(values, origins)
 
@@ -133,8 +145,14 @@ def read(path: str) -> dict[str, Any]:
     try:
         text = data.decode()
     except UnicodeDecodeError:
-        raise FormatError(f"{path} is not UTF-8 text") from None
-    return dict(_flat(codec.load_toml(text, path), ""))
+        raise FormatError(f"{path} is not UTF-8 text", hint=_REPAIR) from None
+    try:
+        return dict(_flat(codec.load_toml(text, path), ""))
+    except FormatError as error:
+        raise FormatError(error.message, hint=_REPAIR) from None
+
+
+_REPAIR = "correct it by hand, or bring an old one back with `git checkout -- .mlvc/config.toml`"
 
 
 def _flat(table: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
@@ -152,12 +170,17 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 def write(path: str, name: str, value: Any | None) -> None:
     """Set one setting in a file, or remove it (None). Everything else in the file stays as it is."""
     if value is not None:
-        value = checked(name, value, "the command line")
+        value = _given(name, value)
+    expected = read(path)
+    expected.pop(name, None)
+    if value is not None:
+        expected[name] = list(value) if isinstance(value, tuple) else value
     text = (files.read_or_none(path) or b"").decode()
     section, _, key = name.rpartition(".")
     new = _edited(text.splitlines(), section, key, None if value is None else f"{key} = {_toml(value)}")
     edited = "\n".join(new) + "\n" if new else ""
-    _verify(path, edited, name, value)
+    if _parsed(path, edited) != expected:
+        raise _laid_out(path, f"set {name} there by hand")
     files.replace(path, edited.encode())
 
 
@@ -169,6 +192,19 @@ def remove_section(path: str, section: str) -> None:
     kept = [line for line in lines if line.strip() != f"[{section}]"]
     if kept != lines:
         files.replace(path, "".join(f"{line}\n" for line in kept).encode())
+
+
+def rename_section(path: str, old: str, new: str) -> None:
+    """Give a section of a file another name, if it is there. Comments and layout stay."""
+    before = read(path)
+    expected = {re.sub(rf"^{re.escape(old)}\.", f"{new}.", name): value for name, value in before.items()}
+    if expected == before:
+        return
+    header = re.compile(rf"^(\s*)\[\s*{re.escape(old)}\s*\]", re.MULTILINE)
+    text = header.sub(rf"\1[{new}]", (files.read_or_none(path) or b"").decode())
+    if _parsed(path, text) != expected:
+        raise _laid_out(path, f"rename [{old}] there by hand")
+    files.replace(path, text.encode())
 
 
 def _edited(lines: list[str], section: str, key: str, line: str | None) -> list[str]:
@@ -204,11 +240,16 @@ def _toml(value: Any) -> str:
     return codec.compact_json(str(value))  # a JSON string is a TOML string
 
 
-def _verify(path: str, text: str, name: str, value: Any) -> None:
-    after = dict(_flat(codec.load_toml(text, path), ""))
-    expected = list(value) if isinstance(value, tuple) else value
-    if after.get(name) != expected:
-        raise FormatError(f"{path} is laid out in a way that mlvc cannot edit", hint=f"set {name} there by hand")
+def _parsed(path: str, text: str) -> dict[str, Any] | None:
+    """The settings in edited text; None where the edit did not fit the layout."""
+    try:
+        return dict(_flat(codec.load_toml(text, path), ""))
+    except FormatError:
+        return None
+
+
+def _laid_out(path: str, hint: str) -> FormatError:
+    return FormatError(f"{path} is laid out in a way that mlvc cannot edit", hint=hint)
 
 
 def paths(root: str, common: str) -> tuple[str, str]:

@@ -72,7 +72,9 @@ def _run(arguments: Sequence[str], *, cwd: str, data: bytes | None = None) -> su
     try:
         return subprocess.run(["git", *arguments], cwd=cwd, input=data or b"", capture_output=True, check=False)
     except FileNotFoundError:
-        raise SystemFailureError("git is not installed, or not on the PATH") from None
+        raise SystemFailureError(
+            "git is not installed, or not on the PATH", hint="install Git from https://git-scm.com"
+        ) from None
 
 
 def _ask(git: Git, arguments: Sequence[str], *, data: bytes | None = None) -> bytes:

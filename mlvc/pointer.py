@@ -92,7 +92,7 @@ def decode(data: bytes, name: str) -> Pointer:
     return Pointer(_content(known, name), tuple(extra))
 
 
-_REPAIR = "bring the file back with `git checkout -- FILE`, or track the data again with `mlvc add`"
+_REPAIR = "bring the file back with `git checkout -- FILE`, or delete it and track the data again with `mlvc add`"
 
 
 def _lines(data: bytes, name: str) -> list[str]:

@@ -92,14 +92,25 @@ class Repo:
 
     def path(self, name: str) -> str:
         """A path as a person typed it, relative to the repository; UsageError where it is outside."""
-        absolute = os.path.normpath(os.path.join(self.root, self.cwd, os.path.expanduser(name)))
-        if os.path.isabs(name):
-            parent = os.path.realpath(os.path.dirname(absolute))
-            absolute = os.path.join(parent, os.path.basename(absolute))
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            shown = repr(os.fsencode(name)).removeprefix("b")
+            raise UsageError(f"the name {shown} is not UTF-8", hint="rename it: only UTF-8 names are tracked") from None
+        # Links above it are followed: what lies behind one has its own path, in the repository or not.
+        typed = os.path.join(self.root, self.cwd, name).rstrip(os.sep)
+        directory, last = os.path.split(typed)
+        plain = last not in ("", os.curdir, os.pardir)
+        absolute = os.path.join(os.path.realpath(directory), last) if plain else os.path.realpath(typed)
         if absolute == self.root:
             return ""
         if not absolute.startswith(self.root.rstrip(os.sep) + os.sep):
-            raise UsageError(f"{name} is outside the repository at {self.root}")
+            linked = os.path.normpath(typed).startswith(self.root.rstrip(os.sep) + os.sep)
+            raise UsageError(
+                f"{name} is outside the repository at {self.root}"
+                + (f": a link above it leads to {os.path.dirname(absolute)}" if linked else ""),
+                hint="copy it in and track the copy with `mlvc add -o PATH SOURCE`",
+            )
         return os.path.relpath(absolute, self.root).replace(os.sep, "/")
 
     def close(self) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import filecmp
 import glob as globs
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mlvc import files, git, manifest, snapshot
@@ -41,9 +43,14 @@ def add(
     The bytes are durable in the Store before a Pointer names them; data are hidden from Git before that.
     """
     now = snapshot.on_disk(repo.git)
-    paths = _expand(repo, targets) if glob else [_target(repo, target) for target in targets]
     if out:
-        paths = [_bring(repo, targets, out, now)]
+        with _brought(repo, targets, out, now) as path:
+            return _add(repo, [path], now, progress)
+    paths = _expand(repo, targets) if glob else [_target(repo, target) for target in targets]
+    return _add(repo, paths, now, progress)
+
+
+def _add(repo: Repo, paths: Iterable[str], now: Snapshot, progress: Progress) -> tuple[Tracked, ...]:
     whole, inside = _sort(repo, dict.fromkeys(paths), now)
     since = repo.tree.clock()
     scans = {path: repo.tree.scan(path, since) for path in [*whole, *(p for parts in inside.values() for p in parts)]}
@@ -85,17 +92,23 @@ def commit(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIE
 
 
 def _target(repo: Repo, name: str) -> str:
-    path = repo.path(name)
+    path = _named(repo, name)
     full = f"{repo.root}/{path}"
-    if not path or path.split("/")[0] in (".git", ".mlvc"):
-        raise UsageError(f"{name} cannot be tracked: it holds the repository itself", hint="name what is in it")
     if not files.exists(full):
-        raise UsageError(f"{name} does not exist")
+        hint = f"it is tracked; `mlvc checkout {name}` brings it back" if files.exists(full + SUFFIX) else ""
+        raise UsageError(f"{name} does not exist", hint=hint)
+    return path
+
+
+def _named(repo: Repo, name: str) -> str:
+    """A path that can be tracked, whether something is there or not."""
+    path = repo.path(name)
+    if not path:
+        raise UsageError(f"{name} cannot be tracked: it is the repository itself", hint="name what is in it")
+    if path.split("/")[0] in (".git", ".mlvc"):
+        raise UsageError(f"{name} cannot be tracked: it is part of Git or of mlvc", hint="name your own data")
     if path.endswith(SUFFIX):
         raise UsageError(f"{name} is a Pointer", hint=f"add the data: `mlvc add {name.removesuffix(SUFFIX)}`")
-    parent = os.path.realpath(os.path.dirname(full))
-    if parent != repo.root and not parent.startswith(repo.root + os.sep):
-        raise UsageError(f"{name} is outside the repository: a directory above it is a symbolic link to {parent}")
     return path
 
 
@@ -110,18 +123,23 @@ def _expand(repo: Repo, patterns: Iterable[str]) -> list[str]:
     return found
 
 
-def _bring(repo: Repo, targets: Sequence[str], out: str, now: Snapshot) -> str:
-    """Copy data from elsewhere into the working tree."""
+@contextmanager
+def _brought(repo: Repo, targets: Sequence[str], out: str, now: Snapshot) -> Iterator[str]:
+    """Data from elsewhere, copied into the working tree; where something fails after that, the copy goes again."""
     if len(targets) != 1:
-        raise UsageError("-o takes one path to add")
-    source = os.path.join(repo.root, repo.cwd, os.path.expanduser(targets[0]))
-    path = repo.path(out)
+        raise UsageError("-o takes one path to add", hint="call `mlvc add` once for each")
+    source = os.path.join(repo.root, repo.cwd, targets[0])
+    path = _named(repo, out)
     target = f"{repo.root}/{path}"
     if not os.path.exists(source):
         raise UsageError(f"{targets[0]} does not exist")
-    if files.exists(target):
-        raise UsageError(f"{out} exists already", hint="remove it first, or choose another name")
     _sort(repo, {path: None}, now)
+    if files.exists(target):
+        if not _equal(source, target):
+            raise UsageError(f"{out} exists already", hint="remove it first, or choose another name")
+        yield path  # an add that was interrupted
+        return
+    _copyable(source, targets[0])
     temporary = repo.store.scratch.name()
     if os.path.isdir(source):
         shutil.copytree(source, temporary, symlinks=True)
@@ -129,7 +147,35 @@ def _bring(repo: Repo, targets: Sequence[str], out: str, now: Snapshot) -> str:
         shutil.copy2(source, temporary)
     os.makedirs(os.path.dirname(target), exist_ok=True)
     shutil.move(temporary, target)
-    return path
+    try:
+        yield path
+    except BaseException:
+        if os.path.isdir(target):
+            files.remove_tree(target)
+        else:
+            files.remove(target)
+        raise
+
+
+def _copyable(source: str, name: str) -> None:
+    """UsageError where a FIFO, a socket or a device would be read."""
+    inside = (os.path.join(top, name) for top, _, names in os.walk(source) for name in names)
+    for path in [source, *inside]:
+        if not (os.path.islink(path) or os.path.isfile(path) or os.path.isdir(path)):
+            raise UsageError(
+                f"{name}{path[len(source) :]} is a FIFO, a socket or a device, which has no content to keep",
+                hint="remove it, or add the other paths one by one",
+            )
+
+
+def _equal(one: str, other: str) -> bool:
+    """Whether two files or directories hold the same."""
+    if os.path.isdir(one) and os.path.isdir(other):
+        names = os.listdir(one)
+        return sorted(names) == sorted(os.listdir(other)) and all(
+            _equal(os.path.join(one, name), os.path.join(other, name)) for name in names
+        )
+    return os.path.isfile(one) and os.path.isfile(other) and filecmp.cmp(one, other, shallow=False)
 
 
 def _sort(repo: Repo, paths: Mapping[str, None], now: Snapshot) -> tuple[list[str], dict[str, list[str]]]:
@@ -150,7 +196,10 @@ def _sort(repo: Repo, paths: Mapping[str, None], now: Snapshot) -> tuple[list[st
         if other:
             raise UsageError(f"{path} is inside of {other}, which is to be tracked too", hint="name only one of them")
         if owner and not now.pointers[owner].content.is_dir:
-            raise UsageError(f"{path} cannot be tracked: {owner} is tracked as a file")
+            raise UsageError(
+                f"{path} cannot be tracked: {owner} is tracked as a file",
+                hint=f"take in what is there now with `mlvc add {owner}`",
+            )
         if owner:
             inside.setdefault(owner, []).append(path)
             continue

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from mlvc import files, git, manifest, snapshot
 from mlvc import transfer as steps
 from mlvc.api.checkout import CheckedOut, checkout
-from mlvc.errors import DamagedError, ObjectsMissingError, UsageError
+from mlvc.errors import DamagedError, ObjectsMissingError, RemoteError, UsageError
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
@@ -54,7 +54,7 @@ def push(
     contents = _contents(repo, which)
     far = open_remote(repo, remote)
     try:
-        if dry_run and not far.check():
+        if dry_run and not far.catalog.packs() and not far.check():
             pass  # nothing is there yet, and nothing is made
         else:
             if not dry_run:
@@ -129,11 +129,29 @@ def open_remote(repo: Repo, name: str = "") -> RemoteStore:
         )
     if name not in remotes:
         raise UsageError(f"there is no remote '{name}'", hint=f"known remotes: {', '.join(remotes)}")
-    url = remotes[name]
-    address = url if "://" in url else os.path.normpath(os.path.join(repo.root, os.path.expanduser(url)))
-    place = os.path.join(repo.private, "remotes", repo.hashing.of(address.encode()).hex()[:16])
+    address = _address(repo, remotes[name])
+    place = _known_of(repo, address)
     files.make_dirs(place)
-    return RemoteStore(name, address, blobs_at(address), repo.hashing, os.path.join(place, "catalog.sqlite"))
+    try:
+        blobs = blobs_at(address)
+    except RemoteError as error:
+        hint = error.hint or "install what it needs beside mlvc, or correct the address: `mlvc remote list`"
+        raise RemoteError(f"remote '{name}': {error.message}", hint=hint) from None
+    return RemoteStore(name, address, blobs, repo.hashing, os.path.join(place, "catalog.sqlite"))
+
+
+def _known_of(repo: Repo, address: str) -> str:
+    """The directory with what this repository knows of the Remote at ``address``."""
+    return os.path.join(repo.private, "remotes", repo.hashing.of(address.encode()).hex()[:16])
+
+
+def forget(repo: Repo, name: str) -> None:
+    """Forget what is known of a Remote, so that another one may take its place."""
+    files.remove_tree(_known_of(repo, _address(repo, repo.config.remotes[name])))
+
+
+def _address(repo: Repo, url: str) -> str:
+    return url if "://" in url else os.path.normpath(os.path.join(repo.root, os.path.expanduser(url)))
 
 
 def _contents(repo: Repo, which: Which) -> list[tuple[str, Content]]:
@@ -193,4 +211,4 @@ def paths_of(reader: Reader, contents: Iterable[tuple[str, Content]], lost: Lost
     return found
 
 
-__all__ = ["Pulled", "Transferred", "Which", "fetch", "paths_of", "pull", "push"]
+__all__ = ["Pulled", "Transferred", "Which", "fetch", "forget", "paths_of", "pull", "push"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -10,7 +12,8 @@ from typing import Any
 
 import typer
 
-from mlvc.errors import MlvcError
+from mlvc import codec
+from mlvc.errors import MlvcError, UsageError
 from mlvc.repo import Repo, open_repo
 
 HELP = """Version data and models next to the code that made them, with Git.
@@ -47,7 +50,7 @@ def _top(*, version: bool = typer.Option(False, "--version", "-V", help="Print t
 
 
 def _call(app: typer.Typer, arguments: list[str]) -> int:
-    command = typer.main.get_command(app)
+    command = _laid_out(typer.main.get_command(app))
     try:
         code: Any = command.main(args=arguments, prog_name="mlvc", standalone_mode=False)
     except (MlvcError, OSError):
@@ -57,13 +60,43 @@ def _call(app: typer.Typer, arguments: list[str]) -> int:
     except typer.Abort:
         raise KeyboardInterrupt from None
     except Exception as error:
-        # Wrong arguments: typer's own exceptions know how to show themselves.
-        display = getattr(error, "show", None)
-        if display is None:
+        if not hasattr(error, "format_message"):
             raise
-        display()
-        return int(getattr(error, "exit_code", 2))
+        if type(error).__name__ == "NoArgsIsHelpError":
+            sys.stderr.write(f"{error}\n")
+            return UsageError.exit_code
+        raise _usage(error, command, arguments) from None
+    except SystemExit:
+        raise BrokenPipeError from None  # which is when typer leaves by itself
     return code if isinstance(code, int) else 0
+
+
+def _laid_out(command: Any) -> Any:
+    """The command, with the examples in the help of all its commands kept on one line, to be copied."""
+    command.help = (command.help or "").replace("\n\nExample: ", "\n\n\b\nExample: ")
+    for inner in getattr(command, "commands", {}).values():
+        _laid_out(inner)
+    return command
+
+
+def _usage(error: Any, command: Any, arguments: Sequence[str]) -> UsageError:
+    """Wrong arguments, as typer says it, in the form of all other errors."""
+    message = error.format_message().rstrip(".")
+    words = ["mlvc"]
+    for word in arguments:
+        if word not in getattr(command, "commands", {}):
+            break
+        command = command.commands[word]
+        words.append(word)
+    typed = " ".join(words)
+    see = f"see `{typed} --help`"
+    unknown = re.match(r"No such command '(.*?)'", message)
+    if unknown is not None:
+        near = codec.nearest(unknown[1], command.commands)
+        return UsageError(
+            f"there is no command '{typed} {unknown[1]}'", hint=f"did you mean `{typed} {near}`?" if near else see
+        )
+    return UsageError(message[:1].lower() + message[1:], hint=see)
 
 
 @contextmanager

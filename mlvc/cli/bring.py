@@ -17,7 +17,9 @@ _LISTED = 20
 
 
 def checkout(
-    paths: Annotated[list[str] | None, typer.Argument(help="Tracked paths; without any, all of them.")] = None,
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATH]...", help="Tracked paths; without any, all of them.")
+    ] = None,
     rev: Annotated[
         str, typer.Option("--rev", metavar="REV", help="Bring the data of this revision; Pointers stay as they are.")
     ] = "",

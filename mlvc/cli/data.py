@@ -17,7 +17,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def add(
-    paths: Annotated[list[str], typer.Argument(help="Files and directories to track.")],
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files and directories to track.")],
     glob: Annotated[
         bool, typer.Option("--glob", help="Take the paths as patterns: *, ?, [a-z], ** for any depth.")
     ] = False,
@@ -31,7 +31,7 @@ def add(
     Their bytes go into the store, a Pointer PATH.mlvc that names them is written for Git, and Git is told to ignore
     the data itself. A path inside of a tracked directory updates that directory; the rest of it need not be there.
 
-    Example: mlvc add data/images model.bin && git add data/images.mlvc model.bin.mlvc data/.gitignore .gitignore
+    Example: mlvc add data/images && git add data/images.mlvc data/.gitignore
     """
     with opened() as repo:
         done = track.add(repo, paths, glob=glob, out=out, progress=show.Line())
@@ -39,7 +39,9 @@ def add(
 
 
 def commit(
-    paths: Annotated[list[str] | None, typer.Argument(help="Tracked paths; without any, all of them.")] = None,
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATH]...", help="Tracked paths; without any, all of them.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Accept what is in the working tree into existing Pointers.

@@ -13,7 +13,9 @@ from mlvc.cli import show
 from mlvc.cli.app import opened
 from mlvc.cli.bring import checkout_json, named_lost, print_checkout
 
-Paths = Annotated[list[str] | None, typer.Argument(help="Tracked paths; without any, all of them.")]
+Paths = Annotated[
+    list[str] | None, typer.Argument(metavar="[PATH]...", help="Tracked paths; without any, all of them.")
+]
 Remote = Annotated[str, typer.Option("-r", "--remote", metavar="NAME", help="The Remote; without it, the default one.")]
 Jobs = Annotated[int, typer.Option("-j", "--jobs", min=0, metavar="N", help="Transfers side by side; 0: core.jobs.")]
 Rev = Annotated[
@@ -92,9 +94,9 @@ def pull(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Get objects from a Remote and bring the data to what the Pointers say.
+    """Fetch objects, then check out the data.
 
-    The same as `mlvc fetch` and then `mlvc checkout`.
+    Brings the data to what the Pointers say: the same as `mlvc fetch` and then `mlvc checkout`.
 
     Example: git clone URL project && cd project && mlvc pull
     """

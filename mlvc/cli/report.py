@@ -20,11 +20,13 @@ CHANGES = 1
 
 
 def status(
-    paths: Annotated[list[str] | None, typer.Argument(help="Tracked paths; without any, all of them.")] = None,
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATH]...", help="Tracked paths; without any, all of them.")
+    ] = None,
     exit_code: ExitCode = False,
     as_json: Json = False,
 ) -> None:
-    """Show what differs: working tree, Pointers, HEAD, store, pipeline.
+    """Show what has changed, is missing or would rerun.
 
     Tells which tracked files changed since their Pointer, which Pointers changed since the last commit, which objects
     are not in the store, and which stages would rerun. Changes nothing.

@@ -49,8 +49,8 @@ def init(
 
 
 def config(
-    name: Annotated[str, typer.Argument(help="The setting, such as core.autostage.")] = "",
-    value: Annotated[str | None, typer.Argument(help="What to set it to.")] = None,
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="The setting, such as core.autostage.")] = "",
+    value: Annotated[str | None, typer.Argument(metavar="[VALUE]", help="What to set it to.")] = None,
     unset: Annotated[bool, typer.Option("--unset", help="Remove the setting.")] = False,
     private: Private = False,
     as_json: Json = False,
@@ -118,13 +118,13 @@ def _write(repo: Repo, name: str, value: object | None, *, private: bool) -> Non
 # -- remotes -----------------------------------------------------------------------------------
 
 remotes = typer.Typer(help="Name the places that push and pull talk to.", no_args_is_help=True, rich_markup_mode=None)
-Name = Annotated[str, typer.Argument(help="The name of the Remote.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the Remote.")]
 
 
 @remotes.command("add")
 def remote_add(
     name: Name,
-    url: Annotated[str, typer.Argument(help="A directory, or a URL such as s3://bucket/path.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="A directory, or a URL such as s3://bucket/path.")],
     default: Annotated[bool, typer.Option("-d", "--default", help="Make it the default Remote.")] = False,
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace a Remote of this name.")] = False,
     private: Private = False,
@@ -174,8 +174,8 @@ def remote_list(as_json: Json = False) -> None:
 @remotes.command("modify")
 def remote_modify(
     name: Name,
-    option: Annotated[str, typer.Argument(help="The option to set: url.")],
-    value: Annotated[str | None, typer.Argument(help="Its new value.")] = None,
+    option: Annotated[str, typer.Argument(metavar="OPTION", help="The option to set: url.")],
+    value: Annotated[str | None, typer.Argument(metavar="[VALUE]", help="Its new value.")] = None,
     unset: Annotated[bool, typer.Option("--unset", help="Remove the option.")] = False,
     private: Private = False,
 ) -> None:
@@ -195,7 +195,9 @@ def remote_modify(
 
 @remotes.command("default")
 def remote_default(
-    name: Annotated[str, typer.Argument(help="The Remote to make the default; none: print it.")] = "",
+    name: Annotated[
+        str, typer.Argument(metavar="[NAME]", help="The Remote to make the default; without one, print it.")
+    ] = "",
     unset: Annotated[bool, typer.Option("--unset", help="Have no default.")] = False,
     private: Private = False,
 ) -> None:
@@ -217,7 +219,7 @@ def remote_default(
 
 
 @remotes.command("rename")
-def remote_rename(name: Name, new: Annotated[str, typer.Argument(help="Its new name.")]) -> None:
+def remote_rename(name: Name, new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")]) -> None:
     """Give a Remote another name.
 
     Example: mlvc remote rename store archive
@@ -228,12 +230,8 @@ def remote_rename(name: Name, new: Annotated[str, typer.Argument(help="Its new n
             raise UsageError(f"there is a remote '{new}' already")
         settings.key_of(f"remote.{new}.url")
         for path in settings.paths(repo.root, repo.git.common):
-            values = settings.read(path)
-            for key, value in values.items():
-                if key.startswith(f"remote.{name}."):
-                    settings.write(path, f"remote.{new}." + key.split(".", 2)[2], value)
-            settings.remove_section(path, f"remote.{name}")
-            if values.get("core.remote") == name:
+            settings.rename_section(path, f"remote.{name}", f"remote.{new}")
+            if settings.read(path).get("core.remote") == name:
                 settings.write(path, "core.remote", new)
         _stage(repo)
 
@@ -244,8 +242,11 @@ def remote_remove(name: Name) -> None:
 
     Example: mlvc remote remove store
     """
+    from mlvc.api.transfer import forget  # noqa: PLC0415  (the other commands do without)
+
     with opened() as repo:
         _known(repo, name)
+        forget(repo, name)
         for path in settings.paths(repo.root, repo.git.common):
             if settings.read(path).get("core.remote") == name:
                 settings.write(path, "core.remote", None)

@@ -17,11 +17,13 @@ from mlvc.pipeline.runner import Options
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 _STDERR = 2
+_NONE = "no stages yet: describe them in mlvc.yaml, or use `mlvc stage add`"
 
 
 def repro(
     targets: Annotated[
-        list[str] | None, typer.Argument(help="Stages or outputs; without any, the whole pipeline.")
+        list[str] | None,
+        typer.Argument(metavar="[TARGET]...", help="Stages or outputs; without any, the whole pipeline."),
     ] = None,
     force: Annotated[bool, typer.Option("-f", "--force", help="Run the stages even where nothing changed.")] = False,
     single: Annotated[
@@ -91,8 +93,8 @@ Many = list[str] | None
 
 @group.command("add", context_settings={"allow_interspersed_args": False})
 def stage_add(
-    command: Annotated[list[str], typer.Argument(help="The command, after all options.")],
-    name: Annotated[str, typer.Option("-n", "--name", help="The name of the stage.")],
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND...", help="The command, after all options.")],
+    name: Annotated[str, typer.Option("-n", "--name", metavar="NAME", help="The name of the stage.")],
     deps: Annotated[Many, typer.Option("-d", "--deps", metavar="PATH", help="What the command reads.")] = None,
     outs: Annotated[Many, typer.Option("-o", "--outs", metavar="PATH", help="What it writes.")] = None,
     outs_no_cache: Annotated[
@@ -109,7 +111,7 @@ def stage_add(
         Many, typer.Option("-M", "--metrics-no-cache", metavar="PATH", help="Metrics that Git keeps.")
     ] = None,
     wdir: Annotated[str, typer.Option("-w", "--wdir", metavar="DIR", help="Where the command runs.")] = "",
-    desc: Annotated[str, typer.Option("--desc", help="What the stage is for.")] = "",
+    desc: Annotated[str, typer.Option("--desc", metavar="TEXT", help="What the stage is for.")] = "",
     always_changed: Annotated[bool, typer.Option("--always-changed", help="Run it every time.")] = False,
     force: Annotated[bool, typer.Option("-f", "--force", help="Replace a stage of this name.")] = False,
 ) -> None:
@@ -184,6 +186,8 @@ def stage_list(as_json: Json = False) -> None:
                 ]
             )
             return
+        if not found:
+            show.err(_NONE)
         width = max((len(s.name) for s in found), default=0)
         for s in found:
             about = s.desc or f"makes {', '.join(o.path for o in s.outs) or 'nothing'}"
@@ -194,7 +198,9 @@ def stage_list(as_json: Json = False) -> None:
 
 
 def dag(
-    targets: Annotated[list[str] | None, typer.Argument(help="Stages or outputs, with what they need.")] = None,
+    targets: Annotated[
+        list[str] | None, typer.Argument(metavar="[TARGET]...", help="Stages or outputs, with what they need.")
+    ] = None,
     dot: Annotated[bool, typer.Option("--dot", help="In the language of Graphviz.")] = False,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="As a Mermaid flowchart.")] = False,
     as_json: Json = False,
@@ -214,13 +220,17 @@ def dag(
         if as_json:
             names = [name for name in whole.stages if chosen is None or name in chosen]
             show.json_out({"stages": names, "edges": [list(edge) for edge in draw.edges(whole, chosen)]})
+        elif not whole.stages:
+            show.err(_NONE)
         else:
             drawn = draw.dot if dot else draw.mermaid if mermaid else draw.text
             show.out(drawn(whole, chosen).rstrip("\n"))
 
 
 def demo(
-    folder: Annotated[str, typer.Argument(help="Where to make it; must not be there yet.")] = "mlvc-demo",
+    folder: Annotated[
+        str, typer.Argument(metavar="[FOLDER]", help="Where to make it; must not be there yet.")
+    ] = "mlvc-demo",
 ) -> None:
     """Watch the main job on real data, step by step.
 

@@ -1,0 +1,42 @@
+"""Scenes that take several commands to make are made once for each worker, and copied for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import shell
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Folders with a finished scene, by name."""
+    return {}
+
+
+@pytest.fixture
+def project(scenes: dict[str, Path], tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+    """A repository of this test's own: see shell.project. Its Remote is empty."""
+    return _copy(scenes, tmp_path_factory, tmp_path, "project", lambda root: shell.project(root))
+
+
+@pytest.fixture
+def pushed(scenes: dict[str, Path], tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+    """As ``project``, with everything on its Remote, ``remote`` beside it."""
+    return _copy(scenes, tmp_path_factory, tmp_path, "pushed", lambda root: shell.project(root, pushed=True))
+
+
+def _copy(
+    scenes: dict[str, Path],
+    factory: pytest.TempPathFactory,
+    tmp_path: Path,
+    name: str,
+    make: Callable[[Path], object],
+) -> Path:
+    if name not in scenes:
+        folder = factory.mktemp(name)
+        make(folder / "project")
+        scenes[name] = folder
+    return shell.copied(scenes[name], tmp_path / "work" / "scene") / "project"

@@ -1,0 +1,544 @@
+"""What bad input gets: one clear sentence, a hint, the right exit code, nothing changed, no traceback."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from mlvc.errors import NotARepositoryError, PipelineError, RemoteError, StageFailedError, UsageError
+from tests.helpers import git, make_git_repo, run, run_mlvc, shell
+from tests.helpers.shell import image, refused
+
+USAGE = UsageError.exit_code
+EVERY = (
+    ["status"],
+    ["diff"],
+    ["add", "data"],
+    ["commit"],
+    ["checkout"],
+    ["push"],
+    ["fetch"],
+    ["pull"],
+    ["repro"],
+    ["dag"],
+    ["stage", "list"],
+    ["config"],
+    ["remote", "list"],
+)
+READING = (["status"], ["diff"], ["checkout"], ["push"], ["pull"])
+
+
+def said(cwd: Path, *args: str | bytes, code: int = USAGE, parts: tuple[str, ...] = (), watch: Path | None = None):
+    """Run a command that must be refused and change nothing in ``watch`` (the folder, where not given)."""
+    before = image(watch or cwd, git_index=True)
+    result = run_mlvc(*args, cwd=cwd, check=False)
+    refused(result, code, *parts)
+    assert image(watch or cwd, git_index=True) == before
+    return result
+
+
+# -- where there is nothing to work on ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("args", EVERY[:3], ids=" ".join)
+def test_outside_of_git(args: list[str], tmp_path: Path) -> None:
+    said(Path.cwd(), *args, code=NotARepositoryError.exit_code, parts=(os.getcwd(), "git init"))
+
+
+@pytest.mark.parametrize("args", EVERY, ids=" ".join)
+def test_not_initialised(args: list[str]) -> None:
+    root = make_git_repo()
+    said(root, *args, code=NotARepositoryError.exit_code, parts=(str(root), "mlvc init"))
+
+
+@pytest.mark.parametrize("args", [["init"], ["status"], ["add", "x"]], ids=" ".join)
+def test_a_bare_repository(args: list[str], tmp_path: Path) -> None:
+    git("init", "--quiet", "--bare", "bare.git")
+    said(Path("bare.git").absolute(), *args, code=NotARepositoryError.exit_code, parts=("bare", "clone"))
+
+
+def test_init_outside_of_git() -> None:
+    said(Path.cwd(), "init", code=NotARepositoryError.exit_code, parts=("git init",))
+
+
+def test_git_is_not_installed(project: Path) -> None:
+    result = run_mlvc("status", cwd=project, check=False, env={"PATH": "/nowhere"})
+    refused(result, 8, "git", "PATH")
+
+
+# -- paths -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("args", "how"),
+    [
+        *((["add"], how) for how in ("relative", "absolute", "link", "parent")),
+        *(([command], "relative") for command in ("commit", "status", "checkout", "push")),
+    ],
+    ids=str,
+)
+def test_a_path_outside_the_repository(project: Path, args: list[str], how: str) -> None:
+    outside = project.parent / "outside"
+    shell.write(outside, {"x": b"x"})
+    (project / "door").symlink_to(outside)
+    name = {"relative": "../outside/x", "absolute": str(outside / "x"), "link": "door/x", "parent": ".."}[how]
+    said(project, *args, name, parts=(name, "outside the repository"), watch=project.parent)
+
+
+def test_a_link_inside_the_repository_is_the_path_behind_it(project: Path) -> None:
+    (project / "alias").symlink_to("data")
+    (project / "data/one.txt").write_bytes(b"changed\n")
+    assert "data" in run_mlvc("add", "alias/one.txt", cwd=project).err
+    assert "clean" not in run_mlvc("status", "alias/one.txt", cwd=project).out
+    assert not os.path.lexists(project / "data/one.txt.mlvc")
+
+
+@pytest.mark.parametrize("name", [".", ".git", ".git/config", ".mlvc", ".mlvc/config.toml"])
+def test_the_repository_itself(project: Path, name: str) -> None:
+    said(project, "add", name, parts=(name,))
+    shell.write(project.parent, {"elsewhere": b"x"})
+    said(project, "add", "-o", name, "../elsewhere", parts=(name,))
+
+
+def test_a_path_that_is_not_there(project: Path) -> None:
+    result = run_mlvc("add", "nope", cwd=project, check=False)
+    refused(result, USAGE, "nope does not exist", hint=False)
+    (project / "model.bin").unlink()
+    said(project, "add", "model.bin", parts=("model.bin does not exist", "mlvc checkout model.bin"))
+    said(project, "commit", "model.bin", parts=("model.bin is not in the working tree", "mlvc checkout model.bin"))
+
+
+def test_one_bad_path_among_good_ones_changes_nothing(project: Path) -> None:
+    shell.write(project, {"good": b"good", "data/one.txt": b"changed\n"})
+    before = image(project)
+    refused(run_mlvc("add", "good", "data", "nope", cwd=project, check=False), USAGE, "nope", hint=False)
+    assert image(project) == before
+
+
+@pytest.mark.parametrize("args", [["status"], ["checkout"], ["push"], ["fetch"], ["pull"], ["commit"]], ids=" ".join)
+def test_a_path_that_is_not_tracked(pushed: Path, args: list[str]) -> None:
+    shell.write(pushed, {"other": b"x"})
+    said(pushed, *args, "other", parts=("other is not tracked", "mlvc "))
+
+
+def test_tracked_already_is_no_error(project: Path) -> None:
+    before = image(project)
+    assert run_mlvc("add", "data", "model.bin", cwd=project).err == "nothing changed\n"
+    assert image(project) == before
+
+
+def test_a_path_around_a_tracked_one(project: Path) -> None:
+    shell.write(project, {"outer/inner/x": b"x", "outer/y": b"y"})
+    run_mlvc("add", "outer/inner", cwd=project)
+    said(project, "add", "outer", parts=("outer cannot be tracked", "outer/inner"))
+    # As the hint says.
+    (project / "outer/inner.mlvc").unlink()
+    (project / "outer/.gitignore").unlink()
+    run_mlvc("add", "outer", cwd=project)
+
+
+def test_a_path_and_one_inside_of_it_at_once(project: Path) -> None:
+    shell.write(project, {"outer/inner/x": b"x"})
+    said(project, "add", "outer", "outer/inner", parts=("outer/inner", "inside of outer"))
+
+
+def test_a_path_below_a_tracked_file(project: Path) -> None:
+    (project / "model.bin").unlink()
+    shell.write(project, {"model.bin/part": b"x"})
+    said(project, "add", "model.bin/part", parts=("model.bin/part", "tracked as a file"))
+
+
+def test_a_path_that_git_tracks(project: Path) -> None:
+    shell.write(project, {"code.py": b"pass\n"})
+    shell.commit(project)
+    said(project, "add", "code.py", parts=("code.py is tracked by Git", "git rm"))
+
+
+def test_a_pointer(project: Path) -> None:
+    said(project, "add", "data.mlvc", parts=("data.mlvc is a Pointer", "mlvc add data"))
+
+
+@pytest.mark.parametrize("where", ["alone", "data"])
+def test_a_name_that_is_not_utf8(project: Path, where: str) -> None:
+    name = b"odd\xff" if where == "alone" else b"data/odd\xff"
+    Path(os.fsdecode(os.fsencode(project) + b"/" + name)).write_bytes(b"x")
+    for args in (["add", name], ["add", where]) if where == "data" else (["add", name],):
+        said(project, *args, parts=(r"odd\xff", "is not UTF-8"))
+    if where == "data":
+        for command in ("status", "commit", "checkout"):
+            said(project, command, parts=(r"odd\xff", "is not UTF-8"))
+
+
+@pytest.mark.parametrize("kind", ["FIFO", "socket"])
+@pytest.mark.parametrize("where", ["alone", "data/sub/inside"])
+def test_what_has_no_content(project: Path, kind: str, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if kind == "FIFO":
+        os.mkfifo(project / where)
+    else:
+        monkeypatch.chdir((project / where).parent)
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(Path(where).name)
+    said(project, "add", where.split("/")[0], parts=(f"{where} is a {kind}",))
+    said(project, "add", where, parts=(f"{where} is a {kind}",))
+    if where != "alone":
+        said(project, "commit", parts=(f"{where} is a {kind}",))
+        said(project, "status", parts=(f"{where} is a {kind}",))
+        (project / ".mlvcignore").write_text("inside\n")
+        assert run_mlvc("status", "--exit-code", cwd=project).code == 0
+
+
+@pytest.mark.parametrize("target", ["../../outside", "/etc/hostname", "../../../../../../etc"])
+def test_a_link_that_leaves_the_repository(project: Path, target: str) -> None:
+    (project / "data/leaves").symlink_to(target)
+    said(project, "add", "data", parts=("data/leaves", target, "leaves the repository"))
+    (project / "leaves").symlink_to(target)
+    said(project, "add", "leaves", parts=("leaves", target))
+
+
+# -- add -o ------------------------------------------------------------------------------------
+
+
+def test_copying_in_what_cannot_be_tracked_leaves_nothing(project: Path) -> None:
+    source = project.parent / "source"
+    shell.write(source, {"x": b"x", "y": b"y"})
+    os.mkfifo(source / "fifo")
+    said(project, "add", "-o", "new", "../source", parts=("fifo",))
+    (source / "fifo").unlink()
+    (source / "leaves").symlink_to("/etc/hostname")
+    said(project, "add", "-o", "new", "../source", parts=("leaves",))
+    (source / "leaves").unlink()
+    said(project, "add", "-o", "data.mlvc", "../source", parts=("Pointer",))
+    said(project, "add", "-o", "../other", "../source", parts=("outside",), watch=project.parent)
+    said(project, "add", "-o", "new", "../source/x", "../source/y", parts=("-o takes one path",))
+    refused(run_mlvc("add", "-o", "new", "../nope", cwd=project, check=False), USAGE, "../nope", hint=False)
+    said(project, "add", "-o", "model.bin", "../source/x", parts=("model.bin exists already",))
+
+
+# -- Pointers ----------------------------------------------------------------------------------
+
+CONFLICT = b"<<<<<<< HEAD\nmlvc: 1\n=======\nmlvc: 1\n>>>>>>> other\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "parts"),
+    [
+        (CONFLICT, ("conflict markers", "git checkout --ours")),
+        (b"mlvc: 2\nkind: tree\n", ("format '2'", "newer mlvc")),
+        (b"mlvc: 1\nkind: dir\noid: xxh128:00", ("cut short", "git checkout -- ")),
+        (b"mlvc: 1\nkind: dir\n", ("cut short", "git checkout -- ")),
+        (b"", ("cut short", "git checkout -- ")),
+        (b"\xff\xfe\n", ("not UTF-8", "git checkout -- ")),
+        (b"hello\n", ("line 1", "git checkout -- ")),
+        (b"mlvc: 1\nkind: file\noid: md5:00\nsize: 1\n", ("md5",)),
+    ],
+)
+def test_a_pointer_that_cannot_be_read(pushed: Path, data: bytes, parts: tuple[str, ...]) -> None:
+    (pushed / "data.mlvc").write_bytes(data)
+    for args in READING:
+        said(pushed, *args, parts=("data.mlvc", *parts), watch=pushed.parent)
+    said(pushed, "add", "data", parts=("data.mlvc", *parts))
+    # As the hint says.
+    (pushed / "data.mlvc").unlink()
+    run_mlvc("add", "data", cwd=pushed)
+    assert git("status", "--porcelain", cwd=pushed) == ""
+
+
+def test_keys_of_a_pointer_that_this_version_does_not_know_are_kept(project: Path) -> None:
+    pointer = project / "model.bin.mlvc"
+    pointer.write_bytes(pointer.read_bytes() + b"meaning: 42\nowner: Ada Lovelace\n")
+    assert run_mlvc("status", cwd=project).out.startswith("clean")
+    shell.write(project, {"model.bin": b"other"})
+    run_mlvc("commit", cwd=project)
+    text = pointer.read_text()
+    assert "size: 5\n" in text
+    assert text.endswith("meaning: 42\nowner: Ada Lovelace\n")
+
+
+# -- settings ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (b"[core\n", ("line 1", "column 6")),
+        (b"<<<<<<< HEAD\n[core]\n=======\n", ("line 1",)),
+        (b"\xff\xfe", ("UTF-8",)),
+        (b"[core]\njbos = 3\n", ("core.jbos", "did you mean core.jobs?")),
+        (b"[core]\njobs = 'three'\n", ("core.jobs", "'three'", "a whole number")),
+        (b"[core]\njobs = 0\n", ("core.jobs", "0", "a whole number from 1")),
+        (b"[core]\nautostage = 'maybe'\n", ("core.autostage", "'maybe'", "true or false")),
+        (b"[core]\nlink = ['magic']\n", ("core.link", "magic", "reflink, hardlink, symlink, copy")),
+        (b"[core]\nhash = 'md5'\n", ("core.hash", "md5", "xxh128, blake3")),
+        (b"[remote.store]\nur = '/x'\n", ("remote.store.ur", "did you mean remote.store.url?")),
+        (b"[remote.'a b']\nurl = '/x'\n", ("a b",)),
+    ],
+)
+def test_settings_that_cannot_be_read(project: Path, text: bytes, parts: tuple[str, ...]) -> None:
+    path = project / ".mlvc/config.toml"
+    path.write_bytes(text)
+    said(project, "push", parts=(str(path), *parts), watch=project.parent)
+
+
+def test_private_settings_that_cannot_be_read(project: Path) -> None:
+    path = project / ".git/mlvc/config.toml"
+    path.write_text("[core]\njbos = 3\n")
+    for args in (["status"], ["config", "core.jobs", "3"], ["remote", "list"]):
+        said(project, *args, parts=(str(path), "core.jbos", "did you mean core.jobs?"), watch=project.parent)
+
+
+@pytest.mark.parametrize(
+    ("args", "parts"),
+    [
+        (["core.jbos", "3"], ("core.jbos", "did you mean core.jobs?")),
+        (["core.jbos"], ("core.jbos", "did you mean core.jobs?")),
+        (["nothing.like.it", "x"], ("nothing.like.it", "core.autostage")),
+        (["core.jobs", "many"], ("core.jobs", "many", "a whole number")),
+        (["core.autostage", "yes"], ("core.autostage", "true or false")),
+        (["core.link", "reflink,magic"], ("core.link", "reflink, hardlink, symlink, copy")),
+        (["core.hash", "blake3"], ("core.hash", "mlvc init")),
+        (["core.jobs", "--unset"], ("core.jobs is not set",)),
+        (["core.jobs", "3", "--unset"], ("--unset",)),
+        (["remote.a b.url", "x"], ("a b",)),
+    ],
+)
+def test_a_setting_that_cannot_be_made(project: Path, args: list[str], parts: tuple[str, ...]) -> None:
+    before = image(project)
+    refused(run_mlvc("config", *args, cwd=project, check=False), USAGE, *parts, hint=False)
+    assert image(project) == before
+
+
+def test_a_layout_that_cannot_be_edited_is_left_alone(project: Path) -> None:
+    path = project / ".mlvc/config.toml"
+    path.write_text('core = { hash = "xxh128", jobs = 2 }\n')
+    said(project, "config", "core.jobs", "3", parts=(str(path), "core.jobs", "by hand"))
+    path.write_text('[core]\nhash = "xxh128"\n\n[remote]\nstore.url = "../remote"\n')
+    said(project, "remote", "rename", "store", "other", parts=(str(path), "by hand"))
+
+
+# -- Remotes -----------------------------------------------------------------------------------
+
+
+def test_no_remote_or_too_many(pushed: Path) -> None:
+    run_mlvc("remote", "remove", "store", cwd=pushed)
+    for command in ("push", "fetch", "pull"):
+        said(pushed, command, parts=("no remote is configured", "mlvc remote add"))
+    run_mlvc("remote", "add", "a", "../a", cwd=pushed)
+    run_mlvc("remote", "add", "b", "../b", cwd=pushed)
+    said(pushed, "push", parts=("none is the default", "a, b"))
+    said(pushed, "push", "-r", "c", parts=("there is no remote 'c'", "a, b"))
+
+
+def test_a_remote_that_never_was(project: Path) -> None:
+    for command in ("fetch", "pull"):
+        said(
+            project, command, code=RemoteError.exit_code, parts=("'store'", str(project.parent / "remote"), "mlvc push")
+        )
+    assert not (project.parent / "remote").exists()
+
+
+def test_a_remote_that_was_there_and_vanished(pushed: Path) -> None:
+    remote = pushed.parent / "remote"
+    run_mlvc("push", cwd=pushed)  # what is known of a Remote goes by its address
+    remote.rename(pushed.parent / "unmounted")
+    for args in (["push"], ["push", "--dry-run"], ["fetch"], ["pull"]):
+        said(pushed, *args, code=RemoteError.exit_code, parts=("'store'", str(remote)), watch=pushed.parent)
+    # The disk is mounted again.
+    (pushed.parent / "unmounted").rename(remote)
+    assert "everything is there already" in run_mlvc("push", cwd=pushed).err
+
+
+def test_a_remote_that_vanished_for_good_can_be_made_again(pushed: Path) -> None:
+    remote = pushed.parent / "remote"
+    run_mlvc("push", cwd=pushed)
+    remote.rename(pushed.parent / "lost")
+    run_mlvc("remote", "remove", "store", cwd=pushed)
+    run_mlvc("remote", "add", "-d", "store", "../remote", cwd=pushed)
+    assert "pushed" in run_mlvc("push", cwd=pushed).err
+    assert sorted(p.name for p in (remote / "packs").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("url", "part"),
+    [
+        ("/proc/nowhere/remote", "/proc/nowhere/remote"),
+        ("nosuch://bucket/path", "nosuch"),
+        ("../file", "Not a directory"),
+        ("../foreign", "format"),
+    ],
+)
+def test_a_remote_that_cannot_be_used(project: Path, url: str, part: str) -> None:
+    shell.write(project.parent, {"file": b"x", "foreign/mlvc-remote": b"something else\n"})
+    run_mlvc("remote", "add", "bad", url, cwd=project)
+    before = image(project.parent)
+    for command in ("push", "fetch", "pull"):
+        result = run_mlvc(command, "-r", "bad", cwd=project, check=False)
+        refused(result, RemoteError.exit_code, "'bad'", part, hint=False)
+    assert image(project.parent) == before
+
+
+def test_a_remote_of_another_hash(pushed: Path) -> None:
+    other = make_git_repo(pushed.parent / "other")
+    run_mlvc("init", "--hash", "blake3", cwd=other)
+    shell.write(other, {"x": b"x"})
+    run_mlvc("add", "x", cwd=other)
+    run_mlvc("remote", "add", "store", "../remote", cwd=other)
+    said(other, "push", code=RemoteError.exit_code, parts=("hash xxh128", "blake3"), watch=pushed.parent)
+
+
+@pytest.mark.parametrize(
+    ("args", "part"),
+    [
+        (["add", "store", "../x"], "there is a remote 'store' already"),
+        (["add", "new", ""], "empty"),
+        (["add", "new", "data"], "in the repository"),
+        (["add", "a b", "../x"], "a b"),
+        (["modify", "nope", "url", "../x"], "there is no remote 'nope'"),
+        (["modify", "store", "ulr", "../x"], "did you mean remote.store.url?"),
+        (["modify", "store", "url"], "give a value"),
+        (["modify", "store", "url", "--unset"], "needs its url"),
+        (["default", "nope"], "there is no remote 'nope'"),
+        (["rename", "nope", "new"], "there is no remote 'nope'"),
+        (["rename", "store", "a.b"], "a.b"),
+        (["remove", "nope"], "there is no remote 'nope'"),
+    ],
+)
+def test_remote_commands_that_make_no_sense(project: Path, args: list[str], part: str) -> None:
+    before = image(project)
+    refused(run_mlvc("remote", *args, cwd=project, check=False), USAGE, part, hint=False)
+    assert image(project) == before
+
+
+# -- revisions ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["diff", "nope"],
+        ["diff", "HEAD", "nope"],
+        ["checkout", "--rev", "nope"],
+        ["push", "--rev", "nope"],
+        ["pull", "--rev=--all"],
+        ["fetch", "--rev", ""],
+    ],
+    ids=" ".join,
+)
+def test_a_revision_that_is_not_there(project: Path, args: list[str]) -> None:
+    said(project, *args, parts=("is no revision of this repository", "git log"))
+
+
+# -- the pipeline ------------------------------------------------------------------------------
+
+CYCLE = "stages: {a: {cmd: cp x y, deps: [x], outs: [y]}, b: {cmd: cp y x, deps: [y], outs: [x]}}\n"
+TWICE = "stages: {a: {cmd: touch y, outs: [y]}, b: {cmd: touch y, outs: [y]}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (CYCLE, ("a -> b -> a",)),
+        (TWICE, ("'a'", "'b'", "'y'")),
+        ("stages: {a: {cmd: touch y, otus: [y]}}\n", ("mlvc.yaml, line 1", "otus", "did you mean 'outs'?")),
+        ("stages: {a: {cmd: touch data, outs: [data]}}\n", ("'data'", "Pointer")),
+    ],
+)
+def test_a_pipeline_that_makes_no_sense(project: Path, text: str, parts: tuple[str, ...]) -> None:
+    (project / "mlvc.yaml").write_text(text)
+    said(project, "repro", code=PipelineError.exit_code, parts=parts)
+
+
+def test_a_pipeline_file_that_does_not_parse(project: Path) -> None:
+    (project / "mlvc.yaml").write_text("stages:\n  a: [\n")
+    for command in ("repro", "status", "dag"):
+        before = image(project)
+        refused(run_mlvc(command, cwd=project, check=False), PipelineError.exit_code, "mlvc.yaml, line", hint=False)
+        assert image(project) == before
+
+
+def test_no_pipeline(project: Path) -> None:
+    said(project, "repro", parts=("no pipeline", "mlvc stage add"))
+    for command in (["dag"], ["stage", "list"]):
+        result = run_mlvc(*command, cwd=project)
+        assert (result.out, "mlvc stage add" in result.err) == ("", True)
+
+
+def test_a_dependency_that_is_not_there(project: Path) -> None:
+    (project / "mlvc.yaml").write_text("stages: {a: {cmd: cp nope y, deps: [nope], outs: [y]}}\n")
+    before = image(project)
+    refused(run_mlvc("repro", cwd=project, check=False), PipelineError.exit_code, "'nope'", "'a'")
+    assert not (project / "y").exists()
+    after = image(project)
+    changed = {path for path in after.keys() | before.keys() if before.get(path) != after.get(path)}
+    assert changed <= {".gitignore", ".git/mlvc/repro"}
+
+
+@pytest.mark.parametrize(
+    ("cmd", "parts"),
+    [
+        ("echo half > out; exit 3", ("'bad'", "exit code 3", "echo half > out; exit 3")),
+        ("no-such-program --flag", ("'bad'", "not found", "no-such-program --flag")),
+        ("./data/one.txt", ("'bad'", "cannot be executed")),
+        ("true", ("'bad'", "'out'")),
+    ],
+)
+def test_a_command_that_fails(project: Path, cmd: str, parts: tuple[str, ...]) -> None:
+    text = f"stages:\n  good: {{cmd: echo good > good, outs: [good]}}\n  bad: {{cmd: {cmd!r}, deps: [good], outs: [out]}}\n"
+    (project / "mlvc.yaml").write_text(text)
+    before = shell.tree(project / "data")
+    result = run_mlvc("repro", cwd=project, check=False)
+    assert result.out == ""
+    assert result.code == StageFailedError.exit_code
+    shell.ends(result, *parts)
+    # What was finished is recorded; nothing is lost; once the command is mended, the work goes on.
+    assert shell.tree(project / "data") == before
+    assert '"good"' in (project / "mlvc.lock").read_text()
+    assert '"bad"' not in (project / "mlvc.lock").read_text()
+    (project / "mlvc.yaml").write_text(text.replace(repr(cmd), "cp good out"))
+    assert "1 unchanged, 1 ran" in run_mlvc("repro", cwd=project).err
+    assert (project / "out").read_text() == "good\n"
+
+
+# -- the command line --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("args", "parts"),
+    [
+        (["zzzz"], ("there is no command 'mlvc zzzz'", "mlvc --help")),
+        (["statsu"], ("there is no command 'mlvc statsu'", "mlvc status")),
+        (["remote", "lst"], ("there is no command 'mlvc remote lst'", "mlvc remote list")),
+        (["add"], ("missing argument", "PATH", "mlvc add --help")),
+        (["status", "--jsno"], ("--jsno", "mlvc status --help")),
+        (["push", "-j", "many"], ("many", "mlvc push --help")),
+        (["push", "-j", "-1"], ("-1", "mlvc push --help")),
+        (["push", "-r"], ("-r", "mlvc push --help")),
+        (["remote", "add", "x"], ("URL", "mlvc remote add --help")),
+        (["stage", "add", "true"], ("--name", "mlvc stage add --help")),
+        (["init", "--hash", "md5"], ("md5",)),
+        (["dag", "--dot", "--mermaid"], ("choose one",)),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_a_command_line_that_makes_no_sense(args: list[str], parts: tuple[str, ...]) -> None:
+    root = make_git_repo()
+    before = image(root)
+    refused(run_mlvc(*args, cwd=root, check=False), USAGE, *parts, hint=args[0] not in {"init", "dag"})
+    assert image(root) == before
+
+
+def test_without_a_command_the_help_comes_on_stderr() -> None:
+    result = run_mlvc(check=False)
+    assert (result.code, result.out) == (USAGE, "")
+    assert "Usage: mlvc" in result.err
+
+
+def test_a_reader_that_goes_away_is_no_error(project: Path) -> None:
+    shell.write(project, {f"many/{number:05}": b"%d" % number for number in range(3000)})
+    run_mlvc("add", "many", cwd=project)
+    command = "set -o pipefail; python -P -m mlvc diff | head -n 1"
+    result = run(["bash", "-c", command], cwd=project, env={"PYTHONPATH": str(Path(__file__).parents[2])})
+    assert len(result.out.splitlines()) == 1
+    assert result.err == ""
