@@ -20,7 +20,8 @@ versions  eight versions of a table of about 100 MB: from one to the next a sing
 one       a repository with one small file
 
 mlvc runs once more in every round with ``os.fsync`` and ``os.fdatasync`` turned into nothing: the difference is what
-the disk's flush takes. (What SQLite flushes by itself stays in both.) DVC never flushes.
+the disk's flush takes. (What SQLite flushes by itself stays in both.) DVC never flushes. On a machine that does other
+work too, the difference may drown in the noise, and 0.00 is shown; ``--json`` has the processor time of every run.
 
 Needs Git and the standard library. DVC is installed from PyPI into a virtual environment below the working directory,
 unless ``--dvc PATH`` names one. Where restic or borg is installed, it keeps the same eight versions for comparison.
