@@ -62,7 +62,7 @@ def sync_dir(path: str) -> None:
 
 def make_dirs(path: str) -> None:
     """Make a directory and its parents; each new name is durable."""
-    if os.path.isdir(path):
+    if not path or os.path.isdir(path):
         return
     parent = os.path.dirname(path)
     if parent and parent != path:
@@ -96,7 +96,7 @@ def replace(path: str, data: bytes, *, durable: bool = True) -> None:
         remove(temporary)
         raise
     if durable:
-        sync_dir(parent)
+        sync_dir(parent or ".")
 
 
 def _mode_of(path: str) -> int | None:

@@ -9,8 +9,8 @@ from mlvc import files
 from mlvc.errors import FormatError
 
 NAME = ".mlvcignore"
-ALWAYS = frozenset({".git", ".hg", ".mlvc", NAME})
-"""Names that are never part of tracked data."""
+ALWAYS = frozenset({".git", ".hg", ".mlvc", NAME, "__pycache__"})
+"""Names that are never part of tracked data or of a dependency. Python writes ``__pycache__`` while a stage runs."""
 
 Ignore = Callable[[str, bool], bool]
 """Whether a path (relative to the repository, and is it a directory?) is ignored."""

@@ -47,7 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: list[str]) -> int:
+    import signal  # noqa: PLC0415
+
     from mlvc.cli.app import build  # noqa: PLC0415  (typer is what takes the time)
+
+    # Asked to terminate, mlvc ends as on Ctrl-C: the commands of stages are stopped, temporary files removed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     return build(COMMANDS, given)(given)
 

@@ -201,6 +201,7 @@ class _Session:
 
     def repro(self) -> ReproResult:
         schedule = schedules.Schedule(self.graph, self.plan(), keep_going=self.options.keep_going)
+        self.forget()
         with self.saving():
             todo = deque(schedule.begin())
             while todo:
@@ -210,6 +211,13 @@ class _Session:
         if self.errors:
             raise self.errors[0]
         return ReproResult(tuple(self.results), tuple(self.cached()))
+
+    def forget(self) -> None:
+        """Drop what the Lockfile says of Stages that are described nowhere any more."""
+        stale = frozenset(self.lockfile.stages.keys() - self.graph.stages.keys())
+        if stale:
+            self.lockfile = self.lockfile.without(stale)
+            self.unsaved = True
 
     def cached(self) -> Iterator[str]:
         for name in self.names:
