@@ -108,14 +108,17 @@ def decode_leaf(data: bytes | memoryview, digest_size: int) -> list[Entry]:
     data = bytes(data)
     if data[:4] != _LEAF:
         raise FormatError(f"not a leaf of a manifest, or of a newer format: {data[:4]!r}", hint="use a newer mlvc")
-    (count,) = struct.unpack_from("<I", data, 4)
-    at = 8 + 9 * count
-    end = at + digest_size * count
-    paths = data[end:-1].decode().split("\0")
-    kinds = data[8 : 8 + count]
-    if len(paths) != count or not _KINDS.issuperset(kinds):
+    try:
+        (count,) = struct.unpack_from("<I", data, 4)
+        at = 8 + 9 * count
+        end = at + digest_size * count
+        paths = data[end:-1].decode().split("\0")
+        kinds = data[8 : 8 + count]
+        sizes = struct.unpack_from(f"<{count}Q", data, 8 + count)
+    except (struct.error, UnicodeDecodeError):
+        raise DamagedError("a leaf of a manifest is damaged") from None
+    if len(paths) != count or data[-1:] != b"\0" or not _KINDS.issuperset(kinds):
         raise DamagedError("a leaf of a manifest is damaged")
-    sizes = struct.unpack_from(f"<{count}Q", data, 8 + count)
     oids = [data[i : i + digest_size] for i in range(at, end, digest_size)]
     return list(map(Entry, paths, kinds.decode(), sizes, oids))
 
@@ -138,14 +141,17 @@ def decode_root(data: bytes, digest_size: int) -> Root:
     """The leaves that a root lists."""
     if data[:4] != _ROOT:
         raise FormatError(f"not the root of a manifest, or of a newer format: {data[:4]!r}", hint="use a newer mlvc")
-    (count,) = struct.unpack_from("<I", data, 4)
-    counts = struct.unpack_from(f"<{count}I", data, 8)
-    sizes = struct.unpack_from(f"<{count}Q", data, 8 + 4 * count)
-    at = 8 + 12 * count
-    end = at + digest_size * count
+    try:
+        (count,) = struct.unpack_from("<I", data, 4)
+        counts = struct.unpack_from(f"<{count}I", data, 8)
+        sizes = struct.unpack_from(f"<{count}Q", data, 8 + 4 * count)
+        at = 8 + 12 * count
+        end = at + digest_size * count
+        firsts = data[end:].decode().split("\0")
+    except (struct.error, UnicodeDecodeError):
+        raise DamagedError("the root of a manifest is damaged") from None
     oids = [data[i : i + digest_size] for i in range(at, end, digest_size)]
-    firsts = data[end:].decode().split("\0")[:-1]
-    if len(firsts) != count:
+    if len(firsts) != count + 1 or firsts.pop():
         raise DamagedError("the root of a manifest is damaged")
     return Root(tuple(map(Leaf, firsts, counts, sizes, oids)))
 
@@ -218,6 +224,8 @@ def objects_of(store: Reader, contents: Iterable[Content], lost: Lost) -> set[by
 
 
 def _oids_of_leaf(data: bytes, digest_size: int) -> Iterator[bytes]:
+    if data[:4] != _LEAF:
+        raise FormatError(f"not a leaf of a manifest, or of a newer format: {data[:4]!r}", hint="use a newer mlvc")
     (count,) = struct.unpack_from("<I", data, 4)
     kinds = data[8 : 8 + count]
     at = 8 + 9 * count
@@ -230,6 +238,20 @@ def check_path(path: str) -> None:
     """FormatError for a path that would leave the directory: a manifest may come from anywhere."""
     if any(part in ("", ".", "..") for part in path.split("/")) or (os.sep == "\\" and "\\" in path):
         raise FormatError(f"a manifest names the path '{path}', which leaves its directory")
+
+
+def check(entries: Sequence[Entry]) -> None:
+    """FormatError where a path would leave the directory, by itself or through a symbolic link beside it."""
+    paths = {entry.path for entry in entries}
+    seen: set[str] = set()
+    for entry in entries:
+        check_path(entry.path)
+        parent = entry.path.rpartition("/")[0]
+        while parent and parent not in seen:
+            if parent in paths:
+                raise FormatError(f"a manifest names '{parent}' both as a file and as a directory")
+            seen.add(parent)
+            parent = parent.rpartition("/")[0]
 
 
 __all__ = ["Entry", "Leaf", "ObjectsMissingError", "Root", "build", "decode_leaf", "decode_root", "differing", "find"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -76,11 +77,14 @@ class PushPlan:
 
 def plan_push(store: LocalStore, remote: RemoteStore, oids: Iterable[bytes]) -> PushPlan:
     """Compare what ``oids`` need with what the Remote's listing says is there."""
-    wanted = store.packed.members(oids)
-    missing = remote.packed.missing(wanted)
-    located = store.packed.catalog.locate(missing)
+    wanted = set(oids)
+    # What is not in Packs with all its chunks is had as a whole file, or not at all.
+    elsewhere = store.packed.missing(wanted)
+    packed = store.packed.members(wanted - elsewhere)
+    missing = remote.packed.missing(packed | elsewhere)
+    located = store.packed.catalog.locate(missing & packed)
+    loose = store.loose.present(missing & elsewhere)
     found = {location.oid for location in located}
-    loose = store.loose.present(missing - found)
     lost: Lost = dict.fromkeys(missing - found - loose, "missing")
     counts = store.packed.catalog.counts()
     by_pack = {name: list(group) for name, group in groupby(located, key=lambda location: location.pack)}
@@ -108,25 +112,27 @@ def push(
     picked = list(plan.picked)
 
     def send_whole(name: str) -> tuple[str, int, PackIndex]:
-        path = store.pack_path(name)
-        if remote.present.get(name) != sizes[name]:
-            remote.upload(path, name, lambda count: progress.advance(size=count))
+        remote.upload(store.pack_path(name), name, sizes[name], lambda count: progress.advance(size=count))
         return name, sizes[name], store.pack_index(name, sizes[name])
 
     def send_new(pack: SealedPack) -> tuple[str, int, PackIndex]:
-        if remote.present.get(pack.name) != pack.size:
-            remote.upload(pack.path, pack.name, lambda count: progress.advance(size=count))
+        remote.upload(pack.path, pack.name, pack.size, lambda count: progress.advance(size=count))
         return remote.index_of(pack)
 
     for name, answer in _parallel(send_whole, plan.whole, jobs):
         if isinstance(answer, DamagedError):
             # Some of its objects are still good: they are sent on their own.
-            picked += store.packed.catalog.locate(store.pack_index(name, sizes[name]).oids)
+            picked += store.packed.catalog.members(name)
         else:
             sent.append(answer)
     if picked or plan.loose:
-        packs = _repack(store, picked, plan.loose, lost)
-        sent += [answer for _, answer in _parallel(send_new, packs, jobs) if not isinstance(answer, DamagedError)]
+        with PackWriter(store.scratch, store.hashing) as writer:
+            _repack(store, picked, plan.loose, writer, lost)
+            for pack, answer in _parallel(send_new, writer.finish(), jobs):
+                if isinstance(answer, DamagedError):
+                    lost.update(dict.fromkeys(pack.index.oids, "damaged"))
+                else:
+                    sent.append(answer)
     if sent:
         remote.publish(sent)
     if any(reason == "damaged" for reason in lost.values()):
@@ -134,9 +140,10 @@ def push(
     return Result(plan.objects - len(lost) + len(plan.lost), sum(size for _, size, _ in sent), len(sent), lost)
 
 
-def _repack(store: LocalStore, picked: Sequence[Location], loose: Sequence[bytes], lost: Lost) -> list[SealedPack]:
+def _repack(
+    store: LocalStore, picked: Sequence[Location], loose: Sequence[bytes], writer: PackWriter, lost: Lost
+) -> None:
     """New Packs of objects from others, and of loose objects in chunks."""
-    writer = PackWriter(store.scratch, store.hashing)
     data = {location.oid for location in picked if location.kind == DATA}
     for oid, content in store.packed.read(data, lost):
         writer.add(oid, DATA, bytes(content))
@@ -149,7 +156,6 @@ def _repack(store: LocalStore, picked: Sequence[Location], loose: Sequence[bytes
                 writer.add(location.oid, RECIPE, encode_recipe(recipe))
     for oid in loose:
         _cut(store, oid, writer, lost)
-    return writer.finish()
 
 
 def _cut(store: LocalStore, oid: bytes, writer: PackWriter, lost: Lost) -> None:
@@ -187,10 +193,13 @@ class FetchPlan:
     objects: int
     size: int
     lost: Lost
+    wanted: AbstractSet[bytes] = frozenset()
 
 
 def plan_fetch(store: LocalStore, remote: RemoteStore, oids: Iterable[bytes]) -> FetchPlan:
     """Compare what ``oids`` need with what is here."""
+    if store.packed.damaged:
+        store.quarantine({})  # what was found damaged on the way here counts as missing
     absent = store.missing(oids)
     wanted = remote.packed.members(absent)
     parts = wanted - absent
@@ -209,7 +218,7 @@ def plan_fetch(store: LocalStore, remote: RemoteStore, oids: Iterable[bytes]) ->
         else:
             picked += locations
             size += extents
-    return FetchPlan(tuple(whole), tuple(picked), len(located), size, lost)
+    return FetchPlan(tuple(whole), tuple(picked), len(located), size, lost, wanted)
 
 
 def fetch(
@@ -237,7 +246,7 @@ def fetch(
     sizes = remote.catalog.packs()
     for name, answer in _parallel(bring, plan.whole, jobs):
         if isinstance(answer, DamagedError):
-            picked += [location for location in remote.catalog.members(name) if store.missing([location.oid])]
+            picked += [location for location in remote.catalog.members(name) if location.oid in plan.wanted]
         else:
             store.adopt(names[name], name, sizes[name])
             done += 1
@@ -251,19 +260,19 @@ def _pick(
     store: LocalStore, remote: RemoteStore, picked: Sequence[Location], lost: Lost, progress: Progress
 ) -> list[SealedPack]:
     """Single objects out of the Remote's Packs, into new Packs here."""
-    writer = PackWriter(store.scratch, store.hashing)
-    for oid, data in remote.packed.read({location.oid for location in picked if location.kind == DATA}, lost):
-        writer.add(oid, DATA, bytes(data))
-        progress.advance(size=len(data))
-    for location in picked:
-        if location.kind == RECIPE:
-            recipe = remote.packed.recipe(location.oid)
-            if recipe is None:
-                lost[location.oid] = "damaged"
-            else:
-                writer.add(location.oid, RECIPE, encode_recipe(recipe))
-    packs = writer.finish()
-    store.publish(packs)
+    with PackWriter(store.scratch, store.hashing) as writer:
+        for oid, data in remote.packed.read({location.oid for location in picked if location.kind == DATA}, lost):
+            writer.add(oid, DATA, bytes(data))
+            progress.advance(size=len(data))
+        for location in picked:
+            if location.kind == RECIPE:
+                recipe = remote.packed.recipe(location.oid)
+                if recipe is None:
+                    lost[location.oid] = "damaged"
+                else:
+                    writer.add(location.oid, RECIPE, encode_recipe(recipe))
+        packs = writer.finish()
+        store.publish(packs)
     return packs
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 
@@ -43,7 +44,11 @@ class Loose:
         try:
             for _ in self.stream(oid):
                 pass
-        except (DamagedError, OSError):
+        except (DamagedError, FileNotFoundError):
+            return False
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
             return False
         return True
 

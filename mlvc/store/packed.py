@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Protocol
 
-from mlvc.errors import DamagedError
+from mlvc.errors import DamagedError, ObjectsMissingError
 from mlvc.hashing import Hashing
 from mlvc.store.base import Lost, loss
 from mlvc.store.catalog import Catalog, Location
@@ -53,16 +54,32 @@ class Packed:
         if data:
             return True
         chunks = self.recipe(oid)
-        return chunks is not None and not self.catalog.missing({chunk for chunk, _ in chunks})
+        return chunks is not None and self.complete(chunks)
+
+    def complete(self, chunks: Collection[tuple[bytes, int]]) -> bool:
+        """Whether every chunk of a recipe lies in some Pack."""
+        return not self.catalog.missing({chunk for chunk, _ in chunks})
 
     def recipe(self, oid: bytes) -> list[tuple[bytes, int]] | None:
         """The ``(oid, length)`` of the chunks of a large object; None where it is not kept as chunks."""
-        for location in self.catalog.locate([oid], kind=RECIPE):
-            try:
-                return decode_recipe(self._slice(location), self._hashing.size)
-            except (DamagedError, OSError):
-                self.damaged.add(location.pack)
-        return None
+        found = [
+            chunks
+            for location in self.catalog.everywhere(oid)
+            if location.kind == RECIPE and (chunks := self.recipe_at(location)) is not None
+        ]
+        if len(found) < 2:
+            return found[0] if found else None
+        # One of them may be damaged in a way that it does not show by itself.
+        return next((chunks for chunks in found if self.complete(chunks)), found[-1])
+
+    def recipe_at(self, location: Location) -> list[tuple[bytes, int]] | None:
+        """The recipe at one place, None where none can be read there. Only its chunks tell whether it is right."""
+        try:
+            return decode_recipe(self._slice(location), self._hashing.size)
+        except (DamagedError, OSError) as error:
+            _reason(error)
+            self.damaged.add(location.pack)
+            return None
 
     def members(self, oids: Iterable[bytes]) -> set[bytes]:
         """``oids`` together with the chunks of the large ones: everything that must travel."""
@@ -81,14 +98,15 @@ class Packed:
             wanted.discard(location.oid)
             try:
                 data = self._slice(location)
-                good = of(data) == location.oid
-            except (DamagedError, OSError):
-                good = False
-            if good:
+                reason = "" if of(data) == location.oid else "damaged"
+            except (DamagedError, OSError) as error:
+                reason = _reason(error)
+            if not reason:
                 yield location.oid, data
+            elif (other := self._elsewhere(location)) is not None:
+                yield location.oid, other
             else:
-                self.damaged.add(location.pack)
-                lost[location.oid] = "damaged"
+                lost[location.oid] = reason
         for oid in wanted:
             yield from self._join(oid, lost)
 
@@ -100,8 +118,29 @@ class Packed:
             data = b"".join(self.stream(oid))
         except DamagedError:
             lost[oid] = "damaged"
+        except ObjectsMissingError:
+            lost[oid] = "missing"
         else:
             yield oid, memoryview(data)
+
+    def at(self, location: Location) -> memoryview | None:
+        """The object of kind data at one place; None where what lies there is not that object."""
+        try:
+            data = self._slice(location)
+        except (DamagedError, OSError) as error:
+            _reason(error)
+            return None
+        return data if self._hashing.of(data) == location.oid else None
+
+    def _elsewhere(self, bad: Location) -> memoryview | None:
+        """The object from another Pack than the one where it could not be read."""
+        self.damaged.add(bad.pack)
+        for location in self.catalog.everywhere(bad.oid):
+            if location.pack != bad.pack and location.kind == DATA:
+                data = self.at(location)
+                if data is not None:
+                    return data
+        return None
 
     def stream(self, oid: bytes) -> Iterator[memoryview]:
         """The content of an object in parts. See Store.stream."""
@@ -118,25 +157,31 @@ class Packed:
             hasher.update(part)
             yield part
         if hasher.digest() != oid:
+            self.damaged.update(location.pack for location in self.catalog.everywhere(oid) if location.kind == RECIPE)
             raise DamagedError(f"the chunks of object {oid.hex()[:10]} do not make it up")
 
     def _chunks(self, oid: bytes, chunks: list[tuple[bytes, int]]) -> Iterator[memoryview]:
         of = self._hashing.of
         for at in range(0, len(chunks), _CHUNKS_AT_ONCE):
             batch = chunks[at : at + _CHUNKS_AT_ONCE]
-            places = {location.oid: location for location in self.catalog.locate({chunk for chunk, _ in batch})}
+            places = {
+                location.oid: location for location in self.catalog.locate({chunk for chunk, _ in batch}, kind=DATA)
+            }
             for chunk, _ in batch:
                 location = places.get(chunk)
                 if location is None:
                     raise loss(oid, "missing")
                 try:
                     data = self._slice(location)
-                except (DamagedError, OSError):
-                    data = memoryview(b"")
-                if of(data) != chunk:
-                    self.damaged.add(location.pack)
-                    raise loss(oid, "damaged")
-                yield data
+                    reason = "" if of(data) == chunk else "damaged"
+                except (DamagedError, OSError) as error:
+                    reason = _reason(error)
+                if not reason:
+                    yield data
+                elif (other := self._elsewhere(location)) is not None:
+                    yield other
+                else:
+                    raise loss(oid, reason)
 
     def _slice(self, location: Location) -> memoryview:
         payload = self._payload(location)
@@ -156,3 +201,12 @@ class Packed:
     def forget(self) -> None:
         """Drop the frames that are kept in memory."""
         self._kept.clear()
+
+
+def _reason(error: DamagedError | OSError) -> str:
+    """Why an object is lost; the error itself where it says nothing of the object: no memory, no permission."""
+    if isinstance(error, FileNotFoundError):
+        return "missing"
+    if isinstance(error, OSError) and error.errno != errno.EIO:
+        raise error
+    return "damaged"

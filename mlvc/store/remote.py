@@ -6,6 +6,7 @@ without detour; every other place through fsspec.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import time
@@ -69,7 +70,12 @@ class DirectoryBlobs:
         """See Blobs."""
         try:
             with os.scandir(self._path(folder)) as entries:
-                return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
+                found = {}
+                for entry in entries:
+                    with suppress(FileNotFoundError):  # deleted meanwhile
+                        if entry.is_file():
+                            found[entry.name] = entry.stat().st_size
+                return found
         except FileNotFoundError:
             return {}
 
@@ -159,7 +165,8 @@ class FsspecBlobs:
 
     def write(self, name: str, blocks: Iterable[bytes | memoryview]) -> None:
         """See Blobs. The file is handed over in one request, so that it appears whole or not at all."""
-        self._fs.pipe_file(self._path(name), b"".join(blocks))
+        # Copied one by one: a block is valid until the next one only.
+        self._fs.pipe_file(self._path(name), b"".join([bytes(block) for block in blocks]))
 
     def delete(self, name: str) -> None:
         """See Blobs."""
@@ -188,6 +195,14 @@ def read_blocks(path: str) -> Iterator[memoryview]:
     with open(path, "rb", buffering=0) as file:
         while count := file.readinto(buffer):
             yield view[:count]
+
+
+def _local_blocks(path: str) -> Iterator[memoryview]:
+    """A local Pack; DamagedError where it cannot be read, so that nobody takes that for the Remote's fault."""
+    try:
+        yield from read_blocks(path)
+    except OSError as error:
+        raise DamagedError(f"pack {os.path.basename(path)[:10]} cannot be read: {error.strerror}") from None
 
 
 class _Hashed:
@@ -222,7 +237,7 @@ class RemoteStore:
         self.url = url
         self.hashing = hashing
         self._blobs = blobs
-        self.catalog = Catalog(catalog_path)
+        self.catalog = Catalog(catalog_path, self.refresh)
         self.packed = Packed(self.catalog, self, hashing)
         self.present: dict[str, int] = {}
         """Packs in the last listing, with their sizes, whether a fragment lists them or not."""
@@ -284,25 +299,31 @@ class RemoteStore:
         raise RemoteError(f"the index of remote '{self.name}' keeps changing", hint="run this again later")
 
     def _read_listing(self) -> None:
+        # In this order: what another client adds meanwhile is never taken for gone, and the Packs of a
+        # fragment are there before it is.
+        known = self.catalog.packs()
+        names = {name.removesuffix(_FRAGMENT) for name in self._blobs.list(FRAGMENTS) if name.endswith(_FRAGMENT)}
         listing = self._blobs.list(PACKS)
         self.present = {n.removesuffix(SUFFIX): size for n, size in listing.items() if n.endswith(SUFFIX)}
-        known = self.catalog.packs()
         if any(self.present.get(name) != size for name, size in known.items()):
             self.catalog.clear()
-            known = {}
-        names = {name.removesuffix(_FRAGMENT) for name in self._blobs.list(FRAGMENTS) if name.endswith(_FRAGMENT)}
         for name in sorted(names - self.catalog.fragments()):
             packs = self._fragment(name)
+            if packs is None:
+                continue
             whole = [pack for pack in packs if self.present.get(pack[0]) == pack[1]]
             # A fragment with an absent Pack is read again next time: the Pack may come back.
             self.catalog.add(whole, [name] if len(whole) == len(packs) else [])
         if len(names) > _MERGE_ABOVE:
-            self._merge(names)
+            # A client that may only read leaves it to others; so does one that meets another that is at it.
+            with suppress(OSError):
+                self._merge(names)
 
-    def _fragment(self, name: str) -> list[tuple[str, int, PackIndex]]:
+    def _fragment(self, name: str) -> list[tuple[str, int, PackIndex]] | None:
+        """What a fragment lists. None where it is damaged: it counts as absent, but may be mended any time."""
         data = self._blobs.read(f"{FRAGMENTS}/{name}{_FRAGMENT}")
         if self.hashing.of(data).hex() != name:
-            return []  # damaged: what it lists counts as absent, and is sent again
+            return None
         return decode_fragment(data, self.hashing.size)
 
     def _merge(self, names: Iterable[str]) -> None:
@@ -311,7 +332,7 @@ class RemoteStore:
         read = []
         for name in names:
             listed = self._fragment(name)
-            if listed:
+            if listed is not None:
                 packs.update((pack[0], pack) for pack in listed)
                 read.append(name)
         merged = self._write_fragment(list(packs.values()))
@@ -322,8 +343,13 @@ class RemoteStore:
     # -- reading
 
     def range(self, pack: str, start: int, length: int) -> bytes:
-        """Bytes of a Pack."""
-        return self._blobs.range(f"{PACKS}/{pack}{SUFFIX}", start, length)
+        """Bytes of a Pack. RemoteError where the Remote does not answer."""
+        try:
+            return self._blobs.range(f"{PACKS}/{pack}{SUFFIX}", start, length)
+        except OSError as error:
+            if isinstance(error, FileNotFoundError) or error.errno == errno.EIO:
+                raise
+            raise self._unreachable(error) from None
 
     def missing(self, oids: Iterable[bytes]) -> set[bytes]:
         """Those of ``oids`` that the Remote does not have, or not with all their chunks."""
@@ -341,21 +367,42 @@ class RemoteStore:
         """A whole Pack to a new file, flushed. DamagedError where it does not hash to its name."""
         fd = os.open(path, files.CREATE, 0o666)
         try:
-            blocks = self._blobs.blocks(f"{PACKS}/{pack}{SUFFIX}")
-            for block in _Hashed(blocks, pack, self.hashing, note):
+            for block in _Hashed(self._blocks(pack), pack, self.hashing, note):
                 files.write_all(fd, block)
             os.fsync(fd)
-        except FileNotFoundError:
-            raise DamagedError(f"pack {pack[:10]} is gone") from None
         finally:
             os.close(fd)
 
+    def _blocks(self, pack: str) -> Iterator[bytes | memoryview]:
+        """The Pack as it comes. What goes wrong here is the Remote's fault, not that of the disk it is written to."""
+        blocks = iter(self._blobs.blocks(f"{PACKS}/{pack}{SUFFIX}"))
+        while True:
+            try:
+                block = next(blocks, None)
+            except FileNotFoundError:
+                raise DamagedError(f"pack {pack[:10]} is gone") from None
+            except OSError as error:
+                if error.errno == errno.EIO:
+                    raise DamagedError(f"pack {pack[:10]} cannot be read") from None
+                raise self._unreachable(error) from None
+            if block is None:
+                return
+            yield block
+
     # -- writing
 
-    def upload(self, path: str, pack: str, note: Callable[[int], object]) -> None:
-        """Send a Pack. DamagedError, and nothing visible, where the file does not hash to ``pack``."""
+    def upload(self, path: str, pack: str, size: int, note: Callable[[int], object]) -> None:
+        """Send a Pack. DamagedError, and nothing visible, where the file does not hash to ``pack``.
+
+        One that an interrupted push has left there is not sent again; the file is hashed all the same.
+        """
+        blocks = _Hashed(_local_blocks(path), pack, self.hashing, note)
+        if self.present.get(pack) == size:
+            for _ in blocks:
+                pass
+            return
         try:
-            self._blobs.write(f"{PACKS}/{pack}{SUFFIX}", _Hashed(read_blocks(path), pack, self.hashing, note))
+            self._blobs.write(f"{PACKS}/{pack}{SUFFIX}", blocks)
         except OSError as error:
             raise self._unreachable(error) from None
 

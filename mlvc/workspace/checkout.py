@@ -7,6 +7,7 @@ running the command again finishes the work.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -67,16 +68,20 @@ def plan(
     lost: dict[str, str] = {}
     for path, content in wanted.items():
         try:
-            made = _plan_path(store, looks[path], content, relink=relink)
+            made = _plan_path(tree, store, looks[path], content, relink=relink)
         except (ObjectsMissingError, DamagedError) as error:
             lost[path] = error.message
+            if isinstance(error, DamagedError) and content is not None:
+                store.quarantine({content.oid: "damaged"})  # so that a fetch brings it again
             continue
         if made is not None:
             plans.append(made)
     return plans, lost
 
 
-def _plan_path(store: LocalStore, look: Look, content: Content | None, *, relink: bool) -> PathPlan | None:
+def _plan_path(
+    tree: WorkTree, store: LocalStore, look: Look, content: Content | None, *, relink: bool
+) -> PathPlan | None:
     if look.content == content and not relink:
         return None
     new = _entries(store, content)
@@ -92,16 +97,30 @@ def _plan_path(store: LocalStore, look: Look, content: Content | None, *, relink
         ]
     if not changes and look.content is not None and content is not None and look.content.is_dir == content.is_dir:
         return None
-    unstored = store.missing(c.old.oid for c in changes if c.old is not None and c.old.kind not in (EMPTY_DIR, SYMLINK))
-    whole = not old
+    unstored = store.missing(c.old.oid for c in changes if c.old is not None and c.old.kind != EMPTY_DIR)
+    whole = content is not None and _is_free(f"{tree.root}/{look.path}")
     return PathPlan(
         look.path,
         content,
         tuple(changes),
         whole,
-        tuple(c.path for c in changes if c.old is not None and c.old != c.new and c.old.oid in unstored),
+        tuple(
+            c.path
+            for c in changes
+            if c.old is not None and c.old != c.new and c.old.kind != EMPTY_DIR and c.old.oid in unstored
+        ),
         look,
     )
+
+
+def _is_free(path: str) -> bool:
+    """Whether nothing is at ``path``, or an empty directory."""
+    try:
+        return not os.listdir(path)
+    except FileNotFoundError:
+        return not os.path.lexists(path)
+    except OSError:
+        return False
 
 
 def _unrenamed(change: Change) -> list[Change]:
@@ -116,8 +135,7 @@ def _entries(store: LocalStore, content: Content | None) -> list[Entry]:
     if not content.is_dir:
         return [as_entry(content)]
     found = manifest.entries_of(store, content.oid)
-    for entry in found:
-        manifest.check_path(entry.path)
+    manifest.check(found)
     return found
 
 
@@ -182,14 +200,19 @@ class _Work:
             self._write(pairs)
             if not is_dir and self._lost:
                 return self._lost
-            self._settle()
-            if is_dir and os.path.isdir(target):
+            if is_dir:
+                self._settle()
+            if os.path.isdir(target):
                 os.rmdir(target)  # empty, or it would not be made whole
             os.rename(base, target)
         except BaseException:
             files.remove_tree(base)
             files.remove(base)
             raise
+        if not is_dir:
+            for entry in new:
+                self._restamp(entry, target)  # a rename is a change of the file itself
+            self._settle()
         self._remember()
         return self._lost
 
@@ -205,6 +228,9 @@ class _Work:
             self._write(pairs, directories=False)
             for change in removed:
                 self._unlink(change)
+            if self._made.content is None:
+                with suppress(OSError):  # gone with its last file, or not empty
+                    os.rmdir(f"{root}/{self._made.path}")
             for entry, path in pairs:
                 if entry.path not in self._lost:
                     self._publish(entry, path)
@@ -308,11 +334,27 @@ class _Work:
         with suppress(FileExistsError):
             os.makedirs(os.path.dirname(target), exist_ok=True)
         if entry.kind == EMPTY_DIR:
+            if not os.path.isdir(target) or os.path.islink(target):
+                files.remove(target)
             os.makedirs(target, exist_ok=True)
             return
         if os.path.isdir(target) and not os.path.islink(target):
-            os.rmdir(target)
+            self._clear(target, entry.path)
         os.replace(temporary, target)
+        self._restamp(entry, target)
+
+    def _clear(self, target: str, path: str) -> None:
+        try:
+            os.rmdir(target)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            raise WouldOverwriteError(
+                f"{path} cannot be made: a directory with files that are not tracked is in its place",
+                hint="move them, then run this again",
+            ) from None
+
+    def _restamp(self, entry: Entry, target: str) -> None:
         info = os.lstat(target)
         self._records[entry.path] = self._records[entry.path]._replace(
             mtime=info.st_mtime_ns, ctime=info.st_ctime_ns, inode=info.st_ino

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
-from mlvc import files
+from mlvc.database import Disposable, recovering
 from mlvc.oid import Oid
 from mlvc.pointer import Content
 
@@ -42,46 +42,35 @@ _SCHEMA = (
 )
 
 
-class Index:
+class Index(Disposable):
     """The Index of one working tree."""
 
     def __init__(self, path: str, digest_size: int) -> None:
-        self.path = path
-        self._record = struct.Struct(f"<Qqqqc{digest_size}s")
-        self._db = self._open(_VERSIONS[digest_size])
+        self._record = struct.Struct(f"<QqqQc{digest_size}s")
+        super().__init__(path, _VERSIONS[digest_size], _SCHEMA, bool)
 
-    def _open(self, version: int) -> sqlite3.Connection:
-        for _ in range(2):
-            try:
-                return _connect(self.path, version)
-            except sqlite3.DatabaseError:
-                for ending in ("", "-wal", "-shm", "-journal"):
-                    with suppress(OSError):
-                        files.remove(self.path + ending)
-        return _connect(":memory:", version)
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._db.close()
-
+    @recovering
     def below(self, path: str) -> dict[str, Records]:
         """The Records of the directory ``path`` and of all directories below it."""
         query, bounds = _range(path)
         rows = self._db.execute(f"SELECT path, entries FROM dirs {query}", bounds)  # noqa: S608  (bounds are bound)
         return {directory: self._decode(blob) for directory, blob in rows}
 
+    @recovering
     def of_dir(self, path: str) -> Records:
         """The Records of the files directly in one directory."""
         row = self._db.execute("SELECT entries FROM dirs WHERE path = ?", (path,)).fetchone()
         return self._decode(row[0]) if row else {}
 
+    @recovering
     def root(self, path: str) -> Content | None:
         """What the Records below a tracked directory make up, where that is known."""
         row = self._db.execute("SELECT oid, size, files FROM roots WHERE path = ?", (path,)).fetchone()
         return Content("dir", Oid(row[0]), row[1], row[2]) if row else None
 
+    @recovering
     def update(
-        self, dirs: Mapping[str, Records], *, gone: Iterable[str] = (), roots: Mapping[str, Content] | None = None
+        self, dirs: Mapping[str, Records], *, gone: Collection[str] = (), roots: Mapping[str, Content] | None = None
     ) -> None:
         """Replace the Records of whole directories, forget those of ``gone``, set ``roots``; one transaction.
 
@@ -98,11 +87,13 @@ class Index:
                 [(path, content.oid, content.size, content.files) for path, content in (roots or {}).items()],
             )
 
+    @recovering
     def placed(self) -> list[str]:
         """Tracked paths that mlvc stored from, or put into, this working tree."""
         return [path for (path,) in self._db.execute("SELECT path FROM placed ORDER BY path")]
 
-    def place(self, paths: Iterable[str], *, gone: Iterable[str] = ()) -> None:
+    @recovering
+    def place(self, paths: Collection[str], *, gone: Collection[str] = ()) -> None:
         """Note paths as placed, and forget those of ``gone``."""
         new = set(paths).difference(self.placed())
         old = list(gone)
@@ -122,6 +113,12 @@ class Index:
         )
 
     def _decode(self, blob: bytes) -> Records:
+        try:
+            return self._records(blob)
+        except (struct.error, ValueError):  # damaged: as if nothing were known
+            return {}
+
+    def _records(self, blob: bytes) -> Records:
         (count,) = struct.unpack_from("<I", blob)
         end = 4 + count * self._record.size
         if not count:
@@ -144,26 +141,3 @@ def _forget_roots(db: sqlite3.Connection, changed: list[str]) -> None:
     known = [path for (path,) in db.execute("SELECT path FROM roots")]
     stale = [(root,) for root in known if any(path == root or path.startswith(root + "/") for path in changed)]
     db.executemany("DELETE FROM roots WHERE path = ?", stale)
-
-
-def _connect(path: str, version: int) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=60, check_same_thread=False)
-    try:
-        if path != ":memory:":
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=NORMAL")
-        (found,) = db.execute("PRAGMA user_version").fetchone()
-        if found != version:
-            if found:
-                raise sqlite3.DatabaseError("another version")
-            db.execute("BEGIN IMMEDIATE")
-            (found,) = db.execute("PRAGMA user_version").fetchone()
-            if found != version:
-                for statement in _SCHEMA:
-                    db.execute(statement)
-                db.execute(f"PRAGMA user_version={version}")
-            db.execute("COMMIT")
-    except sqlite3.Error:
-        db.close()
-        raise
-    return db

@@ -141,7 +141,10 @@ class Scanner:
                 ):
                     continue
                 if kind == _DIRECTORY:
-                    below.append(prefix + name)
+                    if name.isascii() or _is_utf8(name):
+                        below.append(prefix + name)
+                    else:
+                        strange.append((name, info))
                     continue
                 record = get(name)
                 # The comparison stands here and not in a function: it runs for every file of every status.
@@ -183,13 +186,11 @@ class Scanner:
     def _unknown(self, found: Scan, directory: str, name: str, info: os.stat_result, old: Record | None) -> None:
         path = f"{directory}/{name}" if directory else name
         kind = info.st_mode & _TYPE
+        if not _is_utf8(name):
+            found.refused.append(f"the name of {_shown(path)} is not UTF-8")
+            return
         if kind == _LINK:
             self._link(found, directory, name, info)
-            return
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            found.refused.append(f"the name of {path.encode(errors='surrogateescape')!r} is not UTF-8")
             return
         if kind != _REGULAR:
             what = (
@@ -207,10 +208,15 @@ class Scanner:
         full = f"{self._root}/{path}"
         target = os.readlink(full)
         if self._loose and target.startswith(self._loose):
-            # A link that checkout made into the Store: it stands for the file.
+            # A link that checkout made into the Store: it stands for the file, and for none where that is gone.
+            if not os.path.exists(full):
+                return
             oid = bytes.fromhex(target[len(self._loose) :].replace(os.sep, ""))
-            size = os.stat(full).st_size if os.path.exists(full) else 0
+            size = os.stat(full).st_size
             found.dirs[directory][name] = Record(size, NEVER, 0, 0, FILE, oid)
+            return
+        if not _is_utf8(target):
+            found.refused.append(f"{path} is a symbolic link to {_shown(target)}, which is not UTF-8")
             return
         goal = os.path.normpath(os.path.join(os.path.dirname(full), target))
         if os.path.isabs(target) or not (goal + os.sep).startswith(self._root.rstrip(os.sep) + os.sep):
@@ -222,6 +228,19 @@ class Scanner:
         data = target.replace(os.sep, "/").encode()
         record = _believed(_record(info, SYMLINK, self._hashing.of(data)), found.since)
         found.dirs[directory][name] = record._replace(size=len(data))
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _shown(name: str) -> str:
+    """A name that is not UTF-8, as a message can show it."""
+    return repr(os.fsencode(name))
 
 
 def _same(record: Record, info: os.stat_result) -> bool:

@@ -1,0 +1,124 @@
+"""SQLite files that hold nothing of their own: whatever is in them can be found out again.
+
+The Catalog and the Index are such files. They may be deleted, cut short or damaged at any time, also
+while they are open; results stay the same, only slower.
+"""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from mlvc import files
+
+MEMORY = ":memory:"
+_PATIENCE = 60
+_ENDINGS = ("", "-wal", "-shm", "-journal")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+D = TypeVar("D", bound="Disposable")
+
+
+class Disposable:
+    """One such file.
+
+    What SQLite cannot read, and what has another version, is thrown away and begun anew. Where SQLite
+    cannot work at all (a read-only or full disk, some network file systems), a database in memory
+    takes the place of the file, and the file is left alone.
+    """
+
+    def __init__(self, path: str, version: int, schema: Sequence[str], refill: Callable[[], object]) -> None:
+        """Open the file at ``path``. ``refill`` is called after a new one had to be begun in the middle of the work."""
+        self.path = path
+        self._version = version
+        self._schema = schema
+        self._refill = refill
+        self._db = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        for attempt in range(5):
+            try:
+                return _connect(self.path, self._version, self._schema)
+            except sqlite3.OperationalError:
+                # The switch to WAL does not wait for another process that is just doing the same.
+                time.sleep(0.02 * attempt)
+            except sqlite3.DatabaseError:
+                self._discard()
+        return _connect(MEMORY, self._version, self._schema)
+
+    def _discard(self) -> None:
+        for ending in _ENDINGS:
+            with suppress(OSError):
+                files.remove(self.path + ending)
+
+    def _recover(self, error: sqlite3.DatabaseError) -> None:
+        """Begin anew after ``error``, or raise it where that does not help."""
+        if isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError)):
+            raise error
+        with suppress(sqlite3.Error):
+            self._db.close()
+        if isinstance(error, sqlite3.OperationalError):
+            self._db = _connect(MEMORY, self._version, self._schema)
+        else:
+            self._discard()
+            self._db = self._open()
+        self._refill()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+
+def recovering(method: Callable[Concatenate[D, P], T]) -> Callable[Concatenate[D, P], T]:
+    """A method of a Disposable that is tried once more, on a new database, when the old one fails.
+
+    Its arguments must bear to be iterated twice.
+    """
+
+    @functools.wraps(method)
+    def wrapper(self: D, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(self, *args, **kwargs)
+        except sqlite3.DatabaseError as error:
+            self._recover(error)
+        return method(self, *args, **kwargs)
+
+    return wrapper
+
+
+def _connect(path: str, version: int, schema: Sequence[str]) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=_PATIENCE, check_same_thread=False)
+    try:
+        if path != MEMORY:
+            # NORMAL keeps the file whole through a power cut; the last changes may be lost,
+            # and are then found out again.
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=NORMAL")
+        found = _version(db)
+        if found != version:
+            if found:
+                raise sqlite3.DatabaseError("another version")
+            _create(db, version, schema)
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
+
+
+def _version(db: sqlite3.Connection) -> Any:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    return version
+
+
+def _create(db: sqlite3.Connection, version: int, schema: Sequence[str]) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    if _version(db) != version:  # another process may have been first
+        for statement in schema:
+            db.execute(statement)
+        db.execute(f"PRAGMA user_version={version}")
+    db.execute("COMMIT")
