@@ -13,6 +13,7 @@ import errno
 import os
 import stat
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Self
@@ -252,13 +253,15 @@ class Scratch:
         self.path = ""
         self._held = -1
         self._count = 0
+        self._exclusive = threading.Lock()
 
     def name(self) -> str:
-        """A path in here that nothing has yet."""
-        if not self.path:
-            self._make()
-        self._count += 1
-        return os.path.join(self.path, f"{self._count}")
+        """A path in here that nothing has yet. Any thread may ask."""
+        with self._exclusive:
+            if not self.path:
+                self._make()
+            self._count += 1
+            return os.path.join(self.path, f"{self._count}")
 
     def _make(self) -> None:
         make_dirs(self.parent)
