@@ -271,9 +271,10 @@ class PackWriter:
         self._begin()
         if self._pool is None and self._file is None:
             # A single frame is the common case: no thread is started for it.
-            self._single, first = draft, self._single
-            if first is None:
+            if self._single is None:
+                self._single = draft
                 return
+            first, self._single = self._single, None
             self._start()
             self._submit(first)
         self._submit(draft)
