@@ -1,0 +1,142 @@
+"""The pages hold together: links lead somewhere, every page is found, tables are tables, no page knows a machine."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mlvc import errors
+from mlvc.cli.main import BUG, INTERRUPTED
+from mlvc.cli.report import CHANGES
+from tests.helpers.pages import ROOT, name_of, pages, split
+
+PAGES = {name_of(page): page for page in pages()}
+LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\(([^)\s]+)\)")
+MACHINE = re.compile(r"(?<![\w.~/])/(?:home|root|Users|tmp|work|mnt/data|private|var/folders)/|[A-Z]:\\")
+WIDTH = 160  # most lines end at 120; a link or a list of conditions may stand out
+
+each_page = pytest.mark.parametrize("name", PAGES)
+
+
+def prose(path: Path) -> list[tuple[int, str]]:
+    """The numbered lines outside of fenced blocks, without what stands between backticks."""
+    return [(number, re.sub(r"`[^`]*`", "``", line)) for number, line in split(path.read_text(encoding="utf-8"))[0]]
+
+
+def links(path: Path) -> list[tuple[int, str]]:
+    return [(number, target) for number, line in prose(path) for target in LINK.findall(line)]
+
+
+def anchors(path: Path) -> set[str]:
+    """The names that GitHub gives to the headings of a page."""
+    found: list[str] = []
+    for _, line in split(path.read_text(encoding="utf-8"))[0]:
+        match = re.match(r"#{1,6} (.+)", line)
+        if match:
+            text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", match[1])
+            name = re.sub(r"[^\w\- ]", "", text.strip().lower()).replace(" ", "-")
+            found.append(f"{name}-{found.count(name)}" if name in found else name)
+    return set(found)
+
+
+def goal(page: Path, target: str) -> tuple[Path, str]:
+    """The file and the anchor that a relative link leads to."""
+    path, _, anchor = target.partition("#")
+    return ((page.parent / path).resolve() if path else page), anchor
+
+
+def external(target: str) -> bool:
+    return re.match(r"[a-z]+:", target) is not None
+
+
+@each_page
+def test_links_lead_somewhere(name):
+    page = PAGES[name]
+    for number, target in links(page):
+        if external(target):
+            assert target.startswith("https://"), f"{name}, line {number}: {target}"
+            continue
+        path, anchor = goal(page, target)
+        assert path.exists(), f"{name}, line {number}: nothing is at {target}"
+        assert path.is_relative_to(ROOT), f"{name}, line {number}: {target} is outside of the checkout"
+        if anchor:
+            assert anchor in anchors(path), f"{name}, line {number}: no heading for {target}"
+
+
+@each_page
+def test_no_page_knows_a_machine(name):
+    for number, line in enumerate(PAGES[name].read_text(encoding="utf-8").splitlines(), 1):
+        assert not MACHINE.search(line), f"{name}, line {number}: {line}"
+
+
+@each_page
+def test_lines_are_not_long(name):
+    for number, line in split(PAGES[name].read_text(encoding="utf-8"))[0]:
+        assert len(line) <= WIDTH or line.startswith("|"), f"{name}, line {number} has {len(line)} characters"
+        assert line == line.rstrip(), f"{name}, line {number} ends with a space"
+
+
+@each_page
+def test_tables_have_the_same_columns_in_every_row(name):
+    columns = 0
+    for number, line in prose(PAGES[name]):
+        if not line.startswith("|"):
+            columns = 0
+            continue
+        cells = len(re.findall(r"(?<!\\)\|", line)) - 1
+        assert line.endswith("|"), f"{name}, line {number}: a row of a table does not end"
+        assert columns in (0, cells), f"{name}, line {number}: {cells} columns below {columns}"
+        columns = cells
+
+
+@each_page
+def test_a_page_has_one_title_and_it_comes_first(name):
+    lines = [line for _, line in split(PAGES[name].read_text(encoding="utf-8"))[0]]
+    assert lines[0].startswith("# ")
+    assert sum(line.startswith("# ") for line in lines) == 1
+
+
+def test_every_page_is_reached_from_the_index():
+    start = ROOT / "docs" / "README.md"
+    seen, pending = {start}, [start]
+    while pending:
+        page = pending.pop()
+        for path in {goal(page, target)[0] for _, target in links(page) if not external(target)}:
+            if path.suffix == ".md" and path not in seen:
+                seen.add(path)
+                pending.append(path)
+    lost = {name for name, page in PAGES.items() if name.startswith("docs/") and page not in seen}
+    assert not lost, f"no way leads from docs/README.md to {', '.join(sorted(lost))}"
+
+
+def test_the_pages_that_the_code_names_are_there():
+    for path in sorted((ROOT / "mlvc").rglob("*.py")):
+        for named in re.findall(r"docs/[\w/.-]+\.md", path.read_text(encoding="utf-8")):
+            assert (ROOT / named).exists(), f"{name_of(path)} names {named}, which is not there"
+
+
+def test_the_architecture_has_a_line_for_each_module():
+    text = (ROOT / "docs/design/architecture.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    told = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    there = {path.relative_to(ROOT / "mlvc").with_suffix("").as_posix() for path in (ROOT / "mlvc").rglob("*.py")}
+    there = {name for name in there if not name.startswith("demo/") and not name.endswith(("__init__", "__main__"))}
+    assert told == there
+
+
+def test_exit_codes_are_those_of_the_errors():
+    page = (ROOT / "docs/reference/exit-codes.md").read_text(encoding="utf-8")
+    told = dict(re.findall(r"^\| (\d+) \| (.+) \|$", page, re.MULTILINE))
+    assert errors.__doc__ is not None
+    assert told == dict(re.findall(r"^(\d+) +(.+)$", errors.__doc__.replace("``", "`"), re.MULTILINE))
+    classes = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.MlvcError)]
+    assert {str(kind.exit_code) for kind in classes} <= told.keys()
+    assert {str(BUG), str(INTERRUPTED), str(CHANGES)} <= told.keys()
+
+
+def test_decisions_are_numbered_without_a_gap():
+    names = sorted(path.name for path in (ROOT / "docs" / "adr").glob("*.md"))
+    assert [name[:4] for name in names] == [f"{number:04d}" for number in range(1, len(names) + 1)]
+    for name in names:
+        headings = re.findall(r"^## (.*)$", (ROOT / "docs" / "adr" / name).read_text(encoding="utf-8"), re.MULTILINE)
+        assert headings == ["Context", "Options", "Choice", "Consequence"], name

@@ -1,0 +1,69 @@
+"""What README.md and the tutorial show is what happens."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.pages import ROOT, agree, play, steps
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
+def test_every_command_prints_what_the_page_shows(page, tmp_path):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert len(list(steps(text))) >= 10
+    play(text, tmp_path / "work")
+
+
+PAGE = """\
+A page.
+
+<!-- file: greeting.txt -->
+```text
+hello
+```
+
+```console
+$ cat greeting.txt
+hello
+$ mkdir folder && cd folder
+$ echo one
+> echo two; pwd
+one
+two
+…/work/folder
+$ false
+$ echo $?
+1
+```
+
+```sh
+exit 3 # not run
+```
+"""
+
+
+def test_a_page_is_played_in_one_shell(tmp_path):
+    play(PAGE, tmp_path / "work")
+    assert Path("greeting.txt").read_text() == "hello\n"
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        ("\nhello\n$", "\nbye\n$", r"line 9: \$ cat greeting.txt\n  hello\nis not what the page shows"),
+        ("$ false\n$ echo $?\n1\n", "$ false\n", r"line 17: \$ false\nended with exit code 1"),
+        ("$ false", "$ exit 1", "the shell ended at: exit 1"),
+    ],
+)
+def test_a_page_that_is_wrong_is_found(tmp_path, right, wrong, told):
+    with pytest.raises(AssertionError, match=told):
+        play(PAGE.replace(right, wrong), tmp_path / "work")
+
+
+def test_dots_stand_for_what_may_differ():
+    assert agree(("a", "…", "z"), "a\nb\nc\nz\n")
+    assert agree(("…",), "")
+    assert agree(("at … o'clock",), "at 12 o'clock\n")
+    assert not agree(("at … o'clock",), "at 12\no'clock\n")
+    assert not agree(("a",), "a\nb\n")
+    assert not agree((), "a\n")
