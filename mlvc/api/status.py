@@ -153,10 +153,10 @@ def diff(repo: Repo, old: str = "HEAD", new: str = "", targets: Sequence[str] = 
     after, _ = snapshot.select(_at(repo, new) if new else snapshot.on_disk(repo.git).contents(), names)
     found: list[Change] = []
     unknown = []
-    looks = {} if new else repo.tree.look(sorted(before.keys() | after.keys()))
+    looks = {} if new else repo.tree.look(sorted(after))
     for path in sorted(before.keys() | after.keys()):
         try:
-            if not new:
+            if not new and path in after:
                 if looks[path].content != before.get(path):
                     found += _against(repo, before.get(path), looks[path])
             else:

@@ -83,7 +83,10 @@ def _for_git(item: track.Tracked) -> list[str]:
 def _quoted(name: str) -> str:
     import shlex  # noqa: PLC0415
 
-    return shlex.quote(name)
+    if name.isprintable():
+        return shlex.quote(name)
+    # As bash, zsh and the newest sh take it.
+    return "$'" + show.clean(name.replace("\\", "\\\\").replace("'", "\\'")) + "'"
 
 
 REGISTER = {

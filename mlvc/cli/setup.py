@@ -111,8 +111,8 @@ def _file(repo: Repo, *, private: bool) -> str:
 
 def _write(repo: Repo, name: str, value: object | None, *, private: bool) -> None:
     settings.write(_file(repo, private=private), name, value)
-    if not private and repo.config.get("core.autostage"):
-        git.stage(repo.git, [settings.SHARED])
+    if not private:
+        _stage(repo)
 
 
 # -- remotes -----------------------------------------------------------------------------------
@@ -261,7 +261,8 @@ def _known(repo: Repo, name: str) -> None:
 
 
 def _stage(repo: Repo) -> None:
-    if repo.config.get("core.autostage"):
+    # As the settings are now.
+    if settings.load(*settings.paths(repo.root, repo.git.common)).get("core.autostage"):
         git.stage(repo.git, [settings.SHARED])
 
 
