@@ -7,6 +7,7 @@ while they are open; results stay the same, only slower.
 from __future__ import annotations
 
 import functools
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from mlvc import files
 
 MEMORY = ":memory:"
 _PATIENCE = 60
+_BIG_PAGE = 65536
 _ENDINGS = ("", "-wal", "-shm", "-journal")
 
 P = ParamSpec("P")
@@ -91,7 +93,21 @@ def recovering(method: Callable[Concatenate[D, P], T]) -> Callable[Concatenate[D
     return wrapper
 
 
+def _refuse_torn(path: str) -> None:
+    """DatabaseError for a file that ends in the middle of a page: SQLite takes the rest of it for zeros."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            head = file.read(18)
+            size = os.fstat(file.fileno()).st_size
+    except OSError:
+        return
+    page = int.from_bytes(head[16:18], "big")
+    if size and (len(head) < 18 or size % (page if page > 1 else _BIG_PAGE)):
+        raise sqlite3.DatabaseError("cut short")
+
+
 def _connect(path: str, version: int, schema: Sequence[str]) -> sqlite3.Connection:
+    _refuse_torn(path)
     db = sqlite3.connect(path, timeout=_PATIENCE, check_same_thread=False)
     try:
         if path != MEMORY:
