@@ -86,6 +86,8 @@ def fetch(
         both = steps.Chain(repo.store, far)
         lost: Lost = {}
         oids = manifest.objects_of(both, (content for _, content in contents), lost)
+        if not dry_run:
+            repo.store.quarantine({})  # Packs in which a manifest turned out damaged: it is brought again
         plan = steps.plan_fetch(repo.store, far, oids)
         plan.lost.update({oid: reason for oid, reason in lost.items() if oid not in plan.lost})
         if dry_run:
@@ -191,6 +193,7 @@ def paths_of(reader: Reader, contents: Iterable[tuple[str, Content]], lost: Lost
     """The paths that lost objects belong to, each with its reason."""
     found: dict[str, str] = {}
     named: set[bytes] = set()
+    hidden: list[str] = []
     for path, content in contents:
         if content.oid in lost:
             found[path] = lost[content.oid]
@@ -199,15 +202,19 @@ def paths_of(reader: Reader, contents: Iterable[tuple[str, Content]], lost: Lost
             continue
         try:
             entries = manifest.entries_of(reader, content.oid)
-        except (ObjectsMissingError, DamagedError) as error:
-            found[path] = "damaged" if isinstance(error, DamagedError) else "missing"
+        except (ObjectsMissingError, DamagedError):
+            # What it names cannot be told: anything that nothing else names.
+            hidden.append(path)
             continue
         for entry in entries:
             if entry.oid in lost:
                 found[f"{path}/{entry.path}"] = lost[entry.oid]
                 named.add(entry.oid)
-    for oid in lost.keys() - named:
-        found[f"(object {oid.hex()[:10]})"] = lost[oid]
+    rest = lost.keys() - named
+    reason = "damaged" if "damaged" in {lost[oid] for oid in rest} else "missing"
+    found.update((path, reason) for path in hidden if path not in found)
+    if not hidden:
+        found.update((f"(object {oid.hex()[:10]})", lost[oid]) for oid in rest)
     return found
 
 

@@ -146,6 +146,8 @@ class Packed:
         """The content of an object in parts. See Store.stream."""
         chunks = self.recipe(oid)
         if chunks is None:
+            if self.catalog.recipes([oid]) and not self.catalog.locate({oid}, kind=DATA):
+                raise loss(oid, "damaged")  # its recipe cannot be read
             lost: Lost = {}
             for _, data in self.read([oid], lost):
                 yield data

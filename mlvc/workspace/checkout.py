@@ -70,7 +70,7 @@ def plan(
         try:
             made = _plan_path(tree, store, looks[path], content, relink=relink)
         except (ObjectsMissingError, DamagedError) as error:
-            lost[path] = error.message
+            lost[path] = "damaged" if isinstance(error, DamagedError) else "missing"
             if isinstance(error, DamagedError) and content is not None:
                 store.quarantine({content.oid: "damaged"})  # so that a fetch brings it again
             continue

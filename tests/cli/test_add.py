@@ -62,7 +62,19 @@ def test_files_and_directories_at_once_with_everything_in_them(project: Path) ->
 
 @pytest.mark.parametrize(
     "name",
-    ["two words", "näme", "Ελληνικά", "-dash", "#hash", "!bang", "a[b]c*", "tab\tand\nline", "'quote\"", "~tilde", "a\\b"],
+    [
+        "two words",
+        "näme",
+        "Ελληνικά",
+        "-dash",
+        "#hash",
+        "!bang",
+        "a[b]c*",
+        "tab\tand\nline",
+        "'quote\"",
+        "~tilde",
+        "a\\b",
+    ],
 )
 def test_odd_names(project: Path, name: str) -> None:
     shell.write(project, {f"{name}/{name}": b"inside", f"f{name}": b"file"})

@@ -1,0 +1,176 @@
+"""``checkout``: every option, and that nothing is overwritten that is stored nowhere."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import git, run_mlvc, shell
+from tests.helpers.shell import image, refused, tree
+
+
+def second(root: Path) -> None:
+    """Another commit: ``data/one.txt`` longer, ``data/two.txt`` gone, ``model.bin`` other bytes of the same size."""
+    shell.write(root, {"data/one.txt": b"much longer\n", "model.bin": shell.LARGE[::-1]})
+    (root / "data/two.txt").unlink()
+    run_mlvc("commit", cwd=root)
+    shell.commit(root, "second")
+
+
+def test_from_commit_to_commit(project: Path) -> None:
+    first = tree(project)
+    second(project)
+    newer = tree(project)
+    git("checkout", "--quiet", "HEAD~1", cwd=project)
+    said = json.loads(run_mlvc("checkout", "--json", cwd=project).out)
+    assert {change["path"] for change in said["changes"]} == {"data/one.txt", "data/two.txt", "model.bin"}
+    assert (said["lost"], said["kept"]) == ([], [])
+    assert tree(project) == first
+    git("checkout", "--quiet", "main", cwd=project)
+    result = run_mlvc("checkout", cwd=project)
+    assert "modified  data/one.txt  (4 B -> 12 B)" in result.out
+    assert tree(project) == newer
+    assert run_mlvc("checkout", cwd=project).err == "nothing to change\n"
+    assert run_mlvc("status", cwd=project).out.startswith("clean")
+
+
+def test_one_path_and_a_subdirectory(project: Path) -> None:
+    second(project)
+    newer = tree(project)
+    git("checkout", "--quiet", "HEAD~1", cwd=project)
+    run_mlvc("checkout", "../model.bin", cwd=project / "data")
+    assert tree(project)["model.bin"] != newer["model.bin"]
+    assert tree(project)["data/one.txt"] == newer["data/one.txt"]
+    run_mlvc("checkout", "data.mlvc", cwd=project)
+    assert tree(project)["data/one.txt"] != newer["data/one.txt"]
+
+
+def test_rev_brings_the_data_and_leaves_the_pointers(project: Path) -> None:
+    first = tree(project)
+    second(project)
+    newer = tree(project)
+    run_mlvc("checkout", "--rev", "HEAD~1", cwd=project)
+    pointers = {"data.mlvc", "model.bin.mlvc"}
+    assert tree(project) == {**first, **{path: newer[path] for path in pointers}}
+    assert git("status", "--porcelain", cwd=project) == ""
+    assert "modified" in run_mlvc("status", cwd=project).out
+    run_mlvc("checkout", cwd=project)
+    assert tree(project) == newer
+
+
+def test_dry_run_changes_nothing_and_tells_what_checkout_does(project: Path) -> None:
+    second(project)
+    git("checkout", "--quiet", "HEAD~1", cwd=project)
+    before = image(project, git_index=True)
+    shown = json.loads(run_mlvc("checkout", "--dry-run", "--json", cwd=project).out)
+    assert "would be modified  data/one.txt" in run_mlvc("checkout", "--dry-run", cwd=project).out
+    assert image(project, git_index=True) == before
+    assert json.loads(run_mlvc("checkout", "--json", cwd=project).out) == shown
+
+
+@pytest.mark.parametrize("path", ["data/one.txt", "model.bin"])
+def test_what_is_stored_nowhere_is_not_overwritten(project: Path, path: str) -> None:
+    shell.write(project, {path: b"the only copy"})
+    before = image(project, git_index=True)
+    for args in (["checkout"], ["checkout", "--dry-run"], ["checkout", "--rev", "HEAD"]):
+        refused(run_mlvc(*args, cwd=project, check=False), 5, path, "mlvc commit", "--force")
+    assert image(project, git_index=True) == before
+    run_mlvc("checkout", "--force", cwd=project)
+    assert (project / path).read_bytes() == shell.FILES[path]
+
+
+def test_a_new_file_in_a_directory_is_not_removed(project: Path) -> None:
+    shell.write(project, {"data/mine.txt": b"the only copy"})
+    refused(run_mlvc("checkout", cwd=project, check=False), 5, "data/mine.txt")
+    assert (project / "data/mine.txt").read_bytes() == b"the only copy"
+    # Once it is stored, it may go.
+    run_mlvc("add", "data", cwd=project)
+    git("checkout", "--quiet", "--", "data.mlvc", cwd=project)
+    run_mlvc("checkout", cwd=project)
+    assert not (project / "data/mine.txt").exists()
+
+
+def test_a_path_that_vanishes_between_commits_goes_with_its_data(project: Path) -> None:
+    shell.write(project, {"extra/x": b"x", "extra/deep/y": b"y"})
+    run_mlvc("add", "extra", cwd=project)
+    shell.commit(project)
+    with_extra = tree(project)
+    git("checkout", "--quiet", "HEAD~1", cwd=project)
+    run_mlvc("checkout", cwd=project)
+    assert not (project / "extra").exists()
+    git("checkout", "--quiet", "main", cwd=project)
+    run_mlvc("checkout", cwd=project)
+    assert tree(project) == with_extra
+    # What is stored nowhere stays, and checkout says so.
+    shell.write(project, {"extra/mine": b"the only copy"})
+    git("checkout", "--quiet", "HEAD~1", cwd=project)
+    result = run_mlvc("checkout", cwd=project)
+    assert "kept extra" in result.err
+    assert (project / "extra/mine").read_bytes() == b"the only copy"
+
+
+def test_a_file_where_a_directory_was(project: Path) -> None:
+    before = tree(project)
+    (project / "data").rename(project.parent / "kept")
+    shell.write(project, {"data": b"a file"})
+    run_mlvc("add", "data", cwd=project)
+    shell.commit(project)
+    for revision, expected in (("HEAD~1", before), ("main", None), ("HEAD~1", before)):
+        git("checkout", "--quiet", revision, cwd=project)
+        run_mlvc("checkout", cwd=project)
+        if expected is None:
+            assert (project / "data").read_bytes() == b"a file"
+        else:
+            assert tree(project) == expected
+
+
+@pytest.mark.parametrize("link", ["copy", "hardlink", "symlink"])
+def test_relink(project: Path, link: str) -> None:
+    run_mlvc("config", "core.link", link, cwd=project)
+    before = (project / "model.bin").read_bytes()
+    run_mlvc("checkout", "--relink", cwd=project)
+    path = project / "model.bin"
+    info = os.lstat(path)
+    assert (path.is_symlink(), info.st_nlink > 1) == (link == "symlink", link == "hardlink")
+    assert path.read_bytes() == before
+    assert run_mlvc("status", cwd=project).out.startswith("clean")
+    run_mlvc("config", "core.link", "copy", cwd=project)
+    run_mlvc("checkout", "--relink", cwd=project)
+    assert not path.is_symlink()
+    assert os.lstat(path).st_nlink == 1
+    assert path.read_bytes() == before
+
+
+def test_relink_does_not_take_what_is_stored_nowhere(project: Path) -> None:
+    shell.write(project, {"model.bin": b"the only copy"})
+    refused(run_mlvc("checkout", "--relink", cwd=project, check=False), 5, "model.bin")
+    assert (project / "model.bin").read_bytes() == b"the only copy"
+
+
+def test_after_a_clone_the_store_is_made(pushed: Path) -> None:
+    clone = shell.clone(pushed)
+    result = run_mlvc("checkout", cwd=clone, check=False)
+    assert result.code == 4
+    shell.ends(result, "mlvc fetch")
+    run_mlvc("fetch", cwd=clone)
+    run_mlvc("checkout", cwd=clone)
+    assert tree(clone) == tree(pushed)
+
+
+def test_a_damaged_index_only_makes_it_slower(project: Path) -> None:
+    before = tree(project)
+    (project / ".git/mlvc/index.sqlite").unlink()
+    assert run_mlvc("status", cwd=project).out.startswith("clean")
+    (project / ".git/mlvc/catalog.sqlite").unlink()
+    (project / "model.bin").unlink()
+    run_mlvc("checkout", cwd=project)
+    assert tree(project) == before
+    for name in ("index.sqlite", "catalog.sqlite"):
+        (project / ".git/mlvc" / name).write_bytes(b"this is no database" * 100)
+    assert run_mlvc("status", cwd=project).out.startswith("clean")
+    (project / "model.bin").unlink()
+    run_mlvc("checkout", cwd=project)
+    assert tree(project) == before
