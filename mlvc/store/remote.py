@@ -375,19 +375,14 @@ class RemoteStore:
 
     def _blocks(self, pack: str) -> Iterator[bytes | memoryview]:
         """The Pack as it comes. What goes wrong here is the Remote's fault, not that of the disk it is written to."""
-        blocks = iter(self._blobs.blocks(f"{PACKS}/{pack}{SUFFIX}"))
-        while True:
-            try:
-                block = next(blocks, None)
-            except FileNotFoundError:
-                raise DamagedError(f"pack {pack[:10]} is gone") from None
-            except OSError as error:
-                if error.errno == errno.EIO:
-                    raise DamagedError(f"pack {pack[:10]} cannot be read") from None
-                raise self._unreachable(error) from None
-            if block is None:
-                return
-            yield block
+        try:
+            yield from self._blobs.blocks(f"{PACKS}/{pack}{SUFFIX}")
+        except FileNotFoundError:
+            raise DamagedError(f"pack {pack[:10]} is gone") from None
+        except OSError as error:
+            if error.errno == errno.EIO:
+                raise DamagedError(f"pack {pack[:10]} cannot be read") from None
+            raise self._unreachable(error) from None
 
     # -- writing
 

@@ -104,7 +104,7 @@ class Counting(MemoryStore):
 def test_a_sub_path_is_found_without_reading_the_rest(algorithm):
     hashing = Hashing(algorithm)
     listed = many(hashing, 20_000)
-    listed += entries(hashing, [*[("d3", "f", 1)][:0], ("d3-x", "f", 1), ("d3.x", "f", 1), ("d30/a", "f", 1)])
+    listed += entries(hashing, [("d3-x", "f", 1), ("d3.x", "f", 1), ("d30/a", "f", 1)])
     content, objects = manifest.build(listed, hashing)
     for path in ("d3", "d0", "d6", "d3/file 00003", "d3-x", "d30", "d30/a", "absent", "d3/file", "zzz", "a"):
         store = Counting(hashing)
