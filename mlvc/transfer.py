@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from mlvc import files
 from mlvc.chunking import chunks
+from mlvc.directio import WORTHWHILE
 from mlvc.errors import DamagedError
 from mlvc.hashing import Hashing
 from mlvc.progress import QUIET, Progress
@@ -235,12 +236,14 @@ def fetch(
     done = 0
     names = {name: store.scratch.name() for name in plan.whole}
 
+    direct = plan.size >= WORTHWHILE
+
     def bring(name: str) -> int:
         with suppress(DamagedError):
-            remote.download(name, names[name], lambda count: progress.advance(size=count))
+            remote.download(name, names[name], lambda count: progress.advance(size=count), direct=direct)
             return os.stat(names[name]).st_size
         files.remove(names[name])
-        remote.download(name, names[name], lambda _count: None)
+        remote.download(name, names[name], lambda _count: None, direct=direct)
         return os.stat(names[name]).st_size
 
     sizes = remote.catalog.packs()

@@ -11,6 +11,7 @@ from typing import Self
 
 from mlvc import files
 from mlvc.chunking import chunks
+from mlvc.directio import WORTHWHILE, Reader
 from mlvc.errors import DamagedError, FormatError, ObjectsMissingError
 from mlvc.hashing import BLOCK, Hashing
 from mlvc.oid import Oid
@@ -22,6 +23,7 @@ from mlvc.store.packed import Packed
 
 _FORMAT = "1"
 _OPEN_PACKS = 16
+_SEQUENTIAL = 8
 
 
 class PackFiles:
@@ -30,6 +32,8 @@ class PackFiles:
     def __init__(self, root: str) -> None:
         self.root = root
         self._fds: OrderedDict[str, int] = OrderedDict()
+        self._reader: tuple[str, Reader] | None = None
+        self._run = ("", 0, 0)
 
     def path(self, pack: str) -> str:
         """Where a Pack is, or would be."""
@@ -46,7 +50,15 @@ class PackFiles:
         return found
 
     def range(self, pack: str, start: int, length: int) -> bytes:
-        """Bytes of a Pack."""
+        """Bytes of a Pack. A Pack that is read from front to back does not fill the page cache."""
+        last, end, times = self._run
+        times = times + 1 if (last, end) == (pack, start) else 0
+        self._run = (pack, start + length, times)
+        if times >= _SEQUENTIAL:
+            if self._reader is None or self._reader[0] != pack:
+                self._let_go()
+                self._reader = (pack, Reader(self.path(pack)))
+            return self._reader[1].range(start, length)
         fd = self._fds.get(pack)
         if fd is None:
             fd = self._fds[pack] = os.open(self.path(pack), files.READ)
@@ -62,6 +74,12 @@ class PackFiles:
         """Close the files."""
         while self._fds:
             os.close(self._fds.popitem()[1])
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._reader is not None:
+            self._reader[1].close()
+            self._reader = None
 
 
 class LocalStore:
@@ -310,6 +328,8 @@ class LocalBatch:
         hashing = self._store.hashing
         hasher = hashing.new()
         recipe: list[tuple[bytes, int]] = []
+        if os.fstat(fd).st_size >= WORTHWHILE:
+            self._writer.direct = True
         with open(fd, "rb", buffering=0, closefd=False) as file:
             for block, lengths in chunks(lambda view: file.readinto(view) or 0):
                 hasher.update(block)

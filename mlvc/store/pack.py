@@ -13,6 +13,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Self
 
 from mlvc import files
+from mlvc.directio import Writer
 from mlvc.errors import DamagedError, FormatError
 
 if TYPE_CHECKING:
@@ -193,6 +194,8 @@ class PackWriter:
     def __init__(
         self, scratch: files.Scratch, hashing: Hashing, *, pack_size: int = PACK_SIZE, level: int = _LEVEL
     ) -> None:
+        self.direct = False
+        """Whether further Packs are written past the page cache."""
         self._scratch = scratch
         self._hashing = hashing
         self._pack_size = pack_size
@@ -318,7 +321,7 @@ class PackWriter:
 
     def _pack_file(self) -> _PackFile:
         if self._file is None:
-            self._file = _PackFile(self._scratch.name(), self._hashing)
+            self._file = _PackFile(self._scratch.name(), self._hashing, direct=self.direct)
             self._files.append(self._file)
         return self._file
 
@@ -338,7 +341,7 @@ class PackWriter:
 class _PackFile:
     """One Pack that is being written under a temporary name."""
 
-    def __init__(self, path: str, hashing: Hashing) -> None:
+    def __init__(self, path: str, hashing: Hashing, *, direct: bool) -> None:
         self.path = path
         self.size = 0
         self._hashing = hashing
@@ -348,12 +351,12 @@ class _PackFile:
         self._kinds: list[bytes] = []
         self._lengths: list[int] = []
         self._oids: list[bytes] = []
-        self._fd = os.open(path, files.CREATE, 0o666)
+        self._file = Writer(path, direct=direct)
         self._put(_HEADER.pack(_MAGIC, VERSION, hashing.size))
 
     def _put(self, data: bytes | memoryview) -> None:
-        files.write_all(self._fd, data)
         self._hasher.update(data)
+        self._file.write(data)
         self.size += len(data)
 
     def append(
@@ -379,15 +382,13 @@ class _PackFile:
             footer = encode_footer(index)
             check = self._hashing.of(footer)[:8]
             self._put(footer + _TRAILER.pack(index.offsets[-1], check, _ENDS))
-            os.fsync(self._fd)
+            self._file.finish()
         finally:
             self.close()
         return SealedPack(self._hasher.digest().hex(), self.path, self.size, index)
 
     def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self._file.__exit__()
 
 
 # -- the index of a Pack -----------------------------------------------------------------------

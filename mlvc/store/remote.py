@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from mlvc import files
+from mlvc.directio import Writer
 from mlvc.errors import DamagedError, FormatError, MlvcError, RemoteError
 from mlvc.hashing import Hashing
 from mlvc.store.base import Lost
@@ -363,15 +364,15 @@ class RemoteStore:
         """An object of any size. See Store."""
         yield from self.packed.stream(oid)
 
-    def download(self, pack: str, path: str, note: Callable[[int], object]) -> None:
-        """A whole Pack to a new file, flushed. DamagedError where it does not hash to its name."""
-        fd = os.open(path, files.CREATE, 0o666)
-        try:
+    def download(self, pack: str, path: str, note: Callable[[int], object], *, direct: bool = False) -> None:
+        """A whole Pack to a new file, flushed. DamagedError where it does not hash to its name.
+
+        ``direct``: past the page cache.
+        """
+        with Writer(path, direct=direct) as file:
             for block in _Hashed(self._blocks(pack), pack, self.hashing, note):
-                files.write_all(fd, block)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+                file.write(block)
+            file.finish()
 
     def _blocks(self, pack: str) -> Iterator[bytes | memoryview]:
         """The Pack as it comes. What goes wrong here is the Remote's fault, not that of the disk it is written to."""

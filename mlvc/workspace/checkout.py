@@ -303,7 +303,7 @@ class _Work:
 
     def _large(self, entry: Entry, path: str) -> None:
         try:
-            place(self._store, entry.oid, path, links=self._links, executable=entry.kind == EXECUTABLE)
+            place(self._store, entry, path, self._links)
         except (ObjectsMissingError, DamagedError) as error:
             self._lost[entry.path] = "damaged" if isinstance(error, DamagedError) else "missing"
             self._store.quarantine({entry.oid: self._lost[entry.path]})

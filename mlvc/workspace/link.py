@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from mlvc import files
+from mlvc.directio import WORTHWHILE, Writer
+from mlvc.manifest import EXECUTABLE, Entry
 from mlvc.store.local import LocalStore
 
 COPY, REFLINK, HARDLINK, SYMLINK = "copy", "reflink", "hardlink", "symlink"
@@ -27,23 +29,23 @@ def can_reflink(source_dir: str, target_dir: str) -> bool:
                 files.remove(path)
 
 
-def place(store: LocalStore, oid: bytes, target: str, *, links: Sequence[str], executable: bool) -> str:
-    """Make ``target``, which does not exist, the content ``oid``. Returns the link type that worked.
+def place(store: LocalStore, entry: Entry, target: str, links: Sequence[str]) -> str:
+    """Make ``target``, which does not exist, the content of ``entry``. Returns the link type that worked.
 
     The content is hashed first or on the way. A linked file shares its permission bits with the
     Store, so that an executable one is copied.
     """
     for link in links:
-        if link == COPY or executable:
+        if link == COPY or entry.kind == EXECUTABLE:
             break
-        if link == REFLINK and not os.path.exists(store.loose.path(oid)):
+        if link == REFLINK and not os.path.exists(store.loose.path(entry.oid)):
             continue
-        source = store.make_loose(oid)
-        if not store.loose.check(oid):
+        source = store.make_loose(entry.oid)
+        if not store.loose.check(entry.oid):
             break  # the copy below says what is wrong
         if _linked(link, source, target):
             return link
-    _copy(store, oid, target, executable=executable)
+    _copy(store, entry, target)
     return COPY
 
 
@@ -60,13 +62,13 @@ def _linked(link: str, source: str, target: str) -> bool:
     return True
 
 
-def _copy(store: LocalStore, oid: bytes, target: str, *, executable: bool) -> None:
-    fd = os.open(target, files.CREATE, 0o777 if executable else 0o666)
+def _copy(store: LocalStore, entry: Entry, target: str) -> None:
+    mode = 0o777 if entry.kind == EXECUTABLE else 0o666
     try:
-        for part in store.stream(oid):
-            files.write_all(fd, part)
+        with Writer(target, mode, direct=entry.size >= WORTHWHILE) as file:
+            for part in store.stream(entry.oid):
+                file.write(part)
+            file.finish(durable=False)
     except BaseException:
-        os.close(fd)
         files.remove(target)
         raise
-    os.close(fd)
