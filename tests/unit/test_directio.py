@@ -73,8 +73,7 @@ def test_a_full_disk_is_told_to_the_caller(tmp_path, monkeypatch):
     with Writer(str(tmp_path / "file")) as file:
         monkeypatch.setattr(os, "write", write)
         with pytest.raises(OSError, match="full"):
-            file.write(bytes(3 * BUFFER))
-            file.finish()
+            file.write(bytes(4 * BUFFER))
     monkeypatch.undo()
     with Writer(str(tmp_path / "other")) as file:  # the buffers are in order for the next one
         file.write(b"x")
