@@ -228,9 +228,12 @@ class _Work:
             self._write(pairs, directories=False)
             for change in removed:
                 self._unlink(change)
+            top = f"{root}/{self._made.path}"
             if self._made.content is None:
                 with suppress(OSError):  # gone with its last file, or not empty
-                    os.rmdir(f"{root}/{self._made.path}")
+                    os.rmdir(top)
+            elif self._made.content.is_dir:
+                os.makedirs(top, exist_ok=True)
             for entry, path in pairs:
                 if entry.path not in self._lost:
                     self._publish(entry, path)
