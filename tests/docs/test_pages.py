@@ -1,6 +1,7 @@
 """The pages hold together: links lead somewhere, every page is found, tables are tables, no page knows a machine."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,16 @@ def test_the_architecture_has_a_line_for_each_module():
     assert told == there
 
 
+def test_the_layers_are_those_that_the_linter_holds():
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    held = [re.findall(r"\w+", line) for line in tools["importlinter"]["contracts"][0]["layers"]]
+    there = {path.stem for path in (ROOT / "mlvc").iterdir()} - {"__main__", "demo"}
+    text = (ROOT / "docs/design/architecture.md").read_text(encoding="utf-8")
+    block = next(block for block in split(text.partition("## Layers")[2])[1])
+    told = [re.findall(r"\w+", re.split(r" {3,}", line)[0]) for line in block.lines]
+    assert told == [names for line in held if (names := [name for name in line if name in there])]
+
+
 def test_exit_codes_are_those_of_the_errors():
     page = (ROOT / "docs/reference/exit-codes.md").read_text(encoding="utf-8")
     told = dict(re.findall(r"^\| (\d+) \| (.+) \|$", page, re.MULTILINE))
@@ -139,4 +150,4 @@ def test_decisions_are_numbered_without_a_gap():
     assert [name[:4] for name in names] == [f"{number:04d}" for number in range(1, len(names) + 1)]
     for name in names:
         headings = re.findall(r"^## (.*)$", (ROOT / "docs" / "adr" / name).read_text(encoding="utf-8"), re.MULTILINE)
-        assert headings == ["Context", "Options", "Choice", "Consequence"], name
+        assert headings == ["Context", "Options measured", "Choice", "Consequence"], name
