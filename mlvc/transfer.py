@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import TypeVar
 
 from mlvc import files
@@ -116,9 +116,9 @@ def push(
         remote.upload(store.pack_path(name), name, sizes[name], lambda count: progress.advance(size=count))
         return name, sizes[name], store.pack_index(name, sizes[name])
 
-    def send_new(pack: SealedPack) -> tuple[str, int, PackIndex]:
+    def send_new(pack: SealedPack) -> None:
         remote.upload(pack.path, pack.name, pack.size, lambda count: progress.advance(size=count))
-        return remote.index_of(pack)
+        files.remove(pack.path)
 
     for name, answer in _parallel(send_whole, plan.whole, jobs):
         if isinstance(answer, DamagedError):
@@ -127,13 +127,13 @@ def push(
         else:
             sent.append(answer)
     if picked or plan.loose:
-        with PackWriter(store.scratch, store.hashing) as writer:
-            _repack(store, picked, plan.loose, writer, lost)
-            for pack, answer in _parallel(send_new, writer.finish(), jobs):
-                if isinstance(answer, DamagedError):
-                    lost.update(dict.fromkeys(pack.index.oids, "damaged"))
-                else:
-                    sent.append(answer)
+        with PackWriter(store.scratch, store.hashing, sealed=send_new) as writer:
+            writer.direct = plan.size >= WORTHWHILE
+            _repack(store, picked, writer, lost)
+            there: set[bytes] = set()
+            for oid in plan.loose:
+                _cut(store, oid, writer, lost, there, remote)
+            sent += [remote.index_of(pack) for pack in writer.finish()]
     if sent:
         remote.publish(sent)
     if any(reason == "damaged" for reason in lost.values()):
@@ -141,10 +141,8 @@ def push(
     return Result(plan.objects - len(lost) + len(plan.lost), sum(size for _, size, _ in sent), len(sent), lost)
 
 
-def _repack(
-    store: LocalStore, picked: Sequence[Location], loose: Sequence[bytes], writer: PackWriter, lost: Lost
-) -> None:
-    """New Packs of objects from others, and of loose objects in chunks."""
+def _repack(store: LocalStore, picked: Sequence[Location], writer: PackWriter, lost: Lost) -> None:
+    """New Packs of objects from others."""
     data = {location.oid for location in picked if location.kind == DATA}
     for oid, content in store.packed.read(data, lost):
         writer.add(oid, DATA, bytes(content))
@@ -155,26 +153,28 @@ def _repack(
                 lost[location.oid] = "damaged"
             else:
                 writer.add(location.oid, RECIPE, encode_recipe(recipe))
-    for oid in loose:
-        _cut(store, oid, writer, lost)
 
 
-def _cut(store: LocalStore, oid: bytes, writer: PackWriter, lost: Lost) -> None:
-    """A loose object in chunks, with its recipe last. One that does not hash to its Oid gets no recipe."""
+def _cut(  # noqa: PLR0917
+    store: LocalStore, oid: bytes, writer: PackWriter, lost: Lost, there: set[bytes], remote: RemoteStore
+) -> None:
+    """A loose object in chunks, with its recipe last. One that does not hash to its Oid gets no recipe.
+
+    ``there`` gathers the chunks that are written; those that the Remote has are not.
+    """
     hasher = store.hashing.new()
     recipe: list[tuple[bytes, int]] = []
-    seen: set[bytes] = set()
     with open(store.loose.path(oid), "rb", buffering=0) as file:
         for block, lengths in chunks(lambda view: file.readinto(view) or 0):
             hasher.update(block)
-            at = 0
-            for length in lengths:
-                part = bytes(block[at : at + length])
-                at += length
-                chunk = store.hashing.of(part)
-                recipe.append((chunk, length))
-                if chunk not in seen:
-                    seen.add(chunk)
+            ends = list(accumulate(lengths))
+            parts = [block[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+            named = [(store.hashing.of(part), part) for part in parts]
+            recipe += [(chunk, len(part)) for chunk, part in named]
+            absent = remote.catalog.missing([chunk for chunk, _ in named])
+            for chunk, part in named:
+                if chunk in absent and chunk not in there:
+                    there.add(chunk)
                     writer.add(chunk, DATA, part)
     if hasher.digest() == oid:
         writer.add(oid, RECIPE, encode_recipe(recipe))

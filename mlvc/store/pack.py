@@ -37,6 +37,7 @@ RAW, ZSTD = 0, 1
 _LEVEL = 3
 _SAMPLE = 8 << 10
 _PENDING = 12
+_UNTAKEN = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +193,16 @@ class PackWriter:
     """
 
     def __init__(
-        self, scratch: files.Scratch, hashing: Hashing, *, pack_size: int = PACK_SIZE, level: int = _LEVEL
+        self,
+        scratch: files.Scratch,
+        hashing: Hashing,
+        *,
+        pack_size: int = PACK_SIZE,
+        level: int = _LEVEL,
+        sealed: Callable[[SealedPack], object] = id,
     ) -> None:
+        """``sealed`` is called with each Pack when it is whole, from any thread; it may take the file away."""
+        self._sealed_one = sealed
         self.direct = False
         """Whether further Packs are written past the page cache."""
         self._scratch = scratch
@@ -333,9 +342,16 @@ class PackWriter:
         file, self._file = self._file, None
         assert file is not None
         if self._pool is None:
-            self._sealed.append(file.seal())
-        else:
-            self._sealing.append(self._pool.submit(file.seal))
+            self._sealed.append(self._take(file))
+            return
+        self._sealing.append(self._pool.submit(self._take, file))
+        if len(self._sealing) > _UNTAKEN:
+            self._sealing[-_UNTAKEN - 1].result()  # so that the disk need not hold all of them
+
+    def _take(self, file: _PackFile) -> SealedPack:
+        pack = file.seal()
+        self._sealed_one(pack)
+        return pack
 
 
 class _PackFile:

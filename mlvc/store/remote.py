@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from mlvc import files
 from mlvc.directio import Writer
-from mlvc.errors import DamagedError, FormatError, MlvcError, RemoteError
+from mlvc.errors import DamagedError, FormatError, MlvcError, RemoteError, SystemFailureError
 from mlvc.hashing import Hashing
 from mlvc.store.base import Lost
 from mlvc.store.catalog import Catalog
@@ -272,15 +272,23 @@ class RemoteStore:
             if self.catalog.packs():
                 raise RemoteError(
                     f"remote '{self.name}' was at {self.url}, and nothing is there now",
-                    hint="is the disk mounted? If the Remote is gone for good, add it again under another name",
+                    hint="is the disk mounted? If it is gone for good: `mlvc remote remove`, then `mlvc remote add`",
                 )
             self._blobs.begin()
             self._blobs.write(MARKER, [f"mlvc remote {_VERSION}\nhash {self.hashing.name}\n".encode()])
         except OSError as error:
             raise self._unreachable(error) from None
 
-    def _unreachable(self, error: OSError) -> RemoteError:
-        return RemoteError(f"remote '{self.name}' at {self.url} cannot be used: {error.strerror or error}")
+    def _unreachable(self, error: OSError) -> MlvcError:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return SystemFailureError(
+                f"the disk is full at remote '{self.name}': {self.url}",
+                hint="make room there, then run the command again; nothing that was there is lost",
+            )
+        return RemoteError(
+            f"remote '{self.name}' at {self.url} cannot be used: {error.strerror or error}",
+            hint="is the address right, and may you write there? `mlvc remote list` shows it",
+        )
 
     def refresh(self) -> None:
         """Bring the Catalog up to what the Remote's listing says."""
