@@ -415,17 +415,17 @@ def test_an_interrupted_fetch_goes_on(here, there, far, far_too, monkeypatch):
     download = far_too.download
     done = []
 
-    def breaks(*args):
+    def breaks(*args, **options):
         if len(done) == 2:
             raise PlugPulledError
-        done.append(download(*args))
+        done.append(download(*args, **options))
 
     monkeypatch.setattr(far_too, "download", breaks)
     with pytest.raises(PlugPulledError):
         bring(there, far_too, every)
     assert 0 < len(there.missing(every)) < len(every)
     monkeypatch.undo()
-    monkeypatch.setattr(far_too, "download", lambda *args: done.append(download(*args)))
+    monkeypatch.setattr(far_too, "download", lambda *args: done.append(download(*args, **options)))
     done.clear()
     assert bring(there, far_too, every).lost == {}
     assert len(done) == 2
