@@ -425,7 +425,7 @@ def test_an_interrupted_fetch_goes_on(here, there, far, far_too, monkeypatch):
         bring(there, far_too, every)
     assert 0 < len(there.missing(every)) < len(every)
     monkeypatch.undo()
-    monkeypatch.setattr(far_too, "download", lambda *args: done.append(download(*args, **options)))
+    monkeypatch.setattr(far_too, "download", lambda *args, **options: done.append(download(*args, **options)))
     done.clear()
     assert bring(there, far_too, every).lost == {}
     assert len(done) == 2
