@@ -160,27 +160,34 @@ class LocalStore:
             if os.path.exists(path) and not self.loose.check(oid):
                 self._set_aside(path, oid.hex())
         for pack in sorted(self.packed.damaged):
-            self._salvage(pack, damaged)
+            if pack in self._salvage(pack, damaged):
+                continue  # nothing is wrong with it: what went wrong was the reading
             self._pack_files.close()
             self._set_aside(self._pack_files.path(pack), pack + SUFFIX)
             self.packed.catalog.drop([pack])
         self.packed.damaged.clear()
         self.packed.forget()
 
-    def _salvage(self, pack: str, damaged: set[bytes]) -> None:
+    def _salvage(self, pack: str, damaged: set[bytes]) -> set[str]:
+        """Keep the good objects of a Pack; the names of the Packs that they are now in."""
         packed = self.packed
         with PackWriter(self.scratch, self.hashing) as writer:
             for location in packed.catalog.members(pack):
                 if location.kind == RECIPE:
                     # Nothing tells whether a recipe is right but its chunks.
-                    recipe = packed.recipe_at(location) if location.oid not in damaged else None
-                    data = encode_recipe(recipe) if recipe is not None and packed.complete(recipe) else None
+                    recipe = packed.recipe_at(location)
+                    right = recipe is not None and (
+                        packed.makes(recipe, location.oid) if location.oid in damaged else packed.complete(recipe)
+                    )
+                    data = encode_recipe(recipe) if recipe is not None and right else None
                 else:
                     found = packed.at(location)
                     data = None if found is None else bytes(found)
                 if data is not None:
                     writer.add(location.oid, location.kind, data)
-            self.publish(writer.finish())
+            sealed = writer.finish()
+            self.publish(sealed)
+        return {each.name for each in sealed}
 
     def _set_aside(self, path: str, name: str) -> None:
         """Move a file to ``quarantine/``, beside what is there under its name already."""

@@ -72,6 +72,16 @@ class Packed:
         # One of them may be damaged in a way that it does not show by itself.
         return next((chunks for chunks in found if self.complete(chunks)), found[-1])
 
+    def makes(self, chunks: list[tuple[bytes, int]], oid: bytes) -> bool:
+        """Whether the chunks of a recipe, read now, make up ``oid``."""
+        hasher = self._hashing.new()
+        try:
+            for part in self._chunks(oid, chunks):
+                hasher.update(part)
+        except (DamagedError, ObjectsMissingError):
+            return False
+        return hasher.digest() == oid
+
     def recipe_at(self, location: Location) -> list[tuple[bytes, int]] | None:
         """The recipe at one place, None where none can be read there. Only its chunks tell whether it is right."""
         try:
