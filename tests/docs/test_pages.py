@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlvc import errors
+from mlvc import config, errors
 from mlvc.cli.main import BUG, INTERRUPTED
 from mlvc.cli.report import CHANGES
 from tests.helpers.pages import ROOT, name_of, pages, split
@@ -143,6 +143,18 @@ def test_exit_codes_are_those_of_the_errors():
     classes = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.MlvcError)]
     assert {str(kind.exit_code) for kind in classes} <= told.keys()
     assert {str(BUG), str(INTERRUPTED), str(CHANGES)} <= told.keys()
+
+
+def test_settings_are_those_that_mlvc_knows():
+    page = (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| `([\w.]+)` \| (.*) \| (?:`(.*)` )?\|$", page, re.MULTILINE)
+    assert told == [(key.name, key.meaning, shown(key.default)) for key in config.KEYS.values()]
+
+
+def shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def test_decisions_are_numbered_without_a_gap():
