@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Self
@@ -76,13 +78,14 @@ def make_dirs(path: str) -> None:
 def replace(path: str, data: bytes, *, durable: bool = True) -> None:
     """Give ``path`` the content ``data`` in one step, keeping its permission bits.
 
-    After a crash the file has its old content or the new one. Parent directories are made.
+    After a crash the file has its old content or the new one. Parent directories are made. A temporary file that
+    a crash left beside goes when something is next replaced there.
     """
     parent = os.path.dirname(path)
     make_dirs(parent)
-    temporary = os.path.join(parent, f".{os.path.basename(path)[:40]}.{os.urandom(6).hex()}.tmp")
+    _sweep_replaced(parent)
     mode = _mode_of(path)
-    fd = os.open(temporary, CREATE, 0o666)
+    temporary, fd = _create_held(os.path.join(parent, f".{os.path.basename(path)[:40]}"))
     try:
         try:
             write_all(fd, data)
@@ -90,14 +93,60 @@ def replace(path: str, data: bytes, *, durable: bool = True) -> None:
                 os.fchmod(fd, mode)
             if durable:
                 os.fsync(fd)
+            if sys.platform != "win32":
+                os.replace(temporary, path)  # while it is held
         finally:
             os.close(fd)
-        os.replace(temporary, path)
+        if sys.platform == "win32":
+            os.replace(temporary, path)
     except BaseException:
         remove(temporary)
         raise
     if durable:
         sync_dir(parent or ".")
+
+
+def _create_held(stem: str) -> tuple[str, int]:
+    """A new file that this process holds, so that nobody takes it for one that a crash left: its path, open."""
+    while True:
+        path = f"{stem}.{os.urandom(6).hex()}.tmp"
+        fd = os.open(path, CREATE, 0o666)
+        if _still_there(fd):
+            return path, fd
+        os.close(fd)
+
+
+def _still_there(fd: int) -> bool:
+    """Hold a new file; whether nobody has removed it before it was held."""
+    with suppress(OSError):  # a file system that knows no such thing
+        _hold(fd, wait=True)
+    return os.fstat(fd).st_nlink > 0 or sys.platform == "win32"
+
+
+_REPLACING = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
+_swept: set[str] = set()
+
+
+def _sweep_replaced(directory: str) -> None:
+    """Remove the temporary files of ``replace`` that no process holds; once for a directory is enough."""
+    place = os.path.abspath(directory)
+    if place in _swept:
+        return
+    _swept.add(place)
+    with suppress(OSError):
+        for name in os.listdir(place):
+            if name.endswith(".tmp") and _REPLACING.fullmatch(name):
+                _remove_unheld(os.path.join(place, name))
+
+
+def _remove_unheld(path: str) -> None:
+    with suppress(OSError):
+        fd = os.open(path, os.O_RDWR | _CLOEXEC)
+        try:
+            if _hold(fd, wait=False):
+                os.unlink(path)
+        finally:
+            os.close(fd)
 
 
 def _mode_of(path: str) -> int | None:
@@ -196,15 +245,14 @@ def copy_fd(source: int, target: int, size: int) -> int:
 def clock(directory: str) -> int:
     """The time of the file system that holds ``directory``, in nanoseconds, as its stamps tell it.
 
-    It is taken from a new file: the system's own clock may differ (network file systems) and is finer.
+    It is taken from a file that is kept there: the system's own clock may differ (network file systems) and is finer.
     """
-    path = os.path.join(directory, f".clock.{os.urandom(6).hex()}.tmp")
-    fd = os.open(path, CREATE, 0o600)
+    fd = os.open(os.path.join(directory, "clock"), os.O_RDWR | os.O_CREAT | _CLOEXEC, 0o600)
     try:
+        os.utime(fd if os.utime in os.supports_fd else os.path.join(directory, "clock"))
         return os.fstat(fd).st_mtime_ns
     finally:
         os.close(fd)
-        remove(path)
 
 
 @contextmanager
@@ -241,6 +289,9 @@ def _hold(fd: int, *, wait: bool) -> bool:
     return True
 
 
+_MAKING_SECONDS = 60
+
+
 class Scratch:
     """A directory for temporary files of one process, below ``parent``; removed at the end.
 
@@ -265,33 +316,46 @@ class Scratch:
 
     def _make(self) -> None:
         make_dirs(self.parent)
-        with suppress(OSError):
-            self._sweep()
-        path = os.path.join(self.parent, f"{os.getpid()}-{os.urandom(6).hex()}")
-        os.mkdir(path)
-        self._held = os.open(os.path.join(path, "held"), os.O_RDWR | os.O_CREAT | _CLOEXEC, 0o600)
-        _hold(self._held, wait=False)
-        self.path = path
+        self.sweep()
+        while True:
+            # Known first, so that it is removed wherever an interruption comes.
+            self.path = os.path.join(self.parent, f"{os.getpid()}-{os.urandom(6).hex()}")
+            os.mkdir(self.path)
+            self._held = os.open(os.path.join(self.path, "held"), os.O_RDWR | os.O_CREAT | _CLOEXEC, 0o600)
+            if _still_there(self._held):
+                return
+            os.close(self._held)
 
-    def _sweep(self) -> None:
-        for name in os.listdir(self.parent):
-            path = os.path.join(self.parent, name)
-            try:
-                fd = os.open(os.path.join(path, "held"), os.O_RDWR | _CLOEXEC)
-            except FileNotFoundError:
-                continue
-            try:
-                if _hold(fd, wait=False):
-                    remove_tree(path)
-            finally:
-                os.close(fd)
+    def sweep(self) -> None:
+        """Remove what killed processes left."""
+        with suppress(OSError):
+            for name in os.listdir(self.parent):
+                self._sweep_one(os.path.join(self.parent, name))
+
+    def _sweep_one(self, path: str) -> None:
+        try:
+            fd = os.open(os.path.join(path, "held"), os.O_RDWR | _CLOEXEC)
+        except FileNotFoundError:
+            # One that is just being made is empty; another was killed while it removed its own.
+            left = os.listdir(path)
+            if left and "held" not in left:
+                remove_tree(path)
+            elif not left and time.time() - os.stat(path).st_mtime > _MAKING_SECONDS:
+                os.rmdir(path)
+            return
+        try:
+            if _hold(fd, wait=False):
+                remove_tree(path)
+        finally:
+            os.close(fd)
 
     def close(self) -> None:
         """Remove the directory and what is in it."""
         if self.path:
-            os.close(self._held)
+            if self._held >= 0:
+                os.close(self._held)
             remove_tree(self.path)
-            self.path = ""
+            self.path, self._held = "", -1
 
     def __enter__(self) -> Self:
         return self

@@ -61,6 +61,7 @@ class Repo:
         if not os.path.exists(os.path.join(place, "format")):
             local.create(place, self.hashing)
         store = local.open_store(place, loose=self._keeps_loose)
+        store.scratch.sweep()
         if store.hashing.name != self.hashing.name:
             raise UsageError(
                 f"the store at {place} uses {store.hashing.name}, this repository {self.hashing.name}",
@@ -72,7 +73,10 @@ class Repo:
         """Whether large objects can be linked into the working tree; asked when the first one is stored."""
         first = self.links[0]
         if first == REFLINK:
-            return can_reflink(self.store.root, self.root)
+            # Beside the Store where that is one file system: a crash leaves nothing in the working tree.
+            scratch = os.path.dirname(self.store.scratch.name())
+            same = os.stat(scratch).st_dev == os.stat(self.root).st_dev
+            return can_reflink(scratch, scratch if same else self.root)
         return first != "copy"
 
     @property

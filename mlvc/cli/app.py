@@ -68,7 +68,13 @@ def _call(app: typer.Typer, arguments: list[str]) -> int:
         raise _usage(error, command, arguments) from None
     except SystemExit:
         raise BrokenPipeError from None  # which is when typer leaves by itself
+    if code == _INTERRUPTED:
+        raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
+
+
+_INTERRUPTED = 130
+"""What typer makes of Ctrl-C, without a word."""
 
 
 def _laid_out(command: Any) -> Any:

@@ -1,0 +1,193 @@
+"""A full disk, a real one: exit code 8, one sentence, nothing changed or lost, and with room again the rest is done.
+
+Ctrl-C in the middle: the same with exit code 130.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import SOURCES, git, run, run_mlvc, shell
+from tests.helpers.shell import refused, tree
+
+pytestmark = pytest.mark.fault
+SYSTEM_FAILURE, INTERRUPTED = 8, 130
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, of 16 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if (
+        os.geteuid()
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", place], capture_output=True, check=False
+        ).returncode
+    ):
+        pytest.skip("mounting a small file system needs to be root, and may be forbidden even then")
+    yield place
+    run(["umount", "--lazy", str(place)])
+
+
+def fill(place: Path, free: int) -> Path:
+    """Take all room but ``free`` bytes."""
+    ballast = place / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        info = os.statvfs(place)
+        left = info.f_bavail * info.f_frsize - free
+        while left > 0:
+            left -= file.write(b"\0" * min(left, 1 << 20))
+    return ballast
+
+
+def prepared(place: Path, command: str) -> tuple[Path, list[str]]:
+    """A scene on ``place``, and the command that is to run out of room."""
+    root = shell.project(place / "project", pushed=command == "pull")
+    shell.write(root, {"data/new.txt": b"new\n" * 500, "more/large": os.urandom(1 << 21)})
+    if command == "add":
+        return root, ["add", "data", "more"]
+    run_mlvc("add", "data", "more", cwd=root)
+    shell.commit(root)
+    if command == "checkout":
+        shutil.rmtree(root / "more")
+        (root / "data/new.txt").unlink()
+        return root, ["checkout"]
+    if command == "push":
+        return root, ["push"]
+    run_mlvc("push", cwd=root)
+    return shell.clone(root), ["pull"]
+
+
+SIZES = {
+    # From nothing at all up to almost enough: 2 MiB have to be written, twice in a pull.
+    "add": (0, 4096, 8192, 16384, 65536, 1 << 18, 1 << 20, 1 << 21, (1 << 21) + 8192, (1 << 21) + 32768),
+    "checkout": (0, 4096, 8192, 16384, 65536, 1 << 18, 1 << 20, 3 << 19, (1 << 21) - 65536, (1 << 21) - 4096),
+    "push": (0, 4096, 8192, 16384, 65536, 1 << 18, 1 << 20, 1 << 21, (1 << 21) + 8192, (1 << 21) + 32768),
+    "pull": (0, 4096, 65536, 1 << 20, 1 << 21, 5 << 19, 3 << 20, 7 << 19, (7 << 19) + 65536, (1 << 22) - 65536),
+}
+
+
+@pytest.mark.parametrize("command", SIZES)
+def test_a_full_disk(disk: Path, command: str) -> None:
+    root, args = prepared(disk, command)
+    kept = disk.parent / "kept"
+    shutil.copytree(disk, kept, symlinks=True)
+    full = 0
+    for size in SIZES[command]:
+        ballast = fill(disk, size)
+        before = tree(root)
+        result = run_mlvc(*args, cwd=root, check=False)
+        if result.code:
+            full += 1
+            assert result.code == SYSTEM_FAILURE, (size, result)
+            refused(result, SYSTEM_FAILURE, "disk is full")
+        now = tree(root)
+        assert {path: now.get(path) for path in before if not path.endswith(".gitignore")} == {
+            path: what for path, what in before.items() if not path.endswith(".gitignore")
+        }, size
+        assert not [path for path in now if path.endswith(".tmp") or ".mlvc-tmp" in path], size
+        ballast.unlink()
+        assert run_mlvc("status", cwd=root, check=False).code == 0
+        if not result.code:
+            break
+    assert full >= 5
+    run_mlvc(*args, cwd=root)
+    assert run_mlvc("status", cwd=root).code == 0
+    # The same as where there was room all the time.
+    other = kept / root.name
+    run_mlvc(*args, cwd=other)
+    assert tree(root) == tree(other)
+    if command == "push":
+        clone = shell.clone(other, "clone-of-other")
+        shutil.rmtree(kept / "remote")
+        shutil.copytree(disk / "remote", kept / "remote")
+        run_mlvc("pull", cwd=clone)
+        assert tree(clone) == tree(other)
+
+
+# -- Ctrl-C ------------------------------------------------------------------------------------
+
+
+def interrupted(root: Path, *args: str, when: Path) -> subprocess.CompletedProcess[str]:
+    """mlvc as a process that gets Ctrl-C as soon as something appears in ``when``."""
+    names = set(os.listdir(when)) if when.is_dir() else set()
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "mlvc", *args],
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": SOURCES},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 30
+    while process.poll() is None and time.monotonic() < until:
+        if when.is_file() or (when.is_dir() and set(os.listdir(when)) - names):
+            process.send_signal(signal.SIGINT)
+            break
+        time.sleep(0.0005)
+    out, err = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(args, process.returncode, out, err)
+
+
+def told(done: subprocess.CompletedProcess[str]) -> None:
+    assert done.returncode == INTERRUPTED, done
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("mlvc:")]
+    assert len(lines) == 1, done.stderr
+    assert "interrupted" in lines[0]
+
+
+@pytest.fixture
+def big(project: Path) -> Path:
+    """As ``project``, with 96 MB in the working tree."""
+    block = os.urandom(1 << 22)
+    for number in range(24):
+        shell.write(project, {f"big/{number}": number.to_bytes(4, "big") + block})
+    return project
+
+
+def test_interrupted_add(big: Path) -> None:
+    before = tree(big)
+    told(interrupted(big, "add", "big", when=big / ".git/mlvc/tmp"))
+    assert tree(big) == before
+    assert not list((big / ".git/mlvc/tmp").iterdir())
+    run_mlvc("add", "big", cwd=big)
+    assert (big / "big.mlvc").is_file()
+
+
+def test_interrupted_push(big: Path) -> None:
+    run_mlvc("add", "big", cwd=big)
+    before = tree(big)
+    told(interrupted(big, "push", when=big.parent / "remote/tmp"))
+    assert tree(big) == before
+    run_mlvc("push", cwd=big)
+    shell.commit(big)
+    clone = shell.clone(big)
+    run_mlvc("pull", cwd=clone)
+    assert tree(clone) == tree(big)
+    assert not list((big.parent / "remote/tmp").iterdir())
+
+
+def test_interrupted_repro_ends_what_it_started(project: Path) -> None:
+    text = "stages:\n  one: {{cmd: echo one > one, outs: [one]}}\n  two: {{cmd: '{}', deps: [one], outs: [two]}}\n"
+    (project / "mlvc.yaml").write_text(text.format("touch started; echo half > two; sleep 60"))
+    told(interrupted(project, "repro", when=project / "started"))
+    assert run(["pgrep", "-f", "sleep 60"], check=False).code in (0, 1)
+    assert '"one"' in (project / "mlvc.lock").read_text()
+    assert git("ls-files", "--error-unmatch", "data.mlvc", cwd=project)
+    assert tree(project / "data")
+    (project / "mlvc.yaml").write_text(text.format("cp one two"))
+    assert "1 unchanged, 1 ran" in run_mlvc("repro", cwd=project).err
+    assert (project / "two").read_text() == "one\n"
