@@ -154,8 +154,11 @@ def test_damaged_chunks_cost_only_themselves(root, store, tmp_path):
     oid = put_file(store, data, tmp_path / "file")
     recipe = store.packed.recipe(oid)
     harm(store, root, recipe[3][0])
+    received = []
+    stream = store.stream(oid)
     with pytest.raises(DamagedError):
-        content(store, oid)
+        received.extend(map(bytes, stream))
+    assert b"".join(received) == data[: sum(length for _, length in recipe[:3])]
     store.quarantine({oid: "damaged"})
     assert store.missing([oid]) == {oid}
     assert store.missing([chunk for chunk, _ in recipe]) == {recipe[3][0]}

@@ -101,6 +101,23 @@ def test_what_was_just_checked_out_is_known(stored, new, monkeypatch):
         assert place.look().scan.clean
 
 
+@pytest.mark.parametrize("path", ["data", "data/a"])
+@pytest.mark.parametrize("there", [True, False])
+def test_an_edit_right_after_checkout_with_its_time_restored(place, data, path, there):
+    make(data, {"a": b"wanted", "b": b"other"})
+    content = place.add(path)
+    target = data / "a"
+    for turn in range(20):
+        wipe(target if path == "data/a" else data)
+        if there:
+            make(data, {"a": b"before"})
+        assert place.checkout(content, path, force=True).lost == {}
+        info = target.stat()
+        target.write_bytes(b"edit%02d" % turn)
+        os.utime(target, ns=(info.st_atime_ns, info.st_mtime_ns))
+        assert place.look(path).content != content
+
+
 def test_without_the_index_the_result_is_the_same(stored):
     top, found = stored
     for old, new in [("deeper", "swapped"), ("file", "flat"), ("links", "file")]:
