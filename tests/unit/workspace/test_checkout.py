@@ -19,6 +19,7 @@ from mlvc.manifest import Entry
 from mlvc.pointer import Content
 from mlvc.store.base import LARGE
 from mlvc.workspace import checkout
+from mlvc.workspace.index import NEVER
 from tests.helpers.stores import flip, noise, packs, put_all, snapshot
 from tests.helpers.trees import Place, make, wipe
 
@@ -116,6 +117,20 @@ def test_an_edit_right_after_checkout_with_its_time_restored(place, data, path, 
         target.write_bytes(b"edit%02d" % turn)
         os.utime(target, ns=(info.st_atime_ns, info.st_mtime_ns))
         assert place.look(path).content != content
+
+
+@pytest.mark.parametrize("path", ["data", "data/a"])
+@pytest.mark.parametrize("there", [True, False])
+def test_where_the_clock_stands_still_nothing_is_believed(place, data, monkeypatch, path, there):
+    make(data, {"a": b"wanted"})
+    content = place.add(path)
+    wipe(data)
+    if there:
+        make(data, {"a": b"before"})
+    plans, _ = checkout.plan(place.tree, place.store, {path: content})
+    monkeypatch.setattr(place.tree, "clock", lambda: 0)
+    checkout.execute(place.tree, place.store, plans, links=("copy",))
+    assert place.tree.index.of_dir("data")["a"].mtime == NEVER
 
 
 def test_without_the_index_the_result_is_the_same(stored):
