@@ -11,6 +11,7 @@ import errno
 import mmap
 import os
 from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
 WORTHWHILE = 256 << 20
-"""Bytes of one piece of work from which the page cache is passed by."""
+"""Bytes from which a file of the user's is written past the page cache. Packs always are."""
 
 BUFFER = 4 << 20
 _DIRECT = getattr(os, "O_DIRECT", 0)
@@ -189,6 +190,22 @@ class Reader:
         if not self._start <= start <= start + length <= self._end:
             self._load(start)
         return self._memory[start - self._start : min(start + length, self._end) - self._start]
+
+    def blocks(self) -> Iterator[memoryview]:
+        """The whole file in parts; each is valid until the next one."""
+        if self._memory is None:
+            self._memory = _buffer()
+        with memoryview(self._memory) as view:
+            while True:
+                if self._direct >= 0:
+                    if self._end % _ALIGN:
+                        return  # only the end of the file is not aligned
+                    self._load(self._end)
+                else:
+                    self._start, self._end = self._end, self._end + os.readv(self._fd, [self._memory])
+                if self._start == self._end:
+                    return
+                yield view[: self._end - self._start]
 
     def _load(self, start: int) -> None:
         assert self._memory is not None

@@ -12,7 +12,6 @@ from typing import TypeVar
 
 from mlvc import files
 from mlvc.chunking import chunks
-from mlvc.directio import WORTHWHILE
 from mlvc.errors import DamagedError
 from mlvc.hashing import Hashing
 from mlvc.progress import QUIET, Progress
@@ -128,7 +127,6 @@ def push(
             sent.append(answer)
     if picked or plan.loose:
         with PackWriter(store.scratch, store.hashing, sealed=send_new) as writer:
-            writer.direct = plan.size >= WORTHWHILE
             _repack(store, picked, writer, lost)
             there: set[bytes] = set()
             for oid in plan.loose:
@@ -236,14 +234,12 @@ def fetch(
     done = 0
     names = {name: store.scratch.name() for name in plan.whole}
 
-    direct = plan.size >= WORTHWHILE
-
     def bring(name: str) -> int:
         with suppress(DamagedError):
-            remote.download(name, names[name], lambda count: progress.advance(size=count), direct=direct)
+            remote.download(name, names[name], lambda count: progress.advance(size=count))
             return os.stat(names[name]).st_size
         files.remove(names[name])
-        remote.download(name, names[name], lambda _count: None, direct=direct)
+        remote.download(name, names[name], lambda _count: None)
         return os.stat(names[name]).st_size
 
     sizes = remote.catalog.packs()

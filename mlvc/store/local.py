@@ -11,7 +11,7 @@ from typing import Self
 
 from mlvc import files
 from mlvc.chunking import chunks
-from mlvc.directio import WORTHWHILE, Reader
+from mlvc.directio import Reader
 from mlvc.errors import DamagedError, FormatError, ObjectsMissingError
 from mlvc.hashing import BLOCK, Hashing
 from mlvc.oid import Oid
@@ -335,8 +335,6 @@ class LocalBatch:
         hashing = self._store.hashing
         hasher = hashing.new()
         recipe: list[tuple[bytes, int]] = []
-        if os.fstat(fd).st_size >= WORTHWHILE:
-            self._writer.direct = True
         with open(fd, "rb", buffering=0, closefd=False) as file:
             for block, lengths in chunks(lambda view: file.readinto(view) or 0):
                 hasher.update(block)

@@ -203,8 +203,6 @@ class PackWriter:
     ) -> None:
         """``sealed`` is called with each Pack when it is whole, from any thread; it may take the file away."""
         self._sealed_one = sealed
-        self.direct = False
-        """Whether further Packs are written past the page cache."""
         self._scratch = scratch
         self._hashing = hashing
         self._pack_size = pack_size
@@ -330,7 +328,7 @@ class PackWriter:
 
     def _pack_file(self) -> _PackFile:
         if self._file is None:
-            self._file = _PackFile(self._scratch.name(), self._hashing, direct=self.direct)
+            self._file = _PackFile(self._scratch.name(), self._hashing)
             self._files.append(self._file)
         return self._file
 
@@ -357,7 +355,7 @@ class PackWriter:
 class _PackFile:
     """One Pack that is being written under a temporary name."""
 
-    def __init__(self, path: str, hashing: Hashing, *, direct: bool) -> None:
+    def __init__(self, path: str, hashing: Hashing) -> None:
         self.path = path
         self.size = 0
         self._hashing = hashing
@@ -367,7 +365,7 @@ class _PackFile:
         self._kinds: list[bytes] = []
         self._lengths: list[int] = []
         self._oids: list[bytes] = []
-        self._file = Writer(path, direct=direct)
+        self._file = Writer(path)
         self._put(_HEADER.pack(_MAGIC, VERSION, hashing.size))
 
     def _put(self, data: bytes | memoryview) -> None:

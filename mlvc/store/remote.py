@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from mlvc import files
-from mlvc.directio import Writer
+from mlvc.directio import Reader, Writer
 from mlvc.errors import DamagedError, FormatError, MlvcError, RemoteError, SystemFailureError
 from mlvc.hashing import Hashing
 from mlvc.store.base import Lost
@@ -98,14 +98,11 @@ class DirectoryBlobs:
         """See Blobs."""
         temporary = os.path.join(self.root, "tmp", os.urandom(8).hex())
         target = self._path(name)
-        fd = os.open(temporary, files.CREATE, 0o666)
         try:
-            try:
+            with Writer(temporary) as file:
                 for block in blocks:
-                    files.write_all(fd, block)
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+                    file.write(block)
+                file.finish()
             os.replace(temporary, target)
         except BaseException:
             files.remove(temporary)
@@ -190,12 +187,9 @@ def blobs_at(url: str, options: Mapping[str, Any] | None = None) -> Blobs:
 
 
 def read_blocks(path: str) -> Iterator[memoryview]:
-    """A local file in parts, in one buffer."""
-    buffer = bytearray(_BLOCK)
-    view = memoryview(buffer)
-    with open(path, "rb", buffering=0) as file:
-        while count := file.readinto(buffer):
-            yield view[:count]
+    """A file in parts, in one buffer."""
+    with Reader(path) as reader:
+        yield from reader.blocks()
 
 
 def _local_blocks(path: str) -> Iterator[memoryview]:
@@ -372,12 +366,9 @@ class RemoteStore:
         """An object of any size. See Store."""
         yield from self.packed.stream(oid)
 
-    def download(self, pack: str, path: str, note: Callable[[int], object], *, direct: bool = False) -> None:
-        """A whole Pack to a new file, flushed. DamagedError where it does not hash to its name.
-
-        ``direct``: past the page cache.
-        """
-        with Writer(path, direct=direct) as file:
+    def download(self, pack: str, path: str, note: Callable[[int], object]) -> None:
+        """A whole Pack to a new file, flushed. DamagedError where it does not hash to its name."""
+        with Writer(path) as file:
             for block in _Hashed(self._blocks(pack), pack, self.hashing, note):
                 file.write(block)
             file.finish()

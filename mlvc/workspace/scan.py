@@ -17,7 +17,7 @@ from mlvc.store.base import LARGE, Batch
 from mlvc.workspace.index import NEVER, Record, Records
 
 _TYPE, _REGULAR, _DIRECTORY, _LINK = 0o170000, stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK
-_BATCH_FILES, _BATCH_BYTES = 512, 8 << 20
+_BATCH_FILES, _BATCH_BYTES = 512, 2 << 20
 TEMPORARY = ".mlvc-tmp-"
 """How the names of mlvc's own temporary files in the working tree begin. They are never tracked."""
 

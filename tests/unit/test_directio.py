@@ -29,6 +29,13 @@ def test_what_is_written_comes_back(tmp_path, size, direct):
     with Reader(path) as reader:
         for start, length in ((0, 100), (size // 2, 5000), (size // 3, BUFFER + 5), (max(0, size - 10), 100)):
             assert reader.range(start, length) == data[start : start + length]
+    for cached in (True, False):
+        if not cached:
+            fd = os.open(path, os.O_RDONLY)
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(fd)
+        with Reader(path) as reader:
+            assert b"".join(bytes(block) for block in reader.blocks()) == data
 
 
 def test_every_range_is_right_past_the_page_cache(tmp_path):
