@@ -214,7 +214,8 @@ def _edited(lines: list[str], section: str, key: str, line: str | None) -> list[
     for at in range(start + 1, end):
         if re.match(rf"\s*{re.escape(key)}\s*=", lines[at]):
             return lines[:at] + ([] if line is None else [line]) + lines[at + 1 :]
-    while end > start + 1 and not lines[end - 1].strip():
+    # After the last setting: comments before the next section belong to that.
+    while end > start + 1 and (not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("#")):
         end -= 1
     return lines if line is None else [*lines[:end], line, *lines[end:]]
 

@@ -19,7 +19,9 @@ from mlvc.repo import Repo, open_repo
 HELP = """Version data and models next to the code that made them, with Git.
 
 Large files live in a store inside the Git directory and on remotes; Git keeps small Pointer files
-that name the exact content. Start with `mlvc init` in a Git repository, or watch `mlvc demo`.
+that name the exact content.
+
+Start in a Git repository with `mlvc init`, or watch `mlvc demo`.
 """
 
 

@@ -19,7 +19,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture
 def project(scenes: dict[str, Path], tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
     """A repository of this test's own: see shell.project. Its Remote is empty."""
-    return _copy(scenes, tmp_path_factory, tmp_path, "project", lambda root: shell.project(root))
+    return _copy(scenes, tmp_path_factory, tmp_path, "project", shell.project)
 
 
 @pytest.fixture

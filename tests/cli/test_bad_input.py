@@ -181,7 +181,7 @@ def test_what_has_no_content(project: Path, kind: str, where: str, monkeypatch: 
         monkeypatch.chdir((project / where).parent)
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(Path(where).name)
-    said(project, "add", where.split("/")[0], parts=(f"{where} is a {kind}",))
+    said(project, "add", where.partition("/")[0], parts=(f"{where} is a {kind}",))
     said(project, "add", where, parts=(f"{where} is a {kind}",))
     if where != "alone":
         said(project, "commit", parts=(f"{where} is a {kind}",))
@@ -485,7 +485,8 @@ def test_a_dependency_that_is_not_there(project: Path) -> None:
     ],
 )
 def test_a_command_that_fails(project: Path, cmd: str, parts: tuple[str, ...]) -> None:
-    text = f"stages:\n  good: {{cmd: echo good > good, outs: [good]}}\n  bad: {{cmd: {cmd!r}, deps: [good], outs: [out]}}\n"
+    text = "stages:\n  good: {cmd: echo good > good, outs: [good]}\n"
+    text += f"  bad: {{cmd: {cmd!r}, deps: [good], outs: [out]}}\n"
     (project / "mlvc.yaml").write_text(text)
     before = shell.tree(project / "data")
     result = run_mlvc("repro", cwd=project, check=False)
@@ -520,7 +521,7 @@ def test_a_command_that_fails(project: Path, cmd: str, parts: tuple[str, ...]) -
         (["init", "--hash", "md5"], ("md5",)),
         (["dag", "--dot", "--mermaid"], ("choose one",)),
     ],
-    ids=lambda value: " ".join(value),
+    ids=" ".join,
 )
 def test_a_command_line_that_makes_no_sense(args: list[str], parts: tuple[str, ...]) -> None:
     root = make_git_repo()

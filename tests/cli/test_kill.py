@@ -1,4 +1,4 @@
-"""``kill -9`` at every call that changes the file system: nothing is lost, and running the command again finishes it."""
+"""``kill -9`` at calls that change the file system: nothing is lost, and the command run again finishes its work."""
 
 from __future__ import annotations
 

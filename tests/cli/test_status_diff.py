@@ -102,7 +102,7 @@ def test_an_untracked_repository_and_one_without_commits() -> None:
 
 
 # Anchor I: a same-size edit with the time restored must not read as up to date.
-def test_I_an_edit_that_hides_its_time_is_seen(project: Path) -> None:
+def test_anchor_i_an_edit_that_hides_its_time_is_seen(project: Path) -> None:
     run_mlvc("status", cwd=project)
     path = project / "data/one.txt"
     info = path.stat()
@@ -111,7 +111,7 @@ def test_I_an_edit_that_hides_its_time_is_seen(project: Path) -> None:
     assert "modified  data/one.txt" in run_mlvc("status", cwd=project).out
 
 
-def test_I_an_edit_in_the_same_tick_is_seen(project: Path) -> None:
+def test_anchor_i_an_edit_in_the_same_tick_is_seen(project: Path) -> None:
     for number in range(5):
         path = project / "fresh.bin"
         path.write_bytes(b"%03d" % number)

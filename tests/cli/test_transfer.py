@@ -1,4 +1,4 @@
-"""``push``, ``fetch`` and ``pull``: every option; and what DVC gets wrong, A to H."""
+"""``push``, ``fetch`` and ``pull``: every option; and what goes wrong elsewhere, A to H."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_few_files_on_the_remote(project: Path) -> None:
     assert sum(len(names) for _, _, names in os.walk(project.parent / "remote")) < 10
 
 
-# -- damage and loss: what goes wrong in DVC, by letter -----------------------------------------
+# -- damage and loss, by letter ------------------------------------------------------------------
 
 
 def packs(store: Path) -> list[Path]:
@@ -193,7 +193,7 @@ def holder(store: Path, text: bytes) -> Path:
     return next(path for path in packs(store) if text in path.read_bytes())
 
 
-def test_A_a_truncated_download_is_never_trusted(pushed: Path) -> None:
+def test_anchor_a_a_truncated_download_is_never_trusted(pushed: Path) -> None:
     remote = pushed.parent / "remote"
     clone = shell.clone(pushed)
     kept = {path: path.read_bytes() for path in packs(remote)}
@@ -209,7 +209,7 @@ def test_A_a_truncated_download_is_never_trusted(pushed: Path) -> None:
     assert tree(clone) == tree(pushed)
 
 
-def test_A_a_connection_that_drops_in_the_middle_leaves_nothing_behind(pushed: Path) -> None:
+def test_anchor_a_a_connection_that_drops_in_the_middle_leaves_nothing_behind(pushed: Path) -> None:
     clone = shell.clone(pushed)
     result = run_mlvc("pull", cwd=clone, check=False, env=process_faults(fail_at=6, error=5, root=clone / ".git"))
     assert result.code != 0
@@ -218,7 +218,7 @@ def test_A_a_connection_that_drops_in_the_middle_leaves_nothing_behind(pushed: P
     assert tree(clone) == tree(pushed)
 
 
-def test_B_a_damaged_object_is_found_named_and_never_sent(split: Path) -> None:
+def test_anchor_b_a_damaged_object_is_found_named_and_never_sent(split: Path) -> None:
     run_mlvc("remote", "add", "-d", "other", "../other", cwd=split)
     shell.commit(split)
     damage(holder(split / ".git/mlvc", THREE), THREE)
@@ -241,7 +241,7 @@ def test_B_a_damaged_object_is_found_named_and_never_sent(split: Path) -> None:
     assert tree(clone) == tree(split)
 
 
-def test_B_a_damaged_object_is_not_checked_out(split: Path) -> None:
+def test_anchor_b_a_damaged_object_is_not_checked_out(split: Path) -> None:
     damage(holder(split / ".git/mlvc", THREE), THREE)
     whole = tree(split)
     (split / "data/sub/three.txt").unlink()
@@ -263,7 +263,7 @@ def test_B_a_damaged_object_is_not_checked_out(split: Path) -> None:
 
 
 @pytest.mark.parametrize("way", ["checkout", "fetch"])
-def test_B_a_damaged_manifest(pushed: Path, way: str) -> None:
+def test_anchor_b_a_damaged_manifest(pushed: Path, way: str) -> None:
     whole = tree(pushed)
     damage(holder(pushed / ".git/mlvc", b"three\n"), b"three\n")  # in one frame with the manifest
     (pushed / "data/one.txt").unlink()
@@ -279,7 +279,7 @@ def test_B_a_damaged_manifest(pushed: Path, way: str) -> None:
     assert tree(pushed) == whole
 
 
-def test_B_a_large_object_that_is_damaged(project: Path) -> None:
+def test_anchor_b_a_large_object_that_is_damaged(project: Path) -> None:
     for path in packs(project / ".git/mlvc"):
         path.chmod(0o644)
         data = bytearray(path.read_bytes())
@@ -293,7 +293,7 @@ def test_B_a_large_object_that_is_damaged(project: Path) -> None:
     assert not (project / "model.bin").exists()
 
 
-def test_C_an_object_that_the_remote_lost_is_restored_by_push(split: Path) -> None:
+def test_anchor_c_an_object_that_the_remote_lost_is_restored_by_push(split: Path) -> None:
     remote = split.parent / "remote"
     holder(remote, THREE).unlink()
     clone = shell.clone(split)
@@ -306,7 +306,7 @@ def test_C_an_object_that_the_remote_lost_is_restored_by_push(split: Path) -> No
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read any file")
-def test_D_a_file_that_cannot_be_read(project: Path) -> None:
+def test_anchor_d_a_file_that_cannot_be_read(project: Path) -> None:
     shell.write(project, {"new/x": b"x", "new/secret": b"x"})
     (project / "new/secret").chmod(0)
     before = image(project)
@@ -314,8 +314,8 @@ def test_D_a_file_that_cannot_be_read(project: Path) -> None:
     assert image(project) == before
 
 
-@pytest.mark.parametrize("n", [1, 3, 5, 7, 9, 11, 13])
-def test_D_an_add_that_cannot_store_everything_writes_no_pointer(project: Path, n: int) -> None:
+@pytest.mark.parametrize("n", [1, 2, 4, 6, 8, 10])
+def test_anchor_d_an_add_that_cannot_store_everything_writes_no_pointer(project: Path, n: int) -> None:
     shell.write(project, {"new/x": b"x", "new/y": b"y", "new/large": shell.LARGE[::-1]})
     before = image(project)
     store = project / ".git/mlvc"
@@ -328,7 +328,7 @@ def test_D_an_add_that_cannot_store_everything_writes_no_pointer(project: Path, 
     assert (project / "new.mlvc").is_file()
 
 
-def test_E_an_object_that_is_missing_here_is_named_by_push(split: Path) -> None:
+def test_anchor_e_an_object_that_is_missing_here_is_named_by_push(split: Path) -> None:
     run_mlvc("remote", "add", "other", "../other", cwd=split)
     holder(split / ".git/mlvc", THREE).unlink()
     result = run_mlvc("push", "-r", "other", cwd=split, check=False)
@@ -340,7 +340,7 @@ def test_E_an_object_that_is_missing_here_is_named_by_push(split: Path) -> None:
     run_mlvc("push", "-r", "other", cwd=split)
 
 
-def test_E_an_object_that_is_missing_there_is_named_by_fetch(split: Path) -> None:
+def test_anchor_e_an_object_that_is_missing_there_is_named_by_fetch(split: Path) -> None:
     holder(split.parent / "remote", THREE).unlink()
     clone = shell.clone(split)
     result = run_mlvc("fetch", cwd=clone, check=False)
@@ -353,7 +353,7 @@ def test_E_an_object_that_is_missing_there_is_named_by_fetch(split: Path) -> Non
     assert (clone / "model.bin").read_bytes() == shell.LARGE
 
 
-def test_E_as_json_the_lost_are_data(split: Path) -> None:
+def test_anchor_e_as_json_the_lost_are_data(split: Path) -> None:
     holder(split / ".git/mlvc", THREE).unlink()
     run_mlvc("remote", "add", "other", "../other", cwd=split)
     result = run_mlvc("push", "-r", "other", "--json", cwd=split, check=False)
@@ -361,7 +361,7 @@ def test_E_as_json_the_lost_are_data(split: Path) -> None:
     assert {"path": "data/sub/three.txt", "reason": "missing"} in json.loads(result.out)["lost"]
 
 
-def test_F_status_leaves_a_damaged_object_where_it_is(project: Path) -> None:
+def test_anchor_f_status_leaves_a_damaged_object_where_it_is(project: Path) -> None:
     run_mlvc("config", "core.link", "hardlink", cwd=project)
     run_mlvc("checkout", "--relink", cwd=project)
     path = project / "model.bin"
@@ -375,7 +375,7 @@ def test_F_status_leaves_a_damaged_object_where_it_is(project: Path) -> None:
     assert image(project, git_index=True) == before
 
 
-def test_G_everything_in_a_directory_comes_back(pushed: Path) -> None:
+def test_anchor_g_everything_in_a_directory_comes_back(pushed: Path) -> None:
     clone = shell.clone(pushed)
     run_mlvc("pull", cwd=clone)
     assert (clone / "data/empty").is_dir()
@@ -386,7 +386,7 @@ def test_G_everything_in_a_directory_comes_back(pushed: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["add", "push", "pull"])
-def test_H_bytes_are_flushed_before_anything_names_them(pushed: Path, command: str) -> None:
+def test_anchor_h_bytes_are_flushed_before_anything_names_them(pushed: Path, command: str) -> None:
     root = shell.clone(pushed) if command == "pull" else pushed
     shell.write(pushed, {"new/x": b"x", "new/large": shell.LARGE[::-1]})
     if command == "push":

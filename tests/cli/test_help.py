@@ -1,0 +1,81 @@
+"""``--help`` of every command, and the top-level keys of every ``--json``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mlvc.cli.main import COMMANDS
+from tests.helpers import run_mlvc, shell
+
+GROUPS = {"remote": ["add", "list", "modify", "default", "rename", "remove"], "stage": ["add", "list"]}
+ALL = [[name] for name in COMMANDS if name not in GROUPS] + [[g, name] for g, names in GROUPS.items() for name in names]
+
+CHANGES = {"path", "change", "from", "old", "new"}
+TRANSFER = {"remote", "objects", "size", "packs", "lost"}
+KEYS = {
+    ("init",): {"root", "hash", "new"},
+    ("status",): {"clean", "tracked", "working_tree", "head", "missing", "stages"},
+    ("diff",): {"old", "new", "changes", "unknown"},
+    ("checkout",): {"changes", "lost", "kept"},
+    ("push",): TRANSFER,
+    ("fetch",): TRANSFER,
+    ("pull",): {"fetch", "checkout"},
+    ("dag",): {"stages", "edges"},
+    ("config",): {"core.hash", "core.remote", "remote.store.url"},
+    ("add", "data"): {"path", "kind", "oid", "size", "files", "changed"},
+    ("commit",): {"path", "kind", "oid", "size", "files", "changed"},
+    ("remote", "list"): {"name", "url", "default"},
+    ("repro",): {"stage", "outcome", "reasons", "seconds"},
+    ("repro", "--dry-run"): {"stage", "action", "reasons"},
+    ("stage", "list"): {"name", "file", "cmd", "wdir", "deps", "outs", "params", "desc"},
+}
+
+
+def test_the_list_of_commands() -> None:
+    out = run_mlvc("--help").out
+    listed = [line.split()[0] for line in out.split("Commands:\n")[1].splitlines() if line.startswith("  ")]
+    assert sorted(listed) == sorted(COMMANDS)
+    assert "mlvc init" in out
+    assert "mlvc demo" in out
+    assert "..." not in out.split("Commands:\n")[1]  # nothing is cut short
+    assert run_mlvc("-h").out == out
+    for group, names in GROUPS.items():
+        out = run_mlvc(group, "--help").out
+        assert [line.split()[0] for line in out.split("Commands:\n")[1].splitlines()] == names
+
+
+@pytest.mark.parametrize("command", ALL, ids=" ".join)
+def test_help_tells_a_newcomer_what_to_do(command: list[str]) -> None:
+    result = run_mlvc(*command, "--help", env={"COLUMNS": "100"})
+    assert result.err == ""
+    lines = result.out.splitlines()
+    assert lines[0].startswith(f"Usage: mlvc {' '.join(command)}")
+    assert max(len(line) for line in lines) <= 100
+    about = lines[2].strip()
+    assert about[0].isupper()
+    assert about.endswith(".")
+    examples = [line.strip() for line in lines if line.strip().startswith("Example: ")]
+    assert len(examples) == 1
+    assert f"mlvc {' '.join(command)}" in examples[0]
+    for option in (line for line in lines if line.startswith("  -")):
+        assert len(option.split("  ", 2)) == 3, option  # each is explained
+
+
+@pytest.mark.parametrize("args", KEYS, ids=" ".join)
+def test_json(pushed: Path, args: tuple[str, ...]) -> None:
+    shell.write(
+        pushed, {"mlvc.yaml": b"stages: {a: {cmd: echo noise; cp model.bin y, deps: [model.bin], outs: [y]}}\n"}
+    )
+    shell.write(pushed, {"data/one.txt": b"changed\n"} if args[0] in {"add", "diff", "commit"} else {})
+    result = run_mlvc(*args, "--json", cwd=pushed)
+    value = json.loads(result.out)
+    items = value if isinstance(value, list) else [value]
+    assert items
+    for item in items:
+        assert set(item) == KEYS[args]
+    if args == ("diff",):
+        assert value["changes"]
+        assert all({"path", "change", "old", "new"} <= set(change) <= CHANGES for change in value["changes"])

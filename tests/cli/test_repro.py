@@ -1,0 +1,192 @@
+"""``repro``, ``stage`` and ``dag``: every option, with its effect."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import git, run_mlvc, shell
+
+PIPELINE = """\
+# The whole of it.
+stages:
+  upper:
+    cmd: echo upper >> log; tr a-z A-Z < data/one.txt > upper.txt
+    deps: [data/one.txt]
+    outs: [upper.txt]
+  repeat:
+    cmd: echo repeat >> log; cat upper.txt upper.txt > twice.txt
+    deps: [upper.txt]
+    params: [times]
+    outs: [twice.txt]
+  other:
+    cmd: echo other >> log; cp model.bin copy.bin
+    deps: [model.bin]
+    outs: [copy.bin]
+"""
+
+
+@pytest.fixture
+def pipeline(project: Path) -> Path:
+    shell.write(project, {"mlvc.yaml": PIPELINE.encode(), "params.yaml": b"times: 2\n", ".gitignore": b"/log\n"})
+    run_mlvc("add", "data", "model.bin", cwd=project)
+    return project
+
+
+def ran(root: Path, *args: str) -> list[str]:
+    """The stages that a command ran."""
+    log = root / "log"
+    log.unlink(missing_ok=True)
+    run_mlvc(*args, cwd=root)
+    return log.read_text().split() if log.exists() else []
+
+
+def test_only_what_changed_runs_and_the_rest_is_restored(pipeline: Path) -> None:
+    assert sorted(ran(pipeline, "repro")) == ["other", "repeat", "upper"]
+    assert (pipeline / "twice.txt").read_bytes() == b"ONE\nONE\n"
+    assert ran(pipeline, "repro") == []
+    shell.write(pipeline, {"data/one.txt": b"two\n"})
+    assert ran(pipeline, "repro") == ["upper", "repeat"]
+    # Early cutoff: another input, the same output.
+    shell.write(pipeline, {"data/one.txt": b"TWO\n"})
+    assert ran(pipeline, "repro") == ["upper"]
+    # The run cache: what ran before is restored.
+    shell.write(pipeline, {"data/one.txt": b"one\n"})
+    assert ran(pipeline, "repro") == []
+    assert (pipeline / "twice.txt").read_bytes() == b"ONE\nONE\n"
+    (pipeline / "twice.txt").unlink()
+    assert ran(pipeline, "repro") == []
+    assert (pipeline / "twice.txt").read_bytes() == b"ONE\nONE\n"
+    shell.write(pipeline, {"params.yaml": b"times: 3\n"})
+    assert ran(pipeline, "repro") == ["repeat"]
+
+
+def test_options(pipeline: Path) -> None:
+    assert ran(pipeline, "repro", "upper") == ["upper"]
+    assert ran(pipeline, "repro", "twice.txt") == ["repeat"]
+    assert ran(pipeline, "repro", "--force", "repeat") == ["upper", "repeat"]
+    assert ran(pipeline, "repro", "-f", "-s", "repeat") == ["repeat"]
+    assert ran(pipeline, "repro", "-f", "--downstream", "upper") == ["upper", "repeat"]
+    shell.write(pipeline, {"data/one.txt": b"new\n"})
+    run_mlvc("repro", cwd=pipeline)
+    shell.write(pipeline, {"data/one.txt": b"one\n"})
+    assert ran(pipeline, "repro", "--no-run-cache") == ["upper", "repeat"]
+    assert ran(pipeline / "data", "repro", "../twice.txt") == []
+
+
+def test_keep_going(pipeline: Path) -> None:
+    text = PIPELINE.replace("tr a-z A-Z < data/one.txt > upper.txt", "exit 5")
+    (pipeline / "mlvc.yaml").write_text(text)
+    result = run_mlvc("repro", "-k", cwd=pipeline, check=False)
+    assert result.code == 7
+    assert (pipeline / "copy.bin").exists()
+    shell.ends(result, "'upper'", "exit code 5")
+
+
+def test_dry_run_says_why_and_changes_nothing(pipeline: Path) -> None:
+    run_mlvc("repro", cwd=pipeline)
+    shell.write(pipeline, {"data/one.txt": b"new\n"})
+    before = shell.image(pipeline, git_index=True)
+    out = run_mlvc("repro", "--dry-run", cwd=pipeline).out
+    assert "data/one.txt" in next(line for line in out.splitlines() if line.startswith("upper:"))
+    shown = json.loads(run_mlvc("repro", "--dry", "--json", cwd=pipeline).out)
+    assert {item["stage"] for item in shown} == {"upper", "repeat", "other"}
+    assert set(shown[0]) == {"stage", "action", "reasons"}
+    assert shell.image(pipeline, git_index=True) == before
+
+
+def test_json_is_all_that_stdout_has(pipeline: Path) -> None:
+    (pipeline / "mlvc.yaml").write_text(PIPELINE.replace("echo upper >> log", "echo noise"))
+    result = run_mlvc("repro", "--json", cwd=pipeline)
+    assert {item["outcome"] for item in json.loads(result.out)} == {"ran"}
+    assert set(json.loads(result.out)[0]) == {"stage", "outcome", "reasons", "seconds"}
+    assert "noise" in result.err
+
+
+def test_outputs_travel_with_the_commit(pipeline: Path) -> None:
+    run_mlvc("repro", cwd=pipeline)
+    shell.commit(pipeline)
+    assert "upper.txt" not in git("ls-files", cwd=pipeline).split()
+    run_mlvc("push", cwd=pipeline)
+    clone = shell.clone(pipeline)
+    run_mlvc("pull", cwd=clone)
+    assert (clone / "twice.txt").read_bytes() == b"ONE\nONE\n"
+    assert ran(clone, "repro") == []
+    assert run_mlvc("status", "--exit-code", cwd=clone).code == 0
+
+
+def test_another_repro_at_work(pipeline: Path) -> None:
+    import fcntl
+
+    path = pipeline / ".git/mlvc/repro"
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        shell.refused(run_mlvc("repro", cwd=pipeline, check=False), 8, "another `mlvc repro`")
+
+
+# -- stage and dag -----------------------------------------------------------------------------
+
+
+def test_stage_add_with_every_option(project: Path) -> None:
+    (project / "mlvc.yaml").write_text("# kept\nstages:\n  first:\n    cmd: 'true'  # kept too\n")
+    shell.write(project, {"params.yaml": b"lr: 1\ndepth: 2\n", "more.json": b'{"a": 1}', "sub/x": b""})
+    run_mlvc(
+        *("stage", "add", "-n", "train", "-d", "data", "--deps", "model.bin", "-o", "out.bin", "-O", "small.txt"),
+        *("--outs-persist", "state", "-p", "lr,depth", "-p", "more.json:a", "-m", "m.json", "-M", "n.json"),
+        *("-w", ".", "--desc", "Trains it", "--always-changed", "python", "train.py", "--flag", "two words"),
+        cwd=project,
+    )
+    text = (project / "mlvc.yaml").read_text()
+    assert text.startswith("# kept\nstages:\n  first:\n    cmd: 'true'  # kept too\n")
+    for part in (
+        "python train.py --flag 'two words'",
+        "data",
+        "persist: true",
+        "cache: false",
+        "more.json",
+        "Trains it",
+    ):
+        assert part in text
+    stages = {item["name"]: item for item in json.loads(run_mlvc("stage", "list", "--json", cwd=project).out)}
+    assert stages["train"]["cmd"] == ["python train.py --flag 'two words'"]
+    assert {"data", "model.bin"} <= set(stages["train"]["deps"])
+    assert {"out.bin", "small.txt", "state", "m.json", "n.json"} <= set(stages["train"]["outs"])
+    assert "train  Trains it" in run_mlvc("stage", "list", cwd=project).out
+    ignored = (project / ".gitignore").read_text().split()
+    assert "/out.bin" in ignored
+    assert "/small.txt" not in ignored
+    shell.refused(run_mlvc("stage", "add", "-n", "train", "true", cwd=project, check=False), 2, "train", "--force")
+    run_mlvc("stage", "add", "-f", "-n", "train", "-o", "out.bin", "touch out.bin", cwd=project)
+    assert ran(project, "repro", "train") == []
+    assert (project / "out.bin").exists()
+
+
+def test_stage_add_that_makes_no_sense_changes_nothing(pipeline: Path) -> None:
+    before = shell.image(pipeline)
+    for args in (
+        ["-n", "new", "-o", "upper.txt"],
+        ["-n", "a/b", "-o", "x"],
+        ["-n", "new", "-d", "twice.txt", "-o", "data/one.txt"],
+    ):
+        result = run_mlvc("stage", "add", *args, "true", cwd=pipeline, check=False)
+        shell.refused(result, 2, hint=False)
+    assert shell.image(pipeline) == before
+
+
+def test_dag(pipeline: Path) -> None:
+    assert json.loads(run_mlvc("dag", "--json", cwd=pipeline).out) == {
+        "stages": ["upper", "repeat", "other"],
+        "edges": [["upper", "repeat"]],
+    }
+    assert json.loads(run_mlvc("dag", "--json", "other", cwd=pipeline).out) == {"stages": ["other"], "edges": []}
+    assert json.loads(run_mlvc("dag", "--json", "../twice.txt", cwd=pipeline / "data").out)["stages"] == [
+        "upper",
+        "repeat",
+    ]
+    assert run_mlvc("dag", "--dot", cwd=pipeline).out.startswith("digraph pipeline {")
+    assert '"upper" -> "repeat"' in run_mlvc("dag", "--dot", cwd=pipeline).out
+    assert run_mlvc("dag", "--mermaid", cwd=pipeline).out.startswith("flowchart")
+    text = run_mlvc("dag", cwd=pipeline).out
+    assert text.index("upper") < text.index("repeat")
