@@ -234,10 +234,13 @@ def _oids_of_leaf(data: bytes, digest_size: int) -> Iterator[bytes]:
             yield data[at + i * digest_size : at + (i + 1) * digest_size]
 
 
-def check_path(path: str) -> None:
-    """FormatError for a path that would leave the directory: a manifest may come from anywhere."""
-    if any(part in ("", ".", "..") for part in path.split("/")) or (os.sep == "\\" and "\\" in path):
-        raise FormatError(f"a manifest names the path '{path}', which leaves its directory")
+def check_path(path: str, name: str = "a manifest") -> None:
+    """FormatError for a path that would leave the directory, or get into Git's: ``name`` may come from anywhere."""
+    parts = path.split("/")
+    if any(part in ("", ".", "..") for part in parts) or (os.sep == "\\" and "\\" in path):
+        raise FormatError(f"{name} names the path '{path}', which leaves its directory")
+    if any(part.lower() == ".git" for part in parts):
+        raise FormatError(f"{name} names the path '{path}', which belongs to Git")
 
 
 def check(entries: Sequence[Entry]) -> None:

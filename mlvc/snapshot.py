@@ -79,7 +79,7 @@ def _locked(data: bytes, name: str) -> dict[str, Content]:
     if not isinstance(value, dict) or value.get("mlvc_lock") != 1:
         raise FormatError(f"{name} is not a Lockfile of a format that this mlvc reads", hint="use a newer mlvc")
     try:
-        return {
+        found = {
             path: _content(out)
             for stage in value["stages"].values()
             for path, out in stage["outs"].items()
@@ -87,6 +87,9 @@ def _locked(data: bytes, name: str) -> dict[str, Content]:
         }
     except (KeyError, TypeError, AttributeError):
         raise FormatError(f"{name} is damaged", hint="bring it back with `git checkout -- mlvc.lock`") from None
+    for path in found:
+        manifest.check_path(path, name)
+    return found
 
 
 def _content(out: Mapping[str, Any]) -> Content:

@@ -14,7 +14,14 @@ def check(lost: Mapping[str, str], verb: str) -> MlvcError | None:
     path, reason = next(iter(lost.items()))
     more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
     kind = DamagedError if reason == "damaged" else ObjectsMissingError
-    return kind(f"{path} could not be {verb}: its object is {reason}{more}", hint=_HINTS.get(verb, ""))
+    hint = _DAMAGED if (verb, reason) == ("fetched", "damaged") else _HINTS.get(verb, "")
+    return kind(f"{path} could not be {verb}: its object is {reason}{more}", hint=hint)
+
+
+_DAMAGED = (
+    "the remote's copy is damaged: delete the packs there that do not hash to their names, "
+    "then `mlvc push` from a clone that has the data"
+)
 
 
 _HINTS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from mlvc import files, git, manifest
@@ -13,6 +14,7 @@ from mlvc.errors import DamagedError, ObjectsMissingError, PipelineError, UsageE
 from mlvc.pipeline import edit, graph, runner, spec
 from mlvc.pipeline.executors.local import Local
 from mlvc.pipeline.graph import Graph
+from mlvc.pipeline.lockfile import FILE as LOCKFILE
 from mlvc.pipeline.lockfile import LockfileStore
 from mlvc.pipeline.params import ParamFiles
 from mlvc.pipeline.plan import Decision
@@ -32,6 +34,12 @@ class RepoTree:
     def __init__(self, repo: Repo, progress: Progress) -> None:
         self._repo = repo
         self._progress = progress
+
+    @cached_property
+    def _recorded(self) -> dict[str, Content]:
+        """Outputs that Git keeps, as the last runs made them: what looks just so need not be kept aside."""
+        entries = LockfileStore(os.path.join(self._repo.root, LOCKFILE)).load().stages.values()
+        return {path: entry.outs[path] for entry in entries for path in entry.uncached}
 
     def identify(self, paths: Sequence[str]) -> dict[str, Content | None]:
         """The content on disk of each path."""
@@ -67,7 +75,8 @@ class RepoTree:
             if look.content is None:
                 continue
             full = f"{repo.root}/{path}"
-            if repo.store.missing(entry.oid for entry in look.entries() if entry.kind in ("f", "x")):
+            alone = repo.store.missing(entry.oid for entry in look.entries() if entry.kind in ("f", "x"))
+            if alone and look.content != self._recorded.get(path):
                 self._aside(path, full)
             elif look.content.is_dir:
                 files.remove_tree(full)
@@ -119,7 +128,7 @@ def tools(
     """What reproduction works with."""
     return Tools(
         RepoTree(repo, progress),
-        LockfileStore(os.path.join(repo.root, "mlvc.lock")),
+        LockfileStore(os.path.join(repo.root, LOCKFILE)),
         RunCache(os.path.join(repo.private, "runs"), repo.hashing),
         Local(repo.root, environment, output),
         ParamFiles(lambda path: files.read_or_none(f"{repo.root}/{path}")),
