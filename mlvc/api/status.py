@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from mlvc import git, snapshot
 from mlvc.errors import DamagedError, ObjectsMissingError, UsageError
-from mlvc.manifest import Entry, objects_of
+from mlvc.manifest import Entry, objects_of, root_of
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
@@ -114,23 +114,33 @@ def _whole(old: Mapping[str, Content], new: Mapping[str, Content]) -> list[Chang
 
 
 def _missing(repo: Repo, contents: Mapping[str, Content], looks: Mapping[str, Look]) -> list[tuple[str, int]]:
+    """Tracked paths with the number of their objects that are not in the Store.
+
+    Where the manifest is not, nobody can tell how many: the Pointer's number of files stands for it.
+    """
     found = []
     for path, content in contents.items():
-        look = looks[path]
         lost: Lost = {}
-        if look.content == content:
-            # The Index knows what is in there: no manifest need be read.
-            oids = {r[5] for records in look.scan.dirs.values() for r in records.values() if r[4] != "d"} | {
-                content.oid
-            }
-            if not look.content.is_dir:
-                oids = {content.oid}
-        else:
-            oids = objects_of(repo.store, [content], lost)
+        oids = _objects(repo, content, looks[path], lost)
         missing = repo.store.missing(oids)
         if missing or lost:
-            found.append((path, len(missing | lost.keys())))
+            found.append((path, max(len(missing | lost.keys()), content.files if lost else 0)))
     return found
+
+
+def _objects(repo: Repo, content: Content, look: Look, lost: Lost) -> set[bytes]:
+    if look.content != content:
+        return objects_of(repo.store, [content], lost)
+    if not content.is_dir:
+        return {content.oid}
+    # The Index knows the files: no leaf of the manifest need be read.
+    oids = {r[5] for records in look.scan.dirs.values() for r in records.values() if r[4] != "d"}
+    try:
+        leaves = root_of(repo.store, content.oid).leaves
+    except (ObjectsMissingError, DamagedError):
+        lost[content.oid] = "missing"
+        return oids
+    return oids | {leaf.oid for leaf in leaves}
 
 
 # -- diff --------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ def repro(
         for stage in done.stages:
             counts[stage.outcome] = counts.get(stage.outcome, 0) + 1
         show.err("pipeline: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
-        if counts.keys() != {"unchanged"}:
+        if counts.keys() != {"unchanged"} and not repo.config.get("core.autostage"):
             show.err("hint: record it in Git: git add mlvc.lock")
 
 
