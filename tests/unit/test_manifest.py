@@ -124,7 +124,13 @@ def test_a_path_that_leaves_its_directory_is_refused(path):
         manifest.check([Entry("good", "f", 1, b""), Entry(path, "f", 1, b"")])
 
 
-@pytest.mark.parametrize("path", ["a", "a/b", "...", "..a", "a..", "a\\b", "-", "a b", "\n", ".git", "é"])
+@pytest.mark.parametrize("path", [".git", "a/.git/config", ".GIT/hooks/post-checkout"])
+def test_a_path_that_belongs_to_git_is_refused(path):
+    with pytest.raises(FormatError, match="belongs to Git"):
+        manifest.check_path(path)
+
+
+@pytest.mark.parametrize("path", ["a", "a/b", "...", "..a", "a..", "a\\b", "-", "a b", "\n", ".github", "é"])
 def test_odd_paths_that_stay_inside_are_not(path):
     manifest.check_path(path)
     manifest.check([Entry(path, "f", 1, b"")])
