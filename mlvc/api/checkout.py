@@ -53,8 +53,6 @@ def checkout(
     plans = [made for made in plans if made.path not in kept]
     if not force:
         steps.guard(plans)
-    if not dry_run:
-        repo.store.quarantine({})  # Packs in which a manifest turned out damaged, so that fetch brings it again
     if dry_run:
         return CheckedOut(tuple(change for made in plans for change in made.changes), lost, kept)
     done = steps.execute(repo.tree, repo.store, plans, links=repo.links, progress=progress)

@@ -86,8 +86,6 @@ def fetch(
         both = steps.Chain(repo.store, far)
         lost: Lost = {}
         oids = manifest.objects_of(both, (content for _, content in contents), lost)
-        if not dry_run:
-            repo.store.quarantine({})  # Packs in which a manifest turned out damaged: it is brought again
         plan = steps.plan_fetch(repo.store, far, oids)
         plan.lost.update({oid: reason for oid, reason in lost.items() if oid not in plan.lost})
         if dry_run:
