@@ -43,7 +43,7 @@ def reads(monkeypatch):
     opened = os.open
 
     def watch(path, flags, *args, **kwargs):
-        if not flags & (os.O_WRONLY | os.O_RDWR) and "/work/data" in os.fsdecode(path) and os.path.isfile(path):
+        if not flags & (os.O_WRONLY | os.O_RDWR) and "/data/" in os.fsdecode(path) and os.path.isfile(path):
             found.append(os.path.basename(os.fsdecode(path)))
         return opened(path, flags, *args, **kwargs)
 
