@@ -48,6 +48,11 @@ class Repo:
         """What all working trees share and Git does not see."""
         return os.path.join(self.git.common, "mlvc")
 
+    @property
+    def placed(self) -> str:
+        """The file that lists what mlvc stored from or put into this working tree."""
+        return os.path.join(self.git.dir, "mlvc", "placed")
+
     @cached_property
     def hashing(self) -> Hashing:
         """The hash algorithm of the repository."""

@@ -12,6 +12,7 @@ from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
 from mlvc.snapshot import Change
 from mlvc.workspace import checkout as steps
+from mlvc.workspace import placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def checkout(
             f"{unknown[0]} is not tracked" + (f" at {rev}" if rev else ""), hint="`mlvc status` lists what is"
         )
     wanted: dict[str, Content | None] = dict(chosen)
-    gone = [] if targets else [path for path in repo.tree.index.placed() if path not in wanted]
+    gone = [] if targets else [path for path in placed.read(repo.placed) if path not in wanted]
     wanted.update(dict.fromkeys(gone))
     plans, lost = steps.plan(repo.tree, repo.store, wanted, relink=relink, progress=progress)
     kept = tuple(made.path for made in plans if made.content is None and made.unstored and not force)
@@ -56,6 +57,6 @@ def checkout(
     if dry_run:
         return CheckedOut(tuple(change for made in plans for change in made.changes), lost, kept)
     done = steps.execute(repo.tree, repo.store, plans, links=repo.links, progress=progress)
-    repo.tree.index.place(chosen, gone=gone)
+    placed.update(repo.placed, chosen, gone=[path for path in gone if path not in kept])
     progress.finish()
     return CheckedOut(done.changes, {**lost, **done.lost}, kept)

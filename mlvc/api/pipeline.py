@@ -25,7 +25,7 @@ from mlvc.pointer import SUFFIX, Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
 from mlvc.store.base import Lost
-from mlvc.workspace import checkout
+from mlvc.workspace import checkout, placed
 
 
 class RepoTree:
@@ -160,7 +160,7 @@ def repro(
         changed = git.ignore(repo.git, cached)
         try:
             result = runner.repro(whole, tools(repo, environment, output=output, progress=progress), options)
-            repo.tree.index.place(result.cached)
+            placed.update(repo.placed, result.cached)
             return result
         finally:
             if repo.config.get("core.autostage"):

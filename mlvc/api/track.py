@@ -18,6 +18,7 @@ from mlvc.pointer import SUFFIX, Content, Pointer
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
 from mlvc.snapshot import Snapshot
+from mlvc.workspace import placed
 from mlvc.workspace.scan import refuse
 
 
@@ -227,7 +228,7 @@ def _merged(repo: Repo, owner: str, content: Content, parts: Mapping[str, list[E
 def _point(repo: Repo, contents: Mapping[str, Content], old: Mapping[str, Pointer]) -> tuple[Tracked, ...]:
     """Write the Pointers that change, after Git is told to look away from the data."""
     changed = git.ignore(repo.git, contents)
-    repo.tree.index.place(contents)
+    placed.update(repo.placed, contents)
     done = []
     for path, content in contents.items():
         before = old.get(path)

@@ -38,7 +38,6 @@ _VERSIONS = {16: 1, 32: 101}
 _SCHEMA = (
     "CREATE TABLE dirs (path TEXT PRIMARY KEY, entries BLOB NOT NULL) WITHOUT ROWID",
     "CREATE TABLE roots (path TEXT PRIMARY KEY, oid BLOB NOT NULL, size INTEGER, files INTEGER) WITHOUT ROWID",
-    "CREATE TABLE placed (path TEXT PRIMARY KEY) WITHOUT ROWID",
 )
 
 
@@ -86,21 +85,6 @@ class Index(Disposable):
                 "INSERT OR REPLACE INTO roots VALUES (?, ?, ?, ?)",
                 [(path, content.oid, content.size, content.files) for path, content in (roots or {}).items()],
             )
-
-    @recovering
-    def placed(self) -> list[str]:
-        """Tracked paths that mlvc stored from, or put into, this working tree."""
-        return [path for (path,) in self._db.execute("SELECT path FROM placed ORDER BY path")]
-
-    @recovering
-    def place(self, paths: Collection[str], *, gone: Collection[str] = ()) -> None:
-        """Note paths as placed, and forget those of ``gone``."""
-        new = set(paths).difference(self.placed())
-        old = list(gone)
-        if new or old:
-            with suppress(sqlite3.OperationalError), self._db as db:
-                db.executemany("INSERT OR IGNORE INTO placed VALUES (?)", [(path,) for path in new])
-                db.executemany("DELETE FROM placed WHERE path = ?", [(path,) for path in old])
 
     def _encode(self, records: Records) -> bytes:
         pack = self._record.pack
