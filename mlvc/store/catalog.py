@@ -116,14 +116,30 @@ class Catalog(Disposable):
     @recovering
     def locate(self, oids: Collection[bytes], *, kind: int | None = None) -> list[Location]:
         """Where the objects lie, in the order to read them; one Location each, none for what is not here."""
+        wanted = set(oids)
+        if len(wanted) > _MANY and len(wanted) * 8 > len(self):
+            return self._locate_most(wanted, kind)
         found: dict[bytes, Location] = {}
-        for batch in _batches(list(set(oids))):
+        for batch in _batches(list(wanted)):
             marks = ",".join("?" * len(batch))
             query = f"SELECT {_LOCATION} WHERE o.oid IN ({marks})"
             for row in self._db.execute(query, batch):
                 if kind is None or row[5] == kind:
                     found[row[6]] = Location(*row)
         return sorted(found.values())
+
+    def _locate_most(self, wanted: set[bytes], kind: int | None) -> list[Location]:
+        """As ``locate``, in one walk over the table: many look-ups take several times as long."""
+        names = dict(self._db.execute("SELECT id, name FROM packs"))
+        rows = self._db.execute(
+            "SELECT pack, frame, start, length, extent, kind, oid FROM objects ORDER BY pack, frame, start"
+        )
+        found: list[Location] = []
+        for pack, frame, start, length, extent, here, oid in rows:
+            if oid in wanted and (kind is None or here == kind):
+                wanted.discard(oid)
+                found.append(Location(names[pack], frame, start, length, extent, here, oid))
+        return found
 
     @recovering
     def members(self, pack: str) -> list[Location]:

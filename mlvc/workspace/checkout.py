@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from mlvc import files, manifest
 from mlvc.errors import DamagedError, ObjectsMissingError, WouldOverwriteError
-from mlvc.manifest import EMPTY_DIR, EXECUTABLE, SYMLINK, Entry
+from mlvc.manifest import EMPTY_DIR, Entry
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
 from mlvc.snapshot import Change, as_entry, compare
@@ -24,10 +24,9 @@ from mlvc.store.base import LARGE, Lost
 from mlvc.store.local import LocalStore
 from mlvc.workspace.index import NEVER, Record, Records
 from mlvc.workspace.link import place
+from mlvc.workspace.makers import GROUP, Makers
 from mlvc.workspace.scan import TEMPORARY
 from mlvc.workspace.tree import Look, WorkTree
-
-_NOTE_EVERY = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,36 +272,24 @@ class _Work:
 
     def _small(self, wanted: Mapping[bytes, list[tuple[Entry, str]]]) -> None:
         lost: Lost = {}
-        count = size = 0
-        # Looked up once: this loop runs for every file of a checkout.
-        open_, write, fstat, close, create = os.open, os.write, os.fstat, os.close, files.CREATE
-        for oid, data in self._store.read(wanted, lost):
-            for entry, path in wanted[oid]:
-                if entry.kind == SYMLINK:
-                    os.symlink(bytes(data).decode(), path)
-                    info = os.lstat(path)
-                else:
-                    fd = open_(path, create, 0o777 if entry.kind == EXECUTABLE else 0o666)
-                    try:
-                        if write(fd, data) != entry.size:
-                            files.write_all(fd, memoryview(data)[os.fstat(fd).st_size :])
-                        info = fstat(fd)
-                    finally:
-                        close(fd)
-                self._records[entry.path] = Record(
-                    entry.size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino, entry.kind, oid
-                )
-                count += 1
-                size += entry.size
-            if count >= _NOTE_EVERY:
-                self._progress.advance(objects=count, size=size)
-                count = size = 0
-        self._progress.advance(objects=count, size=size)
+        group: list[tuple[Entry, str, bytes]] = []
+        with Makers(self._made_files) as makers:
+            for oid, data in self._store.read(wanted, lost):
+                content = bytes(data)
+                group += [(entry, path, content) for entry, path in wanted[oid]]
+                if len(group) >= GROUP:
+                    makers.make(group)
+                    group = []
+            makers.make(group)
         for oid, reason in lost.items():
             for entry, _ in wanted[oid]:
                 self._lost[entry.path] = reason
         if lost:
             self._store.quarantine(lost)
+
+    def _made_files(self, records: dict[str, Record]) -> None:
+        self._records.update(records)
+        self._progress.advance(objects=len(records), size=sum(record.size for record in records.values()))
 
     def _large(self, entry: Entry, path: str) -> None:
         try:
