@@ -7,8 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Protocol
 
@@ -62,9 +63,20 @@ class Local:
         return ended
 
     def _one(self, command: str, directory: str) -> int:
+        with _deferred() as interrupted:
+            process = self._start(command, directory)
+        try:
+            if interrupted:
+                raise KeyboardInterrupt  # noqa: TRY301  (the clause below stops the process)
+            return process.wait()
+        except BaseException:
+            stop(process, self.grace)
+            raise
+
+    def _start(self, command: str, directory: str) -> subprocess.Popen[bytes]:
         # No terminal to read from: a group in the background that reads one is stopped for ever.
         try:
-            process = subprocess.Popen(  # noqa: S602 - a Stage is a shell command
+            return subprocess.Popen(  # noqa: S602 - a Stage is a shell command
                 command,
                 shell=True,
                 executable=self.shell,
@@ -78,11 +90,25 @@ class Local:
             )
         except OSError as error:
             raise SystemFailureError(f"the shell cannot be started: {error.strerror}") from error
-        try:
-            return process.wait()
-        except BaseException:
-            stop(process, self.grace)
-            raise
+
+
+@contextlib.contextmanager
+def _deferred() -> Iterator[list[int]]:
+    """Interruptions wait until the block is left, and are in the list then.
+
+    A process that was started, and whose starting was interrupted before anyone knew it, would be left behind.
+    """
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield came  # Python interrupts the main thread only
+        return
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda number, _frame: came.append(number)) for number in signals}
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
 
 def stop(process: subprocess.Popen[bytes], grace: float) -> None:

@@ -265,3 +265,20 @@ def test_after_kill_9_nothing_that_was_finished_runs_again(tmp_path, tools):
     runner.repro(graph.build(spec.parse(hang, "mlvc.yaml")), tools)
     assert (tmp_path / "log").read_text() == "first\nsecond\n"
     assert (tmp_path / "y").read_text() == "1"
+
+
+def test_an_interruption_while_a_command_is_started_leaves_no_process(tmp_path, monkeypatch):
+    started = []
+    real = subprocess.Popen
+
+    def popen(*args, **kwargs):
+        process = real(*args, **kwargs)
+        started.append(process)
+        os.kill(os.getpid(), signal.SIGINT)  # before anybody has the process in hand
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    with pytest.raises(KeyboardInterrupt):
+        Local(str(tmp_path), dict(os.environ), grace=5).run(["sleep 60"], "")
+    assert started[0].wait(1) < 0
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
