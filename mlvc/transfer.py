@@ -82,19 +82,19 @@ def plan_push(store: LocalStore, remote: RemoteStore, oids: Iterable[bytes]) -> 
     elsewhere = store.packed.missing(wanted)
     packed = store.packed.members(wanted - elsewhere)
     missing = remote.packed.missing(packed | elsewhere)
-    located = store.packed.catalog.locate(missing & packed)
     loose = store.loose.present(missing & elsewhere)
-    found = {location.oid for location in located}
-    lost: Lost = dict.fromkeys(missing - found - loose, "missing")
+    by_pack = store.packed.catalog.shares(missing & packed)
+    lost: Lost = dict.fromkeys(missing.difference(loose, *by_pack.values()), "missing")
     counts = store.packed.catalog.counts()
-    by_pack = {name: list(group) for name, group in groupby(located, key=lambda location: location.pack)}
     sizes = store.packed.catalog.packs()
-    complete = [name for name, group in by_pack.items() if len(group) == counts[name]]
+    complete = [name for name, members in by_pack.items() if len(members) == counts[name]]
     small = [name for name in complete if sizes[name] < _SMALL_PACK]
     joined = set(small) if len(small) > 1 else set()
     whole = [name for name in complete if name not in joined]
-    picked = [location for name, group in by_pack.items() if name not in whole for location in group]
-    size = sum(location.length for location in located) + sum(os.stat(store.loose.path(oid)).st_size for oid in loose)
+    rest = [oid for name, members in by_pack.items() if name not in whole for oid in members]
+    picked = store.packed.catalog.locate(rest)
+    size = sum(sizes[name] for name in whole) + sum(location.length for location in picked)
+    size += sum(os.stat(store.loose.path(oid)).st_size for oid in loose)
     return PushPlan(tuple(whole), tuple(picked), tuple(sorted(loose)), len(missing) - len(lost), size, lost)
 
 

@@ -154,6 +154,19 @@ class Catalog(Disposable):
         return sorted(Location(*row) for row in rows)
 
     @recovering
+    def shares(self, oids: Collection[bytes]) -> dict[str, list[bytes]]:
+        """Which of ``oids`` lie in each Pack; each is in one list."""
+        wanted = set(oids)
+        found: dict[int, list[bytes]] = {}
+        if wanted:
+            for pack, oid in self._db.execute("SELECT pack, oid FROM objects ORDER BY pack"):
+                if oid in wanted:
+                    wanted.discard(oid)
+                    found.setdefault(pack, []).append(oid)
+        names = dict(self._db.execute("SELECT id, name FROM packs"))
+        return {names[pack]: members for pack, members in found.items()}
+
+    @recovering
     def counts(self) -> dict[str, int]:
         """The number of objects in each Pack."""
         return dict(self._db.execute("SELECT name, objects FROM packs"))

@@ -124,6 +124,10 @@ class LocalStore:
                     new.append((name, size, self._pack_files.index(name, size, self.hashing)))
         self.packed.catalog.add(new)
 
+    def is_empty(self) -> bool:
+        """Whether nothing was stored yet: then nobody need be asked for each object."""
+        return not self.packed.catalog.packs() and not os.path.exists(os.path.join(self.root, "loose"))
+
     def missing(self, oids: Iterable[bytes]) -> set[bytes]:
         """Those of ``oids`` that are not here. See Store."""
         missing = self.packed.missing(oids)
@@ -279,6 +283,7 @@ class LocalBatch:
         self._store = store
         self._writer = PackWriter(store.scratch, store.hashing)
         self._new: set[bytes] = set()
+        self._first = store.is_empty()
         self._loose: list[tuple[str, bytes]] = []
         self._temporary: list[str] = []
 
@@ -290,8 +295,8 @@ class LocalBatch:
 
     def put_hashed(self, objects: Sequence[tuple[bytes, bytes]]) -> None:
         """Take in small objects whose Oids were just computed."""
-        absent = self._store.missing([oid for oid, _ in objects if oid not in self._new])
-        self._add(objects, absent)
+        oids = {oid for oid, _ in objects}.difference(self._new)
+        self._add(objects, oids if self._first else self._store.missing(oids))
 
     def _add(self, objects: Iterable[tuple[bytes, bytes | memoryview]], absent: set[bytes]) -> None:
         new, add = self._new, self._writer.add

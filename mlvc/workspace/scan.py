@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mlvc import files
 from mlvc.errors import SystemFailureError, UsageError
@@ -17,13 +18,12 @@ from mlvc.store.base import LARGE, Batch
 from mlvc.workspace.index import NEVER, Record, Records
 
 _TYPE, _REGULAR, _DIRECTORY, _LINK = 0o170000, stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK
-_BATCH_FILES, _BATCH_BYTES = 512, 2 << 20
+_BATCH_FILES, _BATCH_BYTES = 512, 4 << 20
 TEMPORARY = ".mlvc-tmp-"
 """How the names of mlvc's own temporary files in the working tree begin. They are never tracked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fresh:
+class Fresh(NamedTuple):
     """A file whose content the Index does not know. ``known`` has no Oid yet."""
 
     directory: str
@@ -126,6 +126,7 @@ class Scanner:
         here: Records = {}
         below: list[str] = []
         strange: list[tuple[str, os.stat_result]] = []
+        fresh: list[Fresh] = []
         prefix = f"{directory}/" if directory else ""
         ignore = self._ignore
         get = known.get
@@ -156,15 +157,19 @@ class Scanner:
                     and record[3] == info.st_ino
                 ):
                     here[name] = record
+                elif record is None and kind == _REGULAR and not info.st_mode & 0o100 and name.isascii():
+                    # Nothing odd about it: most files of an add.
+                    fresh.append(Fresh(directory, name, _record(info, FILE, b"")))
                 else:
                     strange.append((name, info))
         found.dirs[directory] = here
+        found.fresh += fresh
         unchanged = len(here)
         for name, info in strange:
             self._unknown(found, directory, name, info, get(name))
-        if not here and not below and not strange and directory != found.top:
+        if not (here or below or strange or fresh) and directory != found.top:
             self._empty(found, directory, listed)
-        if strange or unchanged != len(known) - self._empty_dirs(known, below):
+        if strange or fresh or unchanged != len(known) - self._empty_dirs(known, below):
             found.dirty.add(directory)
         return below
 
