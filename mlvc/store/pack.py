@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import accumulate
 from typing import TYPE_CHECKING, Self
 
 from mlvc import files
@@ -232,13 +231,6 @@ class PackWriter:
         draft.kinds.append(kind)
         draft.lengths.append(size)
         draft.oids.append(oid)
-
-    def add_frame(self, index: PackIndex, frame: bytes) -> None:
-        """Append a whole frame of another Pack as it is. ``index`` describes just this frame."""
-        self._close_frame()
-        self._drain(0)
-        self._pack_file().append(index.kinds, index.lengths, index.oids, [frame])
-        self._roll()
 
     def finish(self) -> list[SealedPack]:
         """Seal what was written: every Pack durable under its temporary name, in the order written."""
@@ -505,8 +497,3 @@ def decode_recipe(data: bytes | memoryview, digest_size: int) -> list[tuple[byte
     if len(data) % (digest_size + 4):
         raise DamagedError("the recipe of a large object is damaged")
     return list(struct.iter_unpack(f"<{digest_size}sI", data))
-
-
-def frame_starts(index: PackIndex) -> list[int]:
-    """The number of the first object of each frame, and one past the last."""
-    return [0, *accumulate(index.counts)]

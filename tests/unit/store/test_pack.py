@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from mlvc import files
 from mlvc.errors import DamagedError, FormatError
 from mlvc.hashing import Hashing
-from mlvc.store import pack
 from mlvc.store.base import Lost
 from mlvc.store.catalog import Catalog
 from mlvc.store.pack import DATA, FRAME_SIZE, RECIPE, PackWriter, decode_recipe, encode_recipe, read_index
@@ -221,14 +220,3 @@ def test_a_recipe_lies_in_a_pack_as_any_object(tmp_path, algorithm):
     reader = Packed(catalog, Bytes(data), hashing)
     assert b"".join(bytes(part) for part in reader.stream(hashing.of(chunk * 2))) == chunk * 2
     catalog.close()
-
-
-def test_a_frame_of_another_pack_is_taken_as_it_is(tmp_path, algorithm):
-    hashing = Hashing(algorithm)
-    ((_, data, sealed),) = write(tmp_path, [b"a" * 500, b"b" * 500], algorithm)
-    offsets = sealed.index.offsets
-    with files.Scratch(str(tmp_path / "scratch")) as scratch, PackWriter(scratch, hashing) as writer:
-        writer.add_frame(sealed.index, data[offsets[0] : offsets[1]])
-        (other,) = writer.finish()
-        assert files.read(other.path) == data
-    assert pack.frame_starts(sealed.index) == [0, 2]
