@@ -173,7 +173,9 @@ class Packed:
             raise DamagedError(f"the chunks of object {oid.hex()[:10]} do not make it up")
 
     def _chunks(self, oid: bytes, chunks: list[tuple[bytes, int]]) -> Iterator[memoryview]:
+        """The chunks in order. After one that is lost the others are still looked at, so that all damage is known."""
         of = self._hashing.of
+        lost = ""
         for at in range(0, len(chunks), _CHUNKS_AT_ONCE):
             batch = chunks[at : at + _CHUNKS_AT_ONCE]
             places = {
@@ -182,18 +184,23 @@ class Packed:
             for chunk, _ in batch:
                 location = places.get(chunk)
                 if location is None:
-                    raise loss(oid, "missing")
+                    lost = lost or "missing"
+                    continue
                 try:
                     data = self._slice(location)
                     reason = "" if of(data) == chunk else "damaged"
                 except (DamagedError, OSError) as error:
                     reason = _reason(error)
-                if not reason:
+                if not reason and not lost:
                     yield data
-                elif (other := self._elsewhere(location)) is not None:
-                    yield other
-                else:
-                    raise loss(oid, reason)
+                elif reason:
+                    other = self._elsewhere(location)
+                    if other is None:
+                        lost = lost or reason
+                    elif not lost:
+                        yield other
+        if lost:
+            raise loss(oid, lost)
 
     def _slice(self, location: Location) -> memoryview:
         payload = self._payload(location)
