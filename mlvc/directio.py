@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
 WORTHWHILE = 256 << 20
-"""Bytes from which a file of the user's is written past the page cache. Packs always are."""
+"""Bytes from which a file of the user's is written past the page cache. Packs are from 4 MiB on."""
 
 BUFFER = 4 << 20
 _DIRECT = getattr(os, "O_DIRECT", 0)
