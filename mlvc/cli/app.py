@@ -1,20 +1,18 @@
-"""The typer application, made of the commands that are needed."""
+"""The typer application: help, and every command line that is not plain."""
 
 from __future__ import annotations
 
-import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from importlib import import_module
-from typing import Any
+from collections.abc import Mapping, Sequence
+from types import FunctionType
+from typing import Annotated, Any
 
 import typer
 
 from mlvc import codec
+from mlvc.cli.words import Command, Group, Word, declared
 from mlvc.errors import MlvcError, UsageError
-from mlvc.repo import Repo, open_repo
 
 HELP = """Version data and models next to the code that made them, with Git.
 
@@ -25,34 +23,61 @@ Start in a Git repository with `mlvc init`, or watch `mlvc demo`.
 """
 
 
-def build(commands: Mapping[str, str], given: Sequence[str]) -> Callable[[list[str]], int]:
-    """A function that runs a command line and returns its exit code.
+def run(commands: Mapping[str, Command | Group], given: Sequence[str]) -> int:
+    """Run a command line among ``commands``. Its exit code."""
+    return _call(make(commands), list(given))
 
-    Where the first word names a command, only its module is loaded.
-    """
-    app = typer.Typer(
-        name="mlvc",
-        help=HELP,
+
+def make(commands: Mapping[str, Command | Group]) -> Any:
+    """What typer makes of ``commands``."""
+    app = _app("mlvc", HELP)
+    app.callback()(_top)
+    for name, command in commands.items():
+        if isinstance(command, Group):
+            inner = _app(name, command.help)
+            for below, each in command.commands.items():
+                _register(inner, below, each)
+            app.add_typer(inner, name=name)
+        else:
+            _register(app, name, command)
+    return _laid_out(typer.main.get_command(app))
+
+
+def _app(name: str, about: str) -> typer.Typer:
+    return typer.Typer(
+        name=name,
+        help=about,
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(_top)
-    wanted = [given[0]] if given and given[0] in commands else list(commands)
-    for name in wanted:
-        module = import_module(f"mlvc.cli.{commands[name]}")
-        module.REGISTER[name](app)
-    return lambda arguments: _call(app, arguments)
+
+
+def _register(app: typer.Typer, name: str, command: Command) -> None:
+    """Tell typer of a command: its Words become the options and arguments that typer knows."""
+    words = declared(command)
+    given: Any = command
+    # The same function under annotations that typer knows; those of the command stay as they are.
+    typed = FunctionType(given.__code__, given.__globals__, given.__name__, given.__defaults__)
+    typed.__doc__ = given.__doc__
+    typed.__annotations__ = {key: Annotated[kind, _parameter(word)] for key, (kind, word) in words.items()}
+    interspersed = not any(word.rest for _, word in words.values())
+    app.command(name, context_settings={"allow_interspersed_args": interspersed})(typed)
+
+
+def _parameter(word: Word) -> Any:
+    if not word.names:
+        return typer.Argument(metavar=word.metavar, help=word.help)
+    return typer.Option(*word.names, metavar=word.metavar or None, help=word.help, min=word.least)
 
 
 def _top(*, version: bool = typer.Option(False, "--version", "-V", help="Print the version and exit.")) -> None:
     """Options of mlvc itself. The version is printed before typer is loaded."""
 
 
-def _call(app: typer.Typer, arguments: list[str]) -> int:
-    command = _laid_out(typer.main.get_command(app))
+def _call(command: Any, arguments: list[str]) -> int:
     try:
         code: Any = command.main(args=arguments, prog_name="mlvc", standalone_mode=False)
     except (MlvcError, OSError):
@@ -105,10 +130,3 @@ def _usage(error: Any, command: Any, arguments: Sequence[str]) -> UsageError:
             f"there is no command '{typed} {unknown[1]}'", hint=f"did you mean `{typed} {near}`?" if near else see
         )
     return UsageError(message[:1].lower() + message[1:], hint=see)
-
-
-@contextmanager
-def opened() -> Iterator[Repo]:
-    """The repository that the user stands in."""
-    with open_repo(os.getcwd(), os.environ) as repo:
-        yield repo

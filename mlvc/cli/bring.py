@@ -5,29 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-import typer
-
 from mlvc.api import checkout as checkouts
 from mlvc.api import lost
 from mlvc.cli import show
-from mlvc.cli.app import opened
+from mlvc.cli.opening import opened
+from mlvc.cli.words import argument, option
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
 _LISTED = 20
 
 
 def checkout(
-    paths: Annotated[
-        list[str] | None, typer.Argument(metavar="[PATH]...", help="Tracked paths; without any, all of them.")
-    ] = None,
+    paths: Annotated[list[str] | None, argument("[PATH]...", help="Tracked paths; without any, all of them.")] = None,
     rev: Annotated[
-        str, typer.Option("--rev", metavar="REV", help="Bring the data of this revision; Pointers stay as they are.")
+        str, option("--rev", metavar="REV", help="Bring the data of this revision; Pointers stay as they are.")
     ] = "",
-    force: Annotated[bool, typer.Option("-f", "--force", help="Overwrite changes that are stored nowhere.")] = False,
-    relink: Annotated[
-        bool, typer.Option("--relink", help="Make large files anew with the link types in core.link.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
+    force: Annotated[bool, option("-f", "--force", help="Overwrite changes that are stored nowhere.")] = False,
+    relink: Annotated[bool, option("--relink", help="Make large files anew with the link types in core.link.")] = False,
+    dry_run: Annotated[bool, option("--dry-run", help="Only show what would change.")] = False,
     as_json: Json = False,
 ) -> None:
     """Bring the data to what the Pointers say.
@@ -76,6 +71,4 @@ def named_lost(paths: Mapping[str, str]) -> None:
         show.err(f"{reason}  {show.clean(path)}")
 
 
-REGISTER = {
-    "checkout": lambda app: app.command("checkout")(checkout),
-}
+COMMANDS = {"checkout": checkout}

@@ -6,23 +6,20 @@ import os
 from collections.abc import Iterable
 from typing import Annotated
 
-import typer
-
 from mlvc.api import track
 from mlvc.cli import show
-from mlvc.cli.app import opened
+from mlvc.cli.opening import opened
+from mlvc.cli.words import argument, option
 from mlvc.pointer import SUFFIX
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
 
 
 def add(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files and directories to track.")],
-    glob: Annotated[
-        bool, typer.Option("--glob", help="Take the paths as patterns: *, ?, [a-z], ** for any depth.")
-    ] = False,
+    paths: Annotated[list[str], argument("PATH...", help="Files and directories to track.")],
+    glob: Annotated[bool, option("--glob", help="Take the paths as patterns: *, ?, [a-z], ** for any depth.")] = False,
     out: Annotated[
-        str, typer.Option("-o", "--out", metavar="PATH", help="Copy one path from elsewhere to PATH and track that.")
+        str, option("-o", "--out", metavar="PATH", help="Copy one path from elsewhere to PATH and track that.")
     ] = "",
     as_json: Json = False,
 ) -> None:
@@ -39,9 +36,7 @@ def add(
 
 
 def commit(
-    paths: Annotated[
-        list[str] | None, typer.Argument(metavar="[PATH]...", help="Tracked paths; without any, all of them.")
-    ] = None,
+    paths: Annotated[list[str] | None, argument("[PATH]...", help="Tracked paths; without any, all of them.")] = None,
     as_json: Json = False,
 ) -> None:
     """Accept what is in the working tree into existing Pointers.
@@ -89,7 +84,4 @@ def _quoted(name: str) -> str:
     return "$'" + show.clean(name.replace("\\", "\\\\").replace("'", "\\'")) + "'"
 
 
-REGISTER = {
-    "add": lambda app: app.command("add")(add),
-    "commit": lambda app: app.command("commit")(commit),
-}
+COMMANDS = {"add": add, "commit": commit}

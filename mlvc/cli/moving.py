@@ -4,28 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from mlvc.api import lost
 from mlvc.api import transfer as api
 from mlvc.api.transfer import Transferred, Which
 from mlvc.cli import show
-from mlvc.cli.app import opened
 from mlvc.cli.bring import checkout_json, named_lost, print_checkout
+from mlvc.cli.opening import opened
+from mlvc.cli.words import argument, option
 
-Paths = Annotated[
-    list[str] | None, typer.Argument(metavar="[PATH]...", help="Tracked paths; without any, all of them.")
-]
-Remote = Annotated[str, typer.Option("-r", "--remote", metavar="NAME", help="The Remote; without it, the default one.")]
-Jobs = Annotated[int, typer.Option("-j", "--jobs", min=0, metavar="N", help="Transfers side by side; 0: core.jobs.")]
-Rev = Annotated[
-    list[str] | None, typer.Option("--rev", metavar="REV", help="What this revision tracks; may be given again.")
-]
-Branches = Annotated[bool, typer.Option("-a", "--all-branches", help="What all branches track, too.")]
-Tags = Annotated[bool, typer.Option("-T", "--all-tags", help="What all tags track, too.")]
-Commits = Annotated[bool, typer.Option("-A", "--all-commits", help="What any commit tracks, too.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be moved.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Paths = Annotated[list[str] | None, argument("[PATH]...", help="Tracked paths; without any, all of them.")]
+Remote = Annotated[str, option("-r", "--remote", metavar="NAME", help="The Remote; without it, the default one.")]
+Jobs = Annotated[int, option("-j", "--jobs", least=0, metavar="N", help="Transfers side by side; 0: core.jobs.")]
+Rev = Annotated[list[str] | None, option("--rev", metavar="REV", help="What this revision tracks; may be given again.")]
+Branches = Annotated[bool, option("-a", "--all-branches", help="What all branches track, too.")]
+Tags = Annotated[bool, option("-T", "--all-tags", help="What all tags track, too.")]
+Commits = Annotated[bool, option("-A", "--all-commits", help="What any commit tracks, too.")]
+DryRun = Annotated[bool, option("--dry-run", help="Only show what would be moved.")]
+Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
 
 
 def push(
@@ -90,7 +85,7 @@ def pull(
     all_branches: Branches = False,
     all_tags: Tags = False,
     all_commits: Commits = False,
-    force: Annotated[bool, typer.Option("-f", "--force", help="Overwrite changes that are stored nowhere.")] = False,
+    force: Annotated[bool, option("-f", "--force", help="Overwrite changes that are stored nowhere.")] = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
@@ -146,8 +141,4 @@ def _end(done: Transferred, verb: str) -> None:
         raise error
 
 
-REGISTER = {
-    "push": lambda app: app.command("push")(push),
-    "fetch": lambda app: app.command("fetch")(fetch),
-    "pull": lambda app: app.command("pull")(pull),
-}
+COMMANDS = {"push": push, "fetch": fetch, "pull": pull}

@@ -6,26 +6,23 @@ import os
 from collections.abc import Sequence
 from typing import Annotated
 
-import typer
-
 from mlvc.api import lost
 from mlvc.api import status as reports
 from mlvc.cli import show
-from mlvc.cli.app import opened
+from mlvc.cli.opening import opened
+from mlvc.cli.words import argument, option
 from mlvc.snapshot import Change
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-ExitCode = Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when there is something to tell.")]
+Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
+ExitCode = Annotated[bool, option("--exit-code", help="Exit with 1 when there is something to tell.")]
 CHANGES = 1
 
 
 def status(
-    paths: Annotated[
-        list[str] | None, typer.Argument(metavar="[PATH]...", help="Tracked paths; without any, all of them.")
-    ] = None,
+    paths: Annotated[list[str] | None, argument("[PATH]...", help="Tracked paths; without any, all of them.")] = None,
     exit_code: ExitCode = False,
     as_json: Json = False,
-) -> None:
+) -> int:
     """Show what has changed, is missing or would rerun.
 
     Tells which tracked files changed since their Pointer, which Pointers changed since the last commit, which objects
@@ -50,8 +47,7 @@ def status(
             show.json_out(_status_json(found))
         else:
             _print_status(found)
-    if exit_code and not found.clean:
-        raise typer.Exit(CHANGES)
+    return CHANGES if exit_code and not found.clean else 0
 
 
 def _has_pipeline(root: str) -> bool:
@@ -110,15 +106,15 @@ def _status_json(found: reports.Status) -> dict[str, object]:
 
 
 def diff(
-    old: Annotated[str, typer.Argument(metavar="[A]", help="A revision; without one, HEAD.")] = "HEAD",
-    new: Annotated[str, typer.Argument(metavar="[B]", help="Another revision; without one, the working tree.")] = "",
+    old: Annotated[str, argument("[A]", help="A revision; without one, HEAD.")] = "HEAD",
+    new: Annotated[str, argument("[B]", help="Another revision; without one, the working tree.")] = "",
     target: Annotated[
-        list[str] | None, typer.Option("--target", "-t", metavar="PATH", help="Only these tracked paths.")
+        list[str] | None, option("--target", "-t", metavar="PATH", help="Only these tracked paths.")
     ] = None,
-    markdown: Annotated[bool, typer.Option("--md", help="Print a Markdown table.")] = False,
+    markdown: Annotated[bool, option("--md", help="Print a Markdown table.")] = False,
     exit_code: ExitCode = False,
     as_json: Json = False,
-) -> None:
+) -> int:
     """Show which tracked files differ between two revisions.
 
     Added, modified, deleted and renamed files with their sizes.
@@ -146,8 +142,7 @@ def diff(
             error = lost.check(dict.fromkeys(found.unknown, "missing"), "compared")
             assert error is not None
             raise error
-    if exit_code and found.changes:
-        raise typer.Exit(CHANGES)
+    return CHANGES if exit_code and found.changes else 0
 
 
 def _markdown(changes: Sequence[Change]) -> None:
@@ -161,7 +156,4 @@ def _markdown(changes: Sequence[Change]) -> None:
         show.out(f"| {change.kind} | {path} | {sizes[0]} | {sizes[1]} |")
 
 
-REGISTER = {
-    "status": lambda app: app.command("status")(status),
-    "diff": lambda app: app.command("diff")(diff),
-}
+COMMANDS = {"status": status, "diff": diff}

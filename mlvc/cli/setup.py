@@ -5,26 +5,23 @@ from __future__ import annotations
 import os
 from typing import Annotated
 
-import typer
-
 from mlvc import config as settings
 from mlvc import git
 from mlvc.api import init as api
 from mlvc.cli import show
-from mlvc.cli.app import opened
+from mlvc.cli.opening import opened
+from mlvc.cli.words import Group, argument, option
 from mlvc.errors import UsageError
 from mlvc.repo import Repo
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Private = Annotated[
-    bool, typer.Option("--private", help="Use the settings in the Git directory, which nobody else sees.")
-]
+Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
+Private = Annotated[bool, option("--private", help="Use the settings in the Git directory, which nobody else sees.")]
 
 
 def init(
     algorithm: Annotated[
         str,
-        typer.Option(
+        option(
             "--hash",
             metavar="xxh128|blake3",
             help="How content is named. xxh128 is fastest; blake3 also resists attackers. Cannot be changed later.",
@@ -49,9 +46,9 @@ def init(
 
 
 def config(
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help="The setting, such as core.autostage.")] = "",
-    value: Annotated[str | None, typer.Argument(metavar="[VALUE]", help="What to set it to.")] = None,
-    unset: Annotated[bool, typer.Option("--unset", help="Remove the setting.")] = False,
+    name: Annotated[str, argument("[NAME]", help="The setting, such as core.autostage.")] = "",
+    value: Annotated[str | None, argument("[VALUE]", help="What to set it to.")] = None,
+    unset: Annotated[bool, option("--unset", help="Remove the setting.")] = False,
     private: Private = False,
     as_json: Json = False,
 ) -> None:
@@ -117,16 +114,14 @@ def _write(repo: Repo, name: str, value: object | None, *, private: bool) -> Non
 
 # -- remotes -----------------------------------------------------------------------------------
 
-remotes = typer.Typer(help="Name the places that push and pull talk to.", no_args_is_help=True, rich_markup_mode=None)
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the Remote.")]
+Name = Annotated[str, argument("NAME", help="The name of the Remote.")]
 
 
-@remotes.command("add")
 def remote_add(
     name: Name,
-    url: Annotated[str, typer.Argument(metavar="URL", help="A directory, or a URL such as s3://bucket/path.")],
-    default: Annotated[bool, typer.Option("-d", "--default", help="Make it the default Remote.")] = False,
-    force: Annotated[bool, typer.Option("-f", "--force", help="Replace a Remote of this name.")] = False,
+    url: Annotated[str, argument("URL", help="A directory, or a URL such as s3://bucket/path.")],
+    default: Annotated[bool, option("-d", "--default", help="Make it the default Remote.")] = False,
+    force: Annotated[bool, option("-f", "--force", help="Replace a Remote of this name.")] = False,
     private: Private = False,
 ) -> None:
     """Add a Remote.
@@ -155,7 +150,6 @@ def _address(repo: Repo, url: str) -> str:
     return os.path.relpath(full, repo.root).replace(os.sep, "/")
 
 
-@remotes.command("list")
 def remote_list(as_json: Json = False) -> None:
     """List the Remotes; the default one is marked.
 
@@ -171,12 +165,11 @@ def remote_list(as_json: Json = False) -> None:
             show.out(f"{name}\t{url}" + ("\t(default)" if name == default else ""))
 
 
-@remotes.command("modify")
 def remote_modify(
     name: Name,
-    option: Annotated[str, typer.Argument(metavar="OPTION", help="The option to set: url.")],
-    value: Annotated[str | None, typer.Argument(metavar="[VALUE]", help="Its new value.")] = None,
-    unset: Annotated[bool, typer.Option("--unset", help="Remove the option.")] = False,
+    option: Annotated[str, argument("OPTION", help="The option to set: url.")],
+    value: Annotated[str | None, argument("[VALUE]", help="Its new value.")] = None,
+    unset: Annotated[bool, option("--unset", help="Remove the option.")] = False,
     private: Private = False,
 ) -> None:
     """Change an option of a Remote.
@@ -193,12 +186,9 @@ def remote_modify(
         _write(repo, f"remote.{name}.{option}", new, private=private)
 
 
-@remotes.command("default")
 def remote_default(
-    name: Annotated[
-        str, typer.Argument(metavar="[NAME]", help="The Remote to make the default; without one, print it.")
-    ] = "",
-    unset: Annotated[bool, typer.Option("--unset", help="Have no default.")] = False,
+    name: Annotated[str, argument("[NAME]", help="The Remote to make the default; without one, print it.")] = "",
+    unset: Annotated[bool, option("--unset", help="Have no default.")] = False,
     private: Private = False,
 ) -> None:
     """Show or choose the Remote that push and pull use.
@@ -218,8 +208,7 @@ def remote_default(
             show.out(current)
 
 
-@remotes.command("rename")
-def remote_rename(name: Name, new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")]) -> None:
+def remote_rename(name: Name, new: Annotated[str, argument("NEW", help="Its new name.")]) -> None:
     """Give a Remote another name.
 
     Example: mlvc remote rename store archive
@@ -236,7 +225,6 @@ def remote_rename(name: Name, new: Annotated[str, typer.Argument(metavar="NEW", 
         _stage(repo)
 
 
-@remotes.command("remove")
 def remote_remove(name: Name) -> None:
     """Forget a Remote. What is stored there stays there.
 
@@ -266,8 +254,15 @@ def _stage(repo: Repo) -> None:
         git.stage(repo.git, [settings.SHARED])
 
 
-REGISTER = {
-    "init": lambda app: app.command("init")(init),
-    "config": lambda app: app.command("config")(config),
-    "remote": lambda app: app.add_typer(remotes, name="remote"),
-}
+remotes = Group(
+    "Name the places that push and pull talk to.",
+    {
+        "add": remote_add,
+        "list": remote_list,
+        "modify": remote_modify,
+        "default": remote_default,
+        "rename": remote_rename,
+        "remove": remote_remove,
+    },
+)
+COMMANDS = {"init": init, "config": config, "remote": remotes}

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 from typing import Annotated, Any
 
-import typer
-
 from mlvc.api import pipeline as api
 from mlvc.cli import show
-from mlvc.cli.app import opened
+from mlvc.cli.opening import opened
+from mlvc.cli.words import Group, argument, option
 from mlvc.errors import UsageError
 from mlvc.pipeline import draw
 from mlvc.pipeline.graph import ancestors, target
 from mlvc.pipeline.runner import Options
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
 _STDERR = 2
 _NONE = "no stages yet: describe them in mlvc.yaml, or use `mlvc stage add`"
 
@@ -23,20 +22,16 @@ _NONE = "no stages yet: describe them in mlvc.yaml, or use `mlvc stage add`"
 def repro(
     targets: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TARGET]...", help="Stages or outputs; without any, the whole pipeline."),
+        argument("[TARGET]...", help="Stages or outputs; without any, the whole pipeline."),
     ] = None,
-    force: Annotated[bool, typer.Option("-f", "--force", help="Run the stages even where nothing changed.")] = False,
-    single: Annotated[
-        bool, typer.Option("-s", "--single-item", help="Only the targets, without what they need.")
-    ] = False,
-    downstream: Annotated[bool, typer.Option("--downstream", help="The targets and what follows from them.")] = False,
+    force: Annotated[bool, option("-f", "--force", help="Run the stages even where nothing changed.")] = False,
+    single: Annotated[bool, option("-s", "--single-item", help="Only the targets, without what they need.")] = False,
+    downstream: Annotated[bool, option("--downstream", help="The targets and what follows from them.")] = False,
     keep_going: Annotated[
-        bool, typer.Option("-k", "--keep-going", help="After a failure, go on with what does not need it.")
+        bool, option("-k", "--keep-going", help="After a failure, go on with what does not need it.")
     ] = False,
-    no_run_cache: Annotated[
-        bool, typer.Option("--no-run-cache", help="Run stages even where a result is known.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", "--dry", help="Only show what would run, and why.")] = False,
+    no_run_cache: Annotated[bool, option("--no-run-cache", help="Run stages even where a result is known.")] = False,
+    dry_run: Annotated[bool, option("--dry-run", "--dry", help="Only show what would run, and why.")] = False,
     as_json: Json = False,
 ) -> None:
     """Rerun the stages whose inputs changed.
@@ -87,33 +82,29 @@ def _because(reasons: tuple[str, ...]) -> str:
 
 # -- stage -------------------------------------------------------------------------------------
 
-group = typer.Typer(help="Describe the stages of the pipeline.", no_args_is_help=True, rich_markup_mode=None)
 Many = list[str] | None
 
 
-@group.command("add", context_settings={"allow_interspersed_args": False})
 def stage_add(
-    command: Annotated[list[str], typer.Argument(metavar="COMMAND...", help="The command, after all options.")],
-    name: Annotated[str, typer.Option("-n", "--name", metavar="NAME", help="The name of the stage.")],
-    deps: Annotated[Many, typer.Option("-d", "--deps", metavar="PATH", help="What the command reads.")] = None,
-    outs: Annotated[Many, typer.Option("-o", "--outs", metavar="PATH", help="What it writes.")] = None,
+    command: Annotated[list[str], argument("COMMAND...", help="The command, after all options.", rest=True)],
+    name: Annotated[str, option("-n", "--name", metavar="NAME", help="The name of the stage.")],
+    deps: Annotated[Many, option("-d", "--deps", metavar="PATH", help="What the command reads.")] = None,
+    outs: Annotated[Many, option("-o", "--outs", metavar="PATH", help="What it writes.")] = None,
     outs_no_cache: Annotated[
-        Many, typer.Option("-O", "--outs-no-cache", metavar="PATH", help="What it writes and Git keeps.")
+        Many, option("-O", "--outs-no-cache", metavar="PATH", help="What it writes and Git keeps.")
     ] = None,
     outs_persist: Annotated[
-        Many, typer.Option("--outs-persist", metavar="PATH", help="What it writes and finds again.")
+        Many, option("--outs-persist", metavar="PATH", help="What it writes and finds again.")
     ] = None,
-    params: Annotated[
-        Many, typer.Option("-p", "--params", metavar="[FILE:]KEYS", help="Parameters it depends on.")
-    ] = None,
-    metrics: Annotated[Many, typer.Option("-m", "--metrics", metavar="PATH", help="Metrics it writes.")] = None,
+    params: Annotated[Many, option("-p", "--params", metavar="[FILE:]KEYS", help="Parameters it depends on.")] = None,
+    metrics: Annotated[Many, option("-m", "--metrics", metavar="PATH", help="Metrics it writes.")] = None,
     metrics_no_cache: Annotated[
-        Many, typer.Option("-M", "--metrics-no-cache", metavar="PATH", help="Metrics that Git keeps.")
+        Many, option("-M", "--metrics-no-cache", metavar="PATH", help="Metrics that Git keeps.")
     ] = None,
-    wdir: Annotated[str, typer.Option("-w", "--wdir", metavar="DIR", help="Where the command runs.")] = "",
-    desc: Annotated[str, typer.Option("--desc", metavar="TEXT", help="What the stage is for.")] = "",
-    always_changed: Annotated[bool, typer.Option("--always-changed", help="Run it every time.")] = False,
-    force: Annotated[bool, typer.Option("-f", "--force", help="Replace a stage of this name.")] = False,
+    wdir: Annotated[str, option("-w", "--wdir", metavar="DIR", help="Where the command runs.")] = "",
+    desc: Annotated[str, option("--desc", metavar="TEXT", help="What the stage is for.")] = "",
+    always_changed: Annotated[bool, option("--always-changed", help="Run it every time.")] = False,
+    force: Annotated[bool, option("-f", "--force", help="Replace a stage of this name.")] = False,
 ) -> None:
     """Add a stage to mlvc.yaml; comments and layout of the file stay.
 
@@ -161,7 +152,6 @@ def _params(given: Any) -> list[object]:
     return found
 
 
-@group.command("list")
 def stage_list(as_json: Json = False) -> None:
     """List the stages with what they need and make.
 
@@ -199,10 +189,10 @@ def stage_list(as_json: Json = False) -> None:
 
 def dag(
     targets: Annotated[
-        list[str] | None, typer.Argument(metavar="[TARGET]...", help="Stages or outputs, with what they need.")
+        list[str] | None, argument("[TARGET]...", help="Stages or outputs, with what they need.")
     ] = None,
-    dot: Annotated[bool, typer.Option("--dot", help="In the language of Graphviz.")] = False,
-    mermaid: Annotated[bool, typer.Option("--mermaid", help="As a Mermaid flowchart.")] = False,
+    dot: Annotated[bool, option("--dot", help="In the language of Graphviz.")] = False,
+    mermaid: Annotated[bool, option("--mermaid", help="As a Mermaid flowchart.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show which stage feeds which.
@@ -228,10 +218,8 @@ def dag(
 
 
 def demo(
-    folder: Annotated[
-        str, typer.Argument(metavar="[FOLDER]", help="Where to make it; must not be there yet.")
-    ] = "mlvc-demo",
-) -> None:
+    folder: Annotated[str, argument("[FOLDER]", help="Where to make it; must not be there yet.")] = "mlvc-demo",
+) -> int:
     """Watch the main job on real data, step by step.
 
     Makes a repository, tracks a data set and a model, pushes, clones, pulls, changes a parameter, reruns what it
@@ -241,12 +229,8 @@ def demo(
     """
     from mlvc.cli.demo import run  # noqa: PLC0415
 
-    raise typer.Exit(run(folder))
+    return run(folder)
 
 
-REGISTER = {
-    "repro": lambda app: app.command("repro")(repro),
-    "stage": lambda app: app.add_typer(group, name="stage"),
-    "dag": lambda app: app.command("dag")(dag),
-    "demo": lambda app: app.command("demo")(demo),
-}
+group = Group("Describe the stages of the pipeline.", {"add": stage_add, "list": stage_list})
+COMMANDS = {"repro": repro, "stage": group, "dag": dag, "demo": demo}

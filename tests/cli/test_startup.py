@@ -12,10 +12,10 @@ from tests.helpers import SOURCES, run
 
 HEAVY = {
     ("--version",): {"typer", "rich", "fsspec", "git", "yaml", "sqlite3", "mlvc.cli.app", "mlvc.repo"},
-    ("status",): {"rich", "fsspec", "git", "yaml", "asyncio", "concurrent.futures"},
-    ("add", "data"): {"rich", "fsspec", "git", "yaml", "asyncio"},
-    ("checkout",): {"rich", "fsspec", "git", "yaml", "asyncio"},
-    ("push",): {"rich", "fsspec", "git", "yaml", "asyncio"},
+    ("status",): {"typer", "rich", "fsspec", "git", "yaml", "asyncio", "concurrent.futures"},
+    ("add", "data"): {"typer", "rich", "fsspec", "git", "yaml", "asyncio"},
+    ("checkout",): {"typer", "rich", "fsspec", "git", "yaml", "asyncio"},
+    ("push",): {"typer", "rich", "fsspec", "git", "yaml", "asyncio"},
 }
 
 
