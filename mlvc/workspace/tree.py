@@ -94,7 +94,8 @@ class WorkTree:
         absent = store.missing(oids) if oids else set()
         if absent:
             demote(scan, absent)
-        progress.start("add", objects=len(scan.fresh), total=sum(fresh.known.size for fresh in scan.fresh))
+        count, total = scan.unread()
+        progress.start("add", objects=count, total=total)
         digest(self.root, scan, self.hashing, batch, progress=progress)
         look = self._seen(path, scan, build=True)
         batch.put_hashed(look.objects)
