@@ -1,7 +1,5 @@
 """``python -m mlvc``."""
 
-import sys
+from mlvc.cli.main import entry
 
-from mlvc.cli.main import main
-
-sys.exit(main())
+entry()

@@ -246,9 +246,13 @@ def check_path(path: str, name: str = "a manifest") -> None:
 def check(entries: Sequence[Entry]) -> None:
     """FormatError where a path would leave the directory, by itself or through a symbolic link beside it."""
     paths = {entry.path for entry in entries}
+    # All at once: hardly a path has anything to do with these, and there may be a million.
+    text = ("/" + "/\0/".join(paths) + "/").lower()
+    if any(part in text for part in ("//", "/./", "/../", "/.git/", "\\")):
+        for path in paths:
+            check_path(path)
     seen: set[str] = set()
     for entry in entries:
-        check_path(entry.path)
         parent = entry.path.rpartition("/")[0]
         while parent and parent not in seen:
             if parent in paths:

@@ -151,6 +151,8 @@ def compare(olds: Iterable[Entry], news: Iterable[Entry], prefix: str = "") -> l
     """What differs between two lists of entries, by path. Renames are found by equal content."""
     old = {entry.path: entry for entry in olds}
     new = {entry.path: entry for entry in news}
+    if not old:
+        return [Change(prefix + path, None, new[path]) for path in sorted(new)]
     changed = [
         Change(prefix + path, old.get(path), new.get(path))
         for path in sorted(old.keys() | new.keys())

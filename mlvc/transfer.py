@@ -83,15 +83,20 @@ def plan_push(store: LocalStore, remote: RemoteStore, oids: Iterable[bytes]) -> 
     packed = store.packed.members(wanted - elsewhere)
     missing = remote.packed.missing(packed | elsewhere)
     loose = store.loose.present(missing & elsewhere)
-    by_pack = store.packed.catalog.shares(missing & packed)
-    lost: Lost = dict.fromkeys(missing.difference(loose, *by_pack.values()), "missing")
-    counts = store.packed.catalog.counts()
+    here = missing & packed
     sizes = store.packed.catalog.packs()
-    complete = [name for name, members in by_pack.items() if len(members) == counts[name]]
-    small = [name for name in complete if sizes[name] < _SMALL_PACK]
-    joined = set(small) if len(small) > 1 else set()
-    whole = [name for name in complete if name not in joined]
-    rest = [oid for name, members in by_pack.items() if name not in whole for oid in members]
+    if len(here) == len(store.packed.catalog) and sum(size < _SMALL_PACK for size in sizes.values()) < 2:
+        whole, rest = list(sizes), []  # a first push, of all that there is
+    else:
+        by_pack = store.packed.catalog.shares(here)
+        counts = store.packed.catalog.counts()
+        complete = [name for name, members in by_pack.items() if len(members) == counts[name]]
+        small = [name for name in complete if sizes[name] < _SMALL_PACK]
+        joined = set(small) if len(small) > 1 else set()
+        whole = [name for name in complete if name not in joined]
+        rest = [oid for name, members in by_pack.items() if name not in whole for oid in members]
+        here = set().union(*by_pack.values())
+    lost: Lost = dict.fromkeys(missing.difference(loose, here), "missing")
     picked = store.packed.catalog.locate(rest)
     size = sum(sizes[name] for name in whole) + sum(location.length for location in picked)
     size += sum(os.stat(store.loose.path(oid)).st_size for oid in loose)

@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A name that is not UTF-8 must not end in a traceback.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     return guarded(lambda: _run(given))
+
+
+def entry() -> None:
+    """The process: its end is not waited for.
+
+    Everything is closed and written by now. Python would take every value apart before it ends: 20 ms and more.
+    """
+    code = main()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _run(given: list[str]) -> int:

@@ -85,13 +85,14 @@ def _plan_path(
         return None
     new = _entries(store, content)
     old = look.entries()
-    changes = compare([_at(look.path, e) for e in old], [_at(look.path, e) for e in new])
+    new = _at(look.path, new)
+    changes = compare(_at(look.path, old), new)
     changes = [part for change in changes for part in _unrenamed(change)]
     if relink:
         kept = {change.path for change in changes}
         changes += [
             Change(entry.path, entry, entry)
-            for entry in (_at(look.path, e) for e in new)
+            for entry in new
             if entry.size >= LARGE and entry.path not in kept
         ]
     if not changes and look.content is not None and content is not None and look.content.is_dir == content.is_dir:
@@ -138,8 +139,10 @@ def _entries(store: LocalStore, content: Content | None) -> list[Entry]:
     return found
 
 
-def _at(path: str, entry: Entry) -> Entry:
-    return entry._replace(path=f"{path}/{entry.path}" if entry.path else path)
+def _at(top: str, entries: Iterable[Entry]) -> list[Entry]:
+    """The same entries below ``top``."""
+    made = Entry._make
+    return [made((f"{top}/{path}" if path else top, kind, size, oid)) for path, kind, size, oid in entries]
 
 
 def guard(plans: Iterable[PathPlan]) -> None:
