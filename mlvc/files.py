@@ -47,6 +47,27 @@ def read_or_none(path: str) -> bytes | None:
         return None
 
 
+@contextmanager
+def directory(path: str) -> Iterator[tuple[int | str, str, int | None]]:
+    """A directory whose many files are to be looked at.
+
+    What ``os.scandir`` takes; and for each name in it a prefix and the ``dir_fd`` that ``os.open`` takes. Where the
+    system can, names are looked up from the open directory: from the root each of them takes a fifth longer.
+    """
+    if os.scandir not in os.supports_fd or os.open not in os.supports_dir_fd:
+        yield path, path + "/", None
+        return
+    fd = os.open(path, READ | getattr(os, "O_DIRECTORY", 0))
+    try:
+        yield fd, "", fd
+    except OSError as error:
+        if isinstance(error.filename, str):
+            error.filename = os.path.join(path, error.filename)  # the system knows the name alone
+        raise
+    finally:
+        os.close(fd)
+
+
 def write_all(fd: int, data: bytes | memoryview | bytearray) -> None:
     """Write every byte of ``data``; a short write (a full disk, a signal) goes on or raises."""
     done = os.write(fd, data)

@@ -90,11 +90,7 @@ def _plan_path(
     changes = [part for change in changes for part in _unrenamed(change)]
     if relink:
         kept = {change.path for change in changes}
-        changes += [
-            Change(entry.path, entry, entry)
-            for entry in new
-            if entry.size >= LARGE and entry.path not in kept
-        ]
+        changes += [Change(entry.path, entry, entry) for entry in new if entry.size >= LARGE and entry.path not in kept]
     if not changes and look.content is not None and content is not None and look.content.is_dir == content.is_dir:
         return None
     unstored = store.missing(c.old.oid for c in changes if c.old is not None and c.old.kind != EMPTY_DIR)

@@ -123,7 +123,8 @@ class Scanner:
         prefix = f"{directory}/" if directory else ""
         ignore = self._ignore
         get, new = known.get, Record._make
-        with os.scandir(f"{self._root}/{directory}" if directory else self._root) as entries:
+        full = f"{self._root}/{directory}" if directory else self._root
+        with files.directory(full) as (place, _, _), os.scandir(place) as entries:
             for entry in entries:
                 name = entry.name
                 info = entry.stat(follow_symlinks=False)
@@ -348,29 +349,29 @@ def _read_group(root: str, scan: Scan, group: _Group, hashing: Hashing) -> list[
     flags, since = files.READ_QUIETLY | files.NOFOLLOW, scan.since
     objects: list[tuple[bytes, bytes]] = []
     for directory, part in group:
-        prefix = f"{root}/{directory}/" if directory else f"{root}/"
         row = scan.dirs[directory]
-        for name, (size, mtime, ctime, inode, kind, _) in part:
-            try:
-                fd = open_(prefix + name, flags)
-            except PermissionError:  # somebody else's file, or one that nobody may read
-                fd = open_(prefix + name, files.READ | files.NOFOLLOW)
-            try:
-                data = read(fd, size + 1)
-                info = fstat(fd)
-            finally:
-                close(fd)
-            if (
-                len(data) != size
-                or info.st_mtime_ns != mtime
-                or info.st_ctime_ns != ctime
-                or info.st_size != size
-                or info.st_ino != inode
-            ):
-                raise _changed(_path(directory, name))
-            oid = of(data)
-            objects.append((oid, data))
-            row[name] = new((size, mtime if mtime < since and ctime < since else NEVER, ctime, inode, kind, oid))
+        with files.directory(f"{root}/{directory}" if directory else root) as (_, prefix, at):
+            for name, (size, mtime, ctime, inode, kind, _) in part:
+                try:
+                    fd = open_(prefix + name, flags, dir_fd=at)
+                except PermissionError:  # somebody else's file, or one that nobody may read
+                    fd = open_(prefix + name, files.READ | files.NOFOLLOW, dir_fd=at)
+                try:
+                    data = read(fd, size + 1)
+                    info = fstat(fd)
+                finally:
+                    close(fd)
+                if (
+                    len(data) != size
+                    or info.st_mtime_ns != mtime
+                    or info.st_ctime_ns != ctime
+                    or info.st_size != size
+                    or info.st_ino != inode
+                ):
+                    raise _changed(_path(directory, name))
+                oid = of(data)
+                objects.append((oid, data))
+                row[name] = new((size, mtime if mtime < since and ctime < since else NEVER, ctime, inode, kind, oid))
     return objects
 
 
