@@ -6,7 +6,7 @@ import os
 import struct
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Self
@@ -35,7 +35,10 @@ _TRAILER = struct.Struct("<Q8s8s")
 RAW, ZSTD = 0, 1
 _LEVEL = 1
 _SAMPLE = 8 << 10
-_PENDING = 12
+_PENDING = 16
+_TOGETHER = 4
+"""Frames that are handed to another thread at once: each handing over makes the threads wait for each other."""
+
 _UNTAKEN = 2
 
 
@@ -211,7 +214,7 @@ class PackWriter:
         self._file: _PackFile | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._lane: ThreadPoolExecutor | None = None
-        self._single: _Draft | None = None
+        self._closed: list[_Draft] = []
         self._written: deque[Future[None]] = deque()
         self._sealing: list[Future[SealedPack]] = []
         self._sealed: list[SealedPack] = []
@@ -235,7 +238,12 @@ class PackWriter:
     def finish(self) -> list[SealedPack]:
         """Seal what was written: every Pack durable under its temporary name, in the order written."""
         self._close_frame()
+        if self._pool is not None and self._closed:
+            self._submit()
         self._drain(0)
+        # A few frames are the common case: no thread is started for them.
+        self._write(self._closed, [encode_frame(draft, self._level) for draft in self._closed])
+        self._closed = []
         if self._file is not None:
             self._seal()
         self._sealed += [future.result() for future in self._sealing]
@@ -267,20 +275,13 @@ class PackWriter:
         self.close()
 
     def _close_frame(self) -> None:
-        draft = self._draft
-        if not draft.lengths:
+        if not self._draft.lengths:
             return
+        self._closed.append(self._draft)
         self._begin()
-        if self._pool is None and self._file is None:
-            # A single frame is the common case: no thread is started for it.
-            if self._single is None:
-                self._single = draft
-                return
-            first, self._single = self._single, None
-            self._start()
-            self._submit(first)
-        self._submit(draft)
-        self._drain(_PENDING)
+        if len(self._closed) == _TOGETHER:
+            self._submit()
+            self._drain(_PENDING // _TOGETHER)
 
     def _begin(self, size: int = FRAME_SIZE) -> _Draft:
         """A new frame, in a buffer that a written one has left where there is one."""
@@ -297,26 +298,27 @@ class PackWriter:
         self._pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="pack")
         self._lane = ThreadPoolExecutor(1, thread_name_prefix="pack-write")
 
-    def _submit(self, draft: _Draft) -> None:
+    def _submit(self) -> None:
         """Compression side by side, writing one after the other, both beside the caller."""
+        if self._pool is None or self._lane is None:
+            self._start()
         assert self._pool is not None
         assert self._lane is not None
-        frame = self._pool.submit(encode_frame, draft, self._level)
-        self._written.append(self._lane.submit(lambda: self._write(draft, frame.result())))
+        drafts, self._closed = self._closed, []
+        frames = self._pool.submit(lambda: [encode_frame(draft, self._level) for draft in drafts])
+        self._written.append(self._lane.submit(lambda: self._write(drafts, frames.result())))
 
     def _drain(self, keep: int) -> None:
-        """Wait until at most ``keep`` frames are on their way; what went wrong with one is raised here."""
-        if keep == 0 and self._single is not None:
-            draft, self._single = self._single, None
-            self._write(draft, encode_frame(draft, self._level))
+        """Wait until at most ``keep`` groups are on their way; what went wrong with one is raised here."""
         while len(self._written) > keep:
             self._written.popleft().result()
 
-    def _write(self, draft: _Draft, frame: Sequence[bytes | memoryview]) -> None:
-        self._pack_file().append(bytes(draft.kinds), draft.lengths, draft.oids, frame)
-        if len(draft.buffer) == FRAME_SIZE:
-            self._buffers.append(draft.buffer)
-        self._roll()
+    def _write(self, drafts: Sequence[_Draft], frames: Iterable[Sequence[bytes | memoryview]]) -> None:
+        for draft, frame in zip(drafts, frames, strict=True):
+            self._pack_file().append(bytes(draft.kinds), draft.lengths, draft.oids, frame)
+            if len(draft.buffer) == FRAME_SIZE:
+                self._buffers.append(draft.buffer)
+            self._roll()
 
     def _pack_file(self) -> _PackFile:
         if self._file is None:
