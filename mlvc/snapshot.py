@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from mlvc import codec, files, git, manifest
 from mlvc import oid as oids
@@ -16,16 +16,22 @@ from mlvc.manifest import EXECUTABLE, FILE, Entry
 from mlvc.pointer import SUFFIX, Content, Pointer
 from mlvc.store.base import Reader
 
+T = TypeVar("T")
 LOCKFILE = "mlvc.lock"
 _PATTERNS = ("*" + SUFFIX, LOCKFILE)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All Pointers, by the path that they stand for, and the outputs that the Lockfile records."""
+    """All Pointers, by the path that they stand for, and the outputs that the Lockfile records.
+
+    ``unreadable``: what is wrong with the Pointers that cannot be read, by the path that each stands for, and with the
+    Lockfile. Commands do the rest of their work and then fail.
+    """
 
     pointers: Mapping[str, Pointer] = field(default_factory=dict)
     outs: Mapping[str, Content] = field(default_factory=dict)
+    unreadable: Mapping[str, FormatError] = field(default_factory=dict)
 
     def contents(self) -> dict[str, Content]:
         """Everything that is tracked, by path."""
@@ -42,11 +48,11 @@ def on_disk(repository: Git) -> Snapshot:
     return _snapshot(texts)
 
 
-def at(repository: Git, revision: str) -> Snapshot:
-    """What a commit's Pointers and Lockfile say."""
+def at(repository: Git, revision: str, name: str = "") -> Snapshot:
+    """What a commit's Pointers and Lockfile say. ``name`` is what the user calls it."""
     ids = {path: id_ for path, id_ in git.tree(repository, revision).items() if _relevant(path)}
     data = git.blobs(repository, ids.values())
-    return _snapshot({path: data[id_] for path, id_ in ids.items()}, f"{revision}:")
+    return _snapshot({path: data[id_] for path, id_ in ids.items()}, f"{name or revision[:10]}:")
 
 
 def head(repository: Git) -> Snapshot:
@@ -61,12 +67,17 @@ def _relevant(path: str) -> bool:
 def _snapshot(texts: Mapping[str, bytes], where: str = "") -> Snapshot:
     found = {}
     outs: dict[str, Content] = {}
+    unreadable: dict[str, FormatError] = {}
     for path, data in sorted(texts.items()):
-        if path == LOCKFILE:
-            outs = _locked(data, where + path)
-        else:
-            found[pointers.tracked_by(path)] = pointers.decode(data, where + path)
-    return Snapshot(found, outs)
+        try:
+            if path == LOCKFILE:
+                outs = _locked(data, where + path)
+            else:
+                found[pointers.tracked_by(path)] = pointers.decode(data, where + path)
+        except FormatError as error:
+            hint = "it was committed like that; other commits are not concerned" if where else error.hint
+            unreadable[pointers.tracked_by(path)] = FormatError(error.message, hint=hint)
+    return Snapshot(found, outs, unreadable)
 
 
 def _locked(data: bytes, name: str) -> dict[str, Content]:
@@ -99,7 +110,26 @@ def _content(out: Mapping[str, Any]) -> Content:
 # -- selecting ---------------------------------------------------------------------------------
 
 
-def select(snapshot: Mapping[str, Content], targets: Sequence[str]) -> tuple[dict[str, Content], list[str]]:
+def choose(shot: Snapshot, targets: Sequence[str]) -> tuple[dict[str, Content], dict[str, FormatError], list[str]]:
+    """As ``select``: contents, what of it cannot be read, and the targets that name nothing."""
+    chosen, unknown = select(shot.contents(), targets)
+    unreadable, _ = select(shot.unreadable, targets)
+    if unknown and LOCKFILE in shot.unreadable:
+        unreadable[LOCKFILE] = shot.unreadable[LOCKFILE]  # which may be what names them
+        return chosen, unreadable, []
+    _, unknown = select({**dict.fromkeys(shot.unreadable), **chosen}, unknown) if unknown else ({}, [])
+    return chosen, unreadable, unknown
+
+
+def problem(unreadable: Iterable[FormatError]) -> FormatError | None:
+    """What cannot be read, as the one error that ends a command."""
+    errors = list(unreadable)
+    if len(errors) < 2:
+        return errors[0] if errors else None
+    return FormatError(f"{errors[0].message} (and {len(errors) - 1} more)", hint=errors[0].hint)
+
+
+def select(snapshot: Mapping[str, T], targets: Sequence[str]) -> tuple[dict[str, T], list[str]]:
     """The part of a Snapshot that ``targets`` name, and the targets that name nothing in it.
 
     A target is a tracked path, its Pointer, a directory around tracked paths, or a path inside one
@@ -107,7 +137,7 @@ def select(snapshot: Mapping[str, Content], targets: Sequence[str]) -> tuple[dic
     """
     if not targets:
         return dict(snapshot), []
-    chosen: dict[str, Content] = {}
+    chosen: dict[str, T] = {}
     unknown = []
     for target in targets:
         name = target.removesuffix(SUFFIX)

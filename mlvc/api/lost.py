@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from mlvc.errors import DamagedError, MlvcError, ObjectsMissingError
+from mlvc.errors import DamagedError, FormatError, MlvcError, ObjectsMissingError
+from mlvc.snapshot import problem
+from mlvc.workspace.checkout import MISNAMED
 
 
-def check(lost: Mapping[str, str], verb: str) -> MlvcError | None:
-    """The error that ends a command which could not do all of its work; None where it could."""
+def check(lost: Mapping[str, str], verb: str, unreadable: Collection[FormatError] = ()) -> MlvcError | None:
+    """The error that ends a command which could not do all of its work; None where it could.
+
+    ``unreadable``: what is wrong with Pointers that it could not read.
+    """
     if not lost:
-        return None
+        return problem(unreadable)
     path, reason = next(iter(lost.items()))
     more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
+    if reason == MISNAMED:
+        return DamagedError(f"{path} could not be {verb}: its object is {reason}{more}", hint=_MISNAMED)
     kind = DamagedError if reason == "damaged" else ObjectsMissingError
     hint = _DAMAGED if (verb, reason) == ("fetched", "damaged") else _HINTS.get(verb, "")
     return kind(f"{path} could not be {verb}: its object is {reason}{more}", hint=hint)
@@ -23,6 +30,8 @@ _DAMAGED = (
     "then `mlvc push` from a clone that has the data"
 )
 
+
+_MISNAMED = "bring the Pointer back as it was, with Git, or write it anew from the data with `mlvc commit`"
 
 _HINTS = {
     "compared": "get what names its files with `mlvc fetch --all-commits`",

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mlvc import git, snapshot
-from mlvc.errors import DamagedError, ObjectsMissingError, UsageError
+from mlvc.errors import DamagedError, FormatError, ObjectsMissingError, UsageError
 from mlvc.manifest import Entry, objects_of, root_of
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
-from mlvc.snapshot import Change, as_entry, changes, compare
+from mlvc.snapshot import Change, Snapshot, as_entry, changes, compare
 from mlvc.store.base import Lost
 from mlvc.workspace.tree import Look
 
@@ -43,7 +43,8 @@ class Status:
     """All that ``mlvc status`` tells. Clean when every part is empty.
 
     ``head``: tracked paths whose Pointer or locked output differs from HEAD. ``missing``: tracked paths with the
-    number of objects that are not in the Store.
+    number of objects that are not in the Store. ``refused``: sentences about what cannot be tracked. ``unreadable``:
+    what is wrong with Pointers that cannot be read.
     """
 
     tracked: int
@@ -51,21 +52,24 @@ class Status:
     head: tuple[Change, ...] = ()
     missing: tuple[tuple[str, int], ...] = ()
     stages: tuple[Waiting, ...] = ()
+    refused: tuple[str, ...] = ()
+    unreadable: tuple[FormatError, ...] = ()
 
     @property
     def clean(self) -> bool:
         """Whether there is nothing to tell."""
-        return not (self.work or self.head or self.missing or self.stages)
+        return not (self.work or self.head or self.missing or self.stages or self.refused or self.unreadable)
 
 
 def status(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIET) -> Status:
     """Working tree against Pointers, Pointers against HEAD, objects that are not here. Changes nothing."""
-    now = snapshot.on_disk(repo.git).contents()
-    chosen, unknown = snapshot.select(now, [repo.path(target) for target in targets])
+    names = [repo.path(target) for target in targets]
+    chosen, unreadable, unknown = snapshot.choose(snapshot.on_disk(repo.git), names)
     if unknown:
         raise UsageError(f"{unknown[0]} is not tracked", hint=f"track it with `mlvc add {unknown[0]}`")
-    looks = repo.tree.look(chosen, progress=progress)
-    before, _ = snapshot.select(snapshot.head(repo.git).contents(), [repo.path(target) for target in targets])
+    looks = repo.tree.look(chosen, lenient=True, progress=progress)
+    before, _ = snapshot.select(snapshot.head(repo.git).contents(), names)
+    before = {path: content for path, content in before.items() if path not in unreadable}
     return Status(
         len(chosen),
         tuple(
@@ -75,6 +79,8 @@ def status(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIE
         ),
         tuple(_whole(before, chosen)),
         tuple(_missing(repo, chosen, looks)),
+        refused=tuple(sentence for look in looks.values() for sentence in look.scan.refused.values()),
+        unreadable=tuple(unreadable.values()),
     )
 
 
@@ -85,7 +91,9 @@ def with_stages(found: Status, stages: Iterable[Waiting]) -> Status:
 
 def _path_status(repo: Repo, look: Look, content: Content) -> PathStatus:
     if look.content is None:
-        return PathStatus(look.path, "absent")
+        return PathStatus(look.path, "modified" if look.path in look.scan.refused else "absent", note="not a file")
+    if look.content.oid == content.oid and look.content.size != content.size:
+        return PathStatus(look.path, "modified", note="its Pointer tells a wrong size; `mlvc commit` corrects it")
     try:
         return PathStatus(look.path, "modified", tuple(_against(repo, content, look)))
     except (ObjectsMissingError, DamagedError):
@@ -154,17 +162,18 @@ class Diff:
     new: str
     changes: tuple[Change, ...]
     unknown: tuple[str, ...] = ()
+    unreadable: tuple[FormatError, ...] = ()
 
 
 def diff(repo: Repo, old: str = "HEAD", new: str = "", targets: Sequence[str] = ()) -> Diff:
     """The files that differ between two revisions, or between one and the working tree (``new`` empty)."""
     names = [repo.path(target) for target in targets]
-    before, _ = snapshot.select(_at(repo, old), names)
-    after, _ = snapshot.select(_at(repo, new) if new else snapshot.on_disk(repo.git).contents(), names)
+    before, bad, _ = snapshot.choose(_at(repo, old), names)
+    after, bad_now, _ = snapshot.choose(_at(repo, new) if new else snapshot.on_disk(repo.git), names)
     found: list[Change] = []
     unknown = []
-    looks = {} if new else repo.tree.look(sorted(after))
-    for path in sorted(before.keys() | after.keys()):
+    looks = {} if new else repo.tree.look(sorted(after), lenient=True)
+    for path in sorted((before.keys() | after.keys()).difference(bad, bad_now)):
         try:
             if not new and path in after:
                 if looks[path].content != before.get(path):
@@ -173,10 +182,10 @@ def diff(repo: Repo, old: str = "HEAD", new: str = "", targets: Sequence[str] = 
                 found += changes(repo.store, path, before.get(path), after.get(path))
         except (ObjectsMissingError, DamagedError):
             unknown.append(path)
-    return Diff(old, new, tuple(snapshot.renames(found)), tuple(unknown))
+    return Diff(old, new, tuple(snapshot.renames(found)), tuple(unknown), (*bad.values(), *bad_now.values()))
 
 
-def _at(repo: Repo, revision: str) -> dict[str, Content]:
+def _at(repo: Repo, revision: str) -> Snapshot:
     if revision == "HEAD" and not git.has_commits(repo.git):
-        return {}
-    return snapshot.at(repo.git, git.resolve(repo.git, revision)).contents()
+        return Snapshot()
+    return snapshot.at(repo.git, git.resolve(repo.git, revision), revision)

@@ -54,7 +54,8 @@ def add(
 def _add(repo: Repo, paths: Iterable[str], now: Snapshot, progress: Progress) -> tuple[Tracked, ...]:
     whole, inside = _sort(repo, dict.fromkeys(paths), now)
     since = repo.tree.clock()
-    scans = {path: repo.tree.scan(path, since) for path in [*whole, *(p for parts in inside.values() for p in parts)]}
+    scans = {path: repo.tree.scan(path, since) for path in whole}
+    scans |= {path: repo.tree.scan(path, since, inside=True) for parts in inside.values() for path in parts}
     refuse(scans.values())
     with repo.store.batch() as batch:
         looks = {path: repo.tree.put(path, scan, repo.store, batch, progress=progress) for path, scan in scans.items()}
@@ -75,9 +76,11 @@ def commit(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIE
     A tracked path that is not in the working tree keeps its Pointer; named as a target, it is an error.
     """
     now = snapshot.on_disk(repo.git)
-    chosen, unknown = snapshot.select(
-        {path: pointer.content for path, pointer in now.pointers.items()}, [repo.path(target) for target in targets]
-    )
+    names = [repo.path(target) for target in targets]
+    unreadable = snapshot.problem(snapshot.choose(now, names)[1].values())
+    if unreadable is not None:
+        raise unreadable
+    chosen, unknown = snapshot.select({path: pointer.content for path, pointer in now.pointers.items()}, names)
     if unknown:
         raise UsageError(f"{unknown[0]} is not tracked", hint=f"track it with `mlvc add {unknown[0]}`")
     present = [path for path in chosen if files.exists(f"{repo.root}/{path}")]
@@ -184,6 +187,9 @@ def _sort(repo: Repo, paths: Mapping[str, None], now: Snapshot) -> tuple[list[st
     whole: list[str] = []
     inside: dict[str, list[str]] = {}
     for path in paths:
+        for other, error in now.unreadable.items():
+            if path == other or path.startswith(other + "/") or other.startswith(path + "/"):
+                raise error
         if path in now.outs and path not in now.pointers:
             raise UsageError(f"{path} is made by a stage", hint="`mlvc repro` keeps it up to date")
         owner = next((known for known in now.pointers if path.startswith(known + "/")), "")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from mlvc import files, git, manifest, snapshot
 from mlvc import transfer as steps
 from mlvc.api.checkout import CheckedOut, checkout
-from mlvc.errors import DamagedError, ObjectsMissingError, RemoteError, UsageError
+from mlvc.errors import DamagedError, FormatError, ObjectsMissingError, RemoteError, UsageError
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
@@ -30,13 +30,17 @@ class Which:
 
 @dataclass(frozen=True, slots=True)
 class Transferred:
-    """What was moved, or would be. Sizes in bytes; ``lost``: tracked paths with the reason for each."""
+    """What was moved, or would be. Sizes in bytes; ``lost``: tracked paths with the reason for each.
+
+    ``unreadable``: what is wrong with Pointers that cannot be read, and whose objects nobody can tell.
+    """
 
     remote: str
     objects: int
     size: int
     packs: int
     lost: Mapping[str, str] = field(default_factory=dict)
+    unreadable: tuple[FormatError, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ def push(
     repo: Repo, which: Which, *, remote: str = "", jobs: int = 0, dry_run: bool = False, progress: Progress = QUIET
 ) -> Transferred:
     """Send every object of the chosen paths that the Remote's listing does not show."""
-    contents = _contents(repo, which)
+    contents, unreadable = _contents(repo, which)
     far = open_remote(repo, remote)
     try:
         if dry_run and not far.catalog.packs() and not far.check():
@@ -70,7 +74,7 @@ def push(
             result = steps.push(repo.store, far, plan, jobs=jobs or repo.config.get("core.jobs"), progress=progress)
             result = replace(result, lost=_truth(far.missing(oids), {**lost, **result.lost}))
         progress.finish()
-        return _told(far.name, result, repo.store, contents)
+        return replace(_told(far.name, result, repo.store, contents), unreadable=unreadable)
     finally:
         far.close()
 
@@ -79,7 +83,7 @@ def fetch(
     repo: Repo, which: Which, *, remote: str = "", jobs: int = 0, dry_run: bool = False, progress: Progress = QUIET
 ) -> Transferred:
     """Bring every object of the chosen paths that is not here. The working tree is not touched."""
-    contents = _contents(repo, which)
+    contents, unreadable = _contents(repo, which)
     far = open_remote(repo, remote)
     try:
         far.refresh()
@@ -94,7 +98,7 @@ def fetch(
             result = steps.fetch(repo.store, far, plan, jobs=jobs or repo.config.get("core.jobs"), progress=progress)
             result = replace(result, lost=_truth(repo.store.missing(oids), {**lost, **result.lost}))
         progress.finish()
-        return _told(far.name, result, both, contents)
+        return replace(_told(far.name, result, both, contents), unreadable=unreadable)
     finally:
         far.close()
 
@@ -154,26 +158,29 @@ def _address(repo: Repo, url: str) -> str:
     return url if "://" in url else os.path.normpath(os.path.join(repo.root, os.path.expanduser(url)))
 
 
-def _contents(repo: Repo, which: Which) -> list[tuple[str, Content]]:
-    """Every content to transfer, with its path; a path may have several."""
+def _contents(repo: Repo, which: Which) -> tuple[list[tuple[str, Content]], tuple[FormatError, ...]]:
+    """Every content to transfer, with its path; a path may have several. And what cannot be read."""
     targets = [repo.path(target) for target in which.targets]
-    revisions = [git.resolve(repo.git, name) for name in which.revisions]
+    names = {git.resolve(repo.git, name): name for name in which.revisions}
+    revisions = list(names)
     if which.all_branches or which.all_tags or which.all_commits:
         revisions += git.revisions(
             repo.git, branches=which.all_branches, tags=which.all_tags, commits=which.all_commits
         )
-    shots = [snapshot.at(repo.git, revision) for revision in dict.fromkeys(revisions)]
+    shots = [snapshot.at(repo.git, revision, names.get(revision, "")) for revision in dict.fromkeys(revisions)]
     if not which.revisions:
         shots.append(snapshot.on_disk(repo.git))
     found: dict[tuple[str, Content], None] = {}
+    unreadable: dict[str, FormatError] = {}
     never = set(targets)
     for shot in shots:
-        chosen, unknown = snapshot.select(shot.contents(), targets)
+        chosen, bad, unknown = snapshot.choose(shot, targets)
         never &= set(unknown)
+        unreadable.update((error.message, error) for error in bad.values())
         found.update(dict.fromkeys(chosen.items()))
     if never:
         raise UsageError(f"{min(never)} is not tracked", hint="`mlvc status` lists what is")
-    return list(found)
+    return list(found), tuple(unreadable.values())
 
 
 def _truth(missing: Iterable[bytes], lost: Lost) -> Lost:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated
 
 from mlvc.api import checkout as checkouts
@@ -10,6 +10,7 @@ from mlvc.api import lost
 from mlvc.cli import show
 from mlvc.cli.opening import opened
 from mlvc.cli.words import argument, option
+from mlvc.errors import FormatError
 
 Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
 _LISTED = 20
@@ -39,7 +40,7 @@ def checkout(
             show.json_out(checkout_json(done))
         else:
             print_checkout(done, dry_run=dry_run)
-    error = lost.check(done.lost, "checked out")
+    error = lost.check(done.lost, "checked out", done.unreadable)
     if error is not None:
         raise error
 
@@ -53,7 +54,7 @@ def print_checkout(done: checkouts.CheckedOut, *, dry_run: bool = False) -> None
     show.err(f"{'would change' if dry_run else 'working tree'}: {total}" if total else "nothing to change")
     for path in done.kept:
         show.err(f"kept {show.clean(path)}: it is not tracked here, and its content is stored nowhere")
-    named_lost(done.lost)
+    named_lost(done.lost, done.unreadable)
 
 
 def checkout_json(done: checkouts.CheckedOut) -> dict[str, object]:
@@ -62,13 +63,17 @@ def checkout_json(done: checkouts.CheckedOut) -> dict[str, object]:
         "changes": [show.change_json(change) for change in done.changes],
         "lost": [{"path": path, "reason": reason} for path, reason in done.lost.items()],
         "kept": list(done.kept),
+        "unreadable": [error.message for error in done.unreadable],
     }
 
 
-def named_lost(paths: Mapping[str, str]) -> None:
-    """Every path that could not be had, with the reason."""
+def named_lost(paths: Mapping[str, str], unreadable: Collection[FormatError] = ()) -> None:
+    """Every path that could not be had, with the reason; and what cannot be read, if that is not told in the end."""
     for path, reason in paths.items():
         show.err(f"{reason}  {show.clean(path)}")
+    if len(unreadable) > 1 or (paths and unreadable):
+        for error in unreadable:
+            show.err(f"unreadable  {show.clean(error.message)}")
 
 
 COMMANDS = {"checkout": checkout}

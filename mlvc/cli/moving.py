@@ -11,6 +11,7 @@ from mlvc.cli import show
 from mlvc.cli.bring import checkout_json, named_lost, print_checkout
 from mlvc.cli.opening import opened
 from mlvc.cli.words import argument, option
+from mlvc.errors import MlvcError
 
 Paths = Annotated[list[str] | None, argument("[PATH]...", help="Tracked paths; without any, all of them.")]
 Remote = Annotated[str, option("-r", "--remote", metavar="NAME", help="The Remote; without it, the default one.")]
@@ -47,7 +48,7 @@ def push(
             show.json_out(_json(done))
         else:
             _print(done, "push", "to", dry_run=dry_run)
-    _end(done, "pushed")
+    _end(lost.check(done.lost, "pushed", done.unreadable))
 
 
 def fetch(
@@ -74,7 +75,7 @@ def fetch(
             show.json_out(_json(done))
         else:
             _print(done, "fetch", "from", dry_run=dry_run)
-    _end(done, "fetched")
+    _end(lost.check(done.lost, "fetched", done.unreadable))
 
 
 def pull(
@@ -104,10 +105,8 @@ def pull(
             _print(done.fetched, "fetch", "from", dry_run=dry_run)
             if not dry_run:
                 print_checkout(done.checked_out)
-    _end(done.fetched, "fetched")
-    error = lost.check(done.checked_out.lost, "checked out")
-    if error is not None:
-        raise error
+    error = lost.check(done.fetched.lost, "fetched")
+    _end(error or lost.check(done.checked_out.lost, "checked out", done.fetched.unreadable))
 
 
 def _which(
@@ -117,7 +116,7 @@ def _which(
 
 
 def _print(done: Transferred, verb: str, way: str, *, dry_run: bool) -> None:
-    named_lost(done.lost)
+    named_lost(done.lost, done.unreadable)
     if not done.objects and not done.lost:
         show.err(f"nothing to {verb}: everything is {'there' if verb == 'push' else 'here'} already")
         return
@@ -132,11 +131,11 @@ def _json(done: Transferred) -> dict[str, object]:
         "size": done.size,
         "packs": done.packs,
         "lost": [{"path": path, "reason": reason} for path, reason in done.lost.items()],
+        "unreadable": [error.message for error in done.unreadable],
     }
 
 
-def _end(done: Transferred, verb: str) -> None:
-    error = lost.check(done.lost, verb)
+def _end(error: MlvcError | None) -> None:
     if error is not None:
         raise error
 

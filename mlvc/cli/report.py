@@ -11,7 +11,7 @@ from mlvc.api import status as reports
 from mlvc.cli import show
 from mlvc.cli.opening import opened
 from mlvc.cli.words import argument, option
-from mlvc.snapshot import Change
+from mlvc.snapshot import Change, problem
 
 Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
 ExitCode = Annotated[bool, option("--exit-code", help="Exit with 1 when there is something to tell.")]
@@ -47,6 +47,9 @@ def status(
             show.json_out(_status_json(found))
         else:
             _print_status(found)
+    error = problem(found.unreadable)
+    if error is not None:
+        raise error
     return CHANGES if exit_code and not found.clean else 0
 
 
@@ -67,6 +70,7 @@ def _print_status(found: reports.Status) -> None:
         show.out("Changed since `mlvc add` (keep it with `mlvc commit`, undo it with `mlvc checkout --force`):")
         for item in found.work:
             _print_path(item)
+    _print_rest(found)
     if found.missing:
         show.out("Not in the store (get it with `mlvc fetch`):")
         for path, count in found.missing:
@@ -89,6 +93,17 @@ def _print_path(item: reports.PathStatus) -> None:
             show.out(line)
 
 
+def _print_rest(found: reports.Status) -> None:
+    if found.refused:
+        show.out("Cannot be tracked (remove it, or name it in .mlvcignore):")
+        for sentence in found.refused:
+            show.out(f"  {show.clean(sentence)}")
+    if len(found.unreadable) > 1:  # a single one is told in the end
+        show.out("Pointers that cannot be read:")
+        for error in found.unreadable:
+            show.out(f"  {show.clean(error.message)}")
+
+
 def _status_json(found: reports.Status) -> dict[str, object]:
     return {
         "clean": found.clean,
@@ -98,6 +113,8 @@ def _status_json(found: reports.Status) -> dict[str, object]:
         ],
         "head": [show.change_json(change) for change in found.head],
         "missing": [{"path": path, "objects": count} for path, count in found.missing],
+        "refused": list(found.refused),
+        "unreadable": [error.message for error in found.unreadable],
         "stages": [{"stage": stage.stage, "reasons": list(stage.reasons)} for stage in found.stages],
     }
 
@@ -130,6 +147,7 @@ def diff(
                     "new": found.new or None,
                     "changes": [show.change_json(change) for change in found.changes],
                     "unknown": list(found.unknown),
+                    "unreadable": [error.message for error in found.unreadable],
                 }
             )
         elif markdown:
@@ -138,9 +156,8 @@ def diff(
             for line in show.change_lines(found.changes, "", everything=True):
                 show.out(line)
             show.err(show.summary(found.changes) or "no difference")
-        if found.unknown:
-            error = lost.check(dict.fromkeys(found.unknown, "missing"), "compared")
-            assert error is not None
+        error = lost.check(dict.fromkeys(found.unknown, "missing"), "compared", found.unreadable)
+        if error is not None:
             raise error
     return CHANGES if exit_code and found.changes else 0
 

@@ -34,7 +34,8 @@ class PathPlan:
     """What has to be done at one tracked path.
 
     ``whole``: nothing is there yet, so that everything is made beside and renamed into place.
-    ``unstored``: paths whose content, about to be replaced or removed, is nowhere else.
+    ``unstored``: paths whose content, about to be replaced or removed, is nowhere else. ``files``, ``size``: of all
+    that should be there.
     """
 
     path: str
@@ -43,6 +44,8 @@ class PathPlan:
     whole: bool
     unstored: tuple[str, ...] = ()
     look: Look | None = None
+    files: int = 0
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ def plan(
     progress: Progress = QUIET,
 ) -> tuple[list[PathPlan], dict[str, str]]:
     """What has to change at the wanted paths, and the paths whose manifest cannot be had, with the reason."""
-    looks = tree.look(wanted, progress=progress)
+    looks = tree.look(wanted, lenient=True, progress=progress)
     plans = []
     lost: dict[str, str] = {}
     for path, content in wanted.items():
@@ -73,9 +76,23 @@ def plan(
             if isinstance(error, DamagedError) and content is not None:
                 store.quarantine({content.oid: "damaged"})  # so that a fetch brings it again
             continue
-        if made is not None:
+        if made is None:
+            continue
+        if content is not None and _is_misnamed(content, made):
+            lost[path] = MISNAMED
+        else:
             plans.append(made)
     return plans, lost
+
+
+MISNAMED = "of another size than its Pointer says"
+
+
+def _is_misnamed(content: Content, made: PathPlan) -> bool:
+    """Whether a Pointer tells of another size, or number of files, than what it names has, as far as that is known."""
+    if made.look is not None and made.look.content is not None and made.look.content.oid == content.oid:
+        return made.look.content.is_dir == content.is_dir and made.look.content.size != content.size
+    return content.is_dir and (made.files, made.size) != (content.files, content.size)
 
 
 def _plan_path(
@@ -91,7 +108,8 @@ def _plan_path(
     if relink:
         kept = {change.path for change in changes}
         changes += [Change(entry.path, entry, entry) for entry in new if entry.size >= LARGE and entry.path not in kept]
-    if not changes and look.content is not None and content is not None and look.content.is_dir == content.is_dir:
+    same = look.content is not None and content is not None and look.content.is_dir == content.is_dir
+    if not changes and same and look.content == content:
         return None
     unstored = store.missing(c.old.oid for c in changes if c.old is not None and c.old.kind != EMPTY_DIR)
     whole = content is not None and _is_free(f"{tree.root}/{look.path}")
@@ -100,13 +118,19 @@ def _plan_path(
         content,
         tuple(changes),
         whole,
-        tuple(
-            c.path
-            for c in changes
-            if c.old is not None and c.old != c.new and c.old.kind != EMPTY_DIR and c.old.oid in unstored
-        ),
+        tuple(c.path for c in changes if _is_at_risk(c, look, unstored)),
         look,
+        len(new),
+        sum(entry.size for entry in new),
     )
+
+
+def _is_at_risk(change: Change, look: Look, unstored: set[bytes]) -> bool:
+    """Whether what stands there, and is about to go, is nowhere else."""
+    if change.path in look.scan.refused and change.new is not None:
+        return True
+    old = change.old
+    return old is not None and old != change.new and old.kind != EMPTY_DIR and old.oid in unstored
 
 
 def _is_free(path: str) -> bool:
@@ -275,7 +299,10 @@ class _Work:
         with Makers(self._made_files) as makers:
             for oid, data in self._store.read(wanted, lost):
                 content = bytes(data)
-                group += [(entry, path, content) for entry, path in wanted[oid]]
+                files_ = [(entry, path, content) for entry, path in wanted[oid] if entry.size == len(content)]
+                if len(files_) < len(wanted[oid]):
+                    self._lost.update((entry.path, MISNAMED) for entry, _ in wanted[oid] if entry.size != len(content))
+                group += files_
                 if len(group) >= GROUP:
                     makers.make(group)
                     group = []
@@ -296,6 +323,11 @@ class _Work:
         except (ObjectsMissingError, DamagedError) as error:
             self._lost[entry.path] = "damaged" if isinstance(error, DamagedError) else "missing"
             self._store.quarantine({entry.oid: self._lost[entry.path]})
+            return
+        info = os.stat(path)
+        if info.st_size != entry.size:
+            files.remove(path)
+            self._lost[entry.path] = MISNAMED
             return
         info = os.lstat(path)
         self._records[entry.path] = Record(

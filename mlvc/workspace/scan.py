@@ -30,7 +30,7 @@ class Scan:
 
     ``dirs`` has the Records of files that are as the Index knows them, by directory; what it does not know
     is in ``fresh``, without an Oid, until it is hashed. ``clean`` says that nothing differs from the Index at all.
-    ``refused`` are sentences about what cannot be tracked.
+    ``refused`` has a sentence for each path that cannot be tracked.
     """
 
     top: str
@@ -40,7 +40,7 @@ class Scan:
     fresh: dict[str, Records] = field(default_factory=dict)
     dirty: set[str] = field(default_factory=set)
     gone: list[str] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
     since: int = 0
 
     @property
@@ -75,9 +75,10 @@ class Scanner:
         self._hashing = hashing
         self._nothing = hashing.of(b"")
 
-    def scan(self, path: str, known: dict[str, Records], *, since: int) -> Scan:
+    def scan(self, path: str, known: dict[str, Records], *, since: int, inside: bool = False) -> Scan:
         """What is at ``path``, a file or a directory, beside what the Index knows of it.
 
+        ``inside``: it is part of a tracked directory, where a symbolic link is an entry as any other.
         ``since`` is the file system's clock before the walk (nanoseconds): what changed then or
         later is not believed when it is recorded.
         """
@@ -90,15 +91,15 @@ class Scanner:
             )
         if info.st_mode & _TYPE == _DIRECTORY:
             return self._walk(path, known, since)
-        return self._single(path, info, known, since)
+        return self._single(path, info, known, since, inside=inside)
 
-    def _single(self, path: str, info: os.stat_result, known: dict[str, Records], since: int) -> Scan:
+    def _single(self, path: str, info: os.stat_result, known: dict[str, Records], since: int, *, inside: bool) -> Scan:
         directory, _, name = path.rpartition("/")
         found = Scan(path, is_dir=False, since=since)
         found.dirs[directory] = {}
         record = known.get(directory, {}).get(name)
         if record is None or not _same(record, info):
-            self._unknown(found, directory, name, info, None)
+            self._unknown(found, directory, name, info, None, inside=inside)
         else:
             found.dirs[directory][name] = record
         return found
@@ -183,27 +184,29 @@ class Scanner:
             found.dirty.add(parent)
         found.dirs[parent][name] = Record(0, 0, 0, 0, EMPTY_DIR, self._nothing)
 
-    def _unknown(self, found: Scan, directory: str, name: str, info: os.stat_result, old: Record | None) -> None:
+    def _unknown(
+        self, found: Scan, directory: str, name: str, info: os.stat_result, old: Record | None, *, inside: bool = True
+    ) -> None:
         path = f"{directory}/{name}" if directory else name
         kind = info.st_mode & _TYPE
         if not _is_utf8(name):
-            found.refused.append(f"the name of {_shown(path)} is not UTF-8")
+            found.refused[path] = f"the name of {_shown(path)} is not UTF-8"
             return
         if kind == _LINK:
-            self._link(found, directory, name, info)
+            self._link(found, directory, name, info, inside=inside)
             return
         if kind != _REGULAR:
             what = (
                 "a FIFO" if stat.S_ISFIFO(info.st_mode) else "a socket" if stat.S_ISSOCK(info.st_mode) else "a device"
             )
-            found.refused.append(f"{path} is {what}, which has no content to keep")
+            found.refused[path] = f"{path} is {what}, which has no content to keep"
             return
         mode = EXECUTABLE if info.st_mode & 0o100 and os.name != "nt" else FILE
         if os.name == "nt" and old is not None and old.kind in (FILE, EXECUTABLE):
             mode = old.kind
         found.fresh.setdefault(directory, {})[name] = _record(info, mode, b"")
 
-    def _link(self, found: Scan, directory: str, name: str, info: os.stat_result) -> None:
+    def _link(self, found: Scan, directory: str, name: str, info: os.stat_result, *, inside: bool) -> None:
         path = f"{directory}/{name}" if directory else name
         full = f"{self._root}/{path}"
         target = os.readlink(full)
@@ -216,14 +219,14 @@ class Scanner:
             found.dirs[directory][name] = Record(size, NEVER, 0, 0, FILE, oid)
             return
         if not _is_utf8(target):
-            found.refused.append(f"{path} is a symbolic link to {_shown(target)}, which is not UTF-8")
+            found.refused[path] = f"{path} is a symbolic link to {_shown(target)}, which is not UTF-8"
             return
         goal = os.path.normpath(os.path.join(os.path.dirname(full), target))
         if os.path.isabs(target) or not (goal + os.sep).startswith(self._root.rstrip(os.sep) + os.sep):
-            found.refused.append(f"{path} is a symbolic link that leaves the repository: {target}")
+            found.refused[path] = f"{path} is a symbolic link that leaves the repository: {target}"
             return
-        if not found.is_dir:
-            found.refused.append(f"{path} is a symbolic link, which Git keeps itself")
+        if not inside:
+            found.refused[path] = f"{path} is a symbolic link, which Git keeps itself"
             return
         data = target.replace(os.sep, "/").encode()
         record = _believed(_record(info, SYMLINK, self._hashing.of(data)), found.since)
@@ -240,7 +243,7 @@ def _is_utf8(name: str) -> bool:
 
 def _shown(name: str) -> str:
     """A name that is not UTF-8, as a message can show it."""
-    return repr(os.fsencode(name))
+    return repr(os.fsencode(name)).removeprefix("b")
 
 
 def _same(record: Record, info: os.stat_result) -> bool:
@@ -261,7 +264,7 @@ def _believed(record: Record, since: int) -> Record:
 
 def refuse(scans: Iterable[Scan]) -> None:
     """UsageError where something cannot be tracked. Call it before anything is written."""
-    sentences = [sentence for scan in scans for sentence in scan.refused]
+    sentences = [sentence for scan in scans for sentence in scan.refused.values()]
     if sentences:
         more = f" (and {len(sentences) - 1} more)" if len(sentences) > 1 else ""
         raise UsageError(sentences[0] + more, hint="remove it, or name it in .mlvcignore")

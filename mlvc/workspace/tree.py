@@ -33,8 +33,9 @@ class Look:
             return []
         if self.content.is_dir:
             return self.scan.entries()
-        kind = EXECUTABLE if self.content.kind == "executable" else "f"
-        return [Entry("", kind, self.content.size, self.content.oid)]
+        directory, _, name = self.path.rpartition("/")
+        record = self.scan.dirs[directory][name]
+        return [Entry("", record.kind, record.size, record.oid)]
 
 
 class WorkTree:
@@ -54,21 +55,25 @@ class WorkTree:
         files.make_dirs(directory)
         return files.clock(directory)
 
-    def scan(self, path: str, since: int) -> Scan:
-        """One tracked path beside what the Index knows."""
+    def scan(self, path: str, since: int, *, inside: bool = False) -> Scan:
+        """One tracked path beside what the Index knows. ``inside``: see Scanner.scan."""
         known = self.index.below(path)
         parent = path.rpartition("/")[0]
         if path and path not in known:
             known[parent] = {**known.get(parent, {}), **self.index.of_dir(parent)}
-        return self._scanner.scan(path, known, since=since)
+        return self._scanner.scan(path, known, since=since, inside=inside)
 
-    def look(self, paths: Iterable[str], *, progress: Progress = QUIET) -> dict[str, Look]:
-        """The content at each path, hashing what the Index does not know. Nothing is stored."""
+    def look(self, paths: Iterable[str], *, lenient: bool = False, progress: Progress = QUIET) -> dict[str, Look]:
+        """The content at each path, hashing what the Index does not know. Nothing is stored.
+
+        What cannot be tracked is an error; if ``lenient``, it is left out, and in ``scan.refused``.
+        """
         since = self.clock()
         found = {}
         for path in paths:
             scan = self.scan(path, since)
-            refuse([scan])
+            if not lenient:
+                refuse([scan])
             digest(self.root, scan, self.hashing, progress=progress)
             found[path] = self._seen(path, scan)
         self.remember(found.values())
@@ -106,7 +111,9 @@ class WorkTree:
             return Look(path, None, scan)
         if not scan.is_dir:
             directory, _, name = path.rpartition("/")
-            record = scan.dirs[directory][name]
+            record = scan.dirs[directory].get(name)
+            if record is None:
+                return Look(path, None, scan)  # it cannot be tracked
             kind = "executable" if record.kind == EXECUTABLE else "file"
             return Look(path, Content(kind, Oid(record.oid), record.size), scan)
         known = self.index.root(path) if scan.clean and not build else None

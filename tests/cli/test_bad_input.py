@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from pathlib import Path
 
 import pytest
 
-from mlvc.errors import NotARepositoryError, PipelineError, RemoteError, StageFailedError, UsageError
+from mlvc.errors import (
+    DamagedError,
+    NotARepositoryError,
+    PipelineError,
+    RemoteError,
+    StageFailedError,
+    UsageError,
+    WouldOverwriteError,
+)
 from tests.helpers import git, make_git_repo, run, run_mlvc, shell
 from tests.helpers.shell import image, refused
 
@@ -38,6 +47,18 @@ def said(cwd: Path, *args: str | bytes, code: int = USAGE, parts: tuple[str, ...
     refused(result, code, *parts)
     assert image(watch or cwd, git_index=True) == before
     return result
+
+
+def told(project: Path, sentence: str) -> None:
+    """The commands that read tell what cannot be tracked, and all the rest; checkout does the rest."""
+    (project / "model.bin").write_bytes(b"changed")
+    result = run_mlvc("status", cwd=project)
+    assert sentence in result.out
+    assert "model.bin" in result.out
+    assert run_mlvc("status", "--exit-code", cwd=project, check=False).code == 1
+    assert "model.bin" in run_mlvc("diff", cwd=project).out
+    run_mlvc("checkout", "--force", cwd=project)
+    assert (project / "model.bin").read_bytes() != b"changed"
 
 
 # -- where there is nothing to work on ---------------------------------------------------------
@@ -168,8 +189,8 @@ def test_a_name_that_is_not_utf8(project: Path, where: str) -> None:
     for args in (["add", name], ["add", where]) if where == "data" else (["add", name],):
         said(project, *args, parts=(r"odd\xff", "is not UTF-8"))
     if where == "data":
-        for command in ("status", "commit", "checkout"):
-            said(project, command, parts=(r"odd\xff", "is not UTF-8"))
+        said(project, "commit", parts=(r"odd\xff", "is not UTF-8"))
+        told(project, r"the name of 'data/odd\xff' is not UTF-8")
 
 
 @pytest.mark.parametrize("kind", ["FIFO", "socket"])
@@ -185,7 +206,7 @@ def test_what_has_no_content(project: Path, kind: str, where: str, monkeypatch: 
     said(project, "add", where, parts=(f"{where} is a {kind}",))
     if where != "alone":
         said(project, "commit", parts=(f"{where} is a {kind}",))
-        said(project, "status", parts=(f"{where} is a {kind}",))
+        told(project, f"{where} is a {kind}")
         (project / ".mlvcignore").write_text("inside\n")
         assert run_mlvc("status", "--exit-code", cwd=project).code == 0
 
@@ -244,6 +265,86 @@ def test_a_pointer_that_cannot_be_read(pushed: Path, data: bytes, parts: tuple[s
     (pushed / "data.mlvc").unlink()
     run_mlvc("add", "data", cwd=pushed)
     assert git("status", "--porcelain", cwd=pushed) == ""
+
+
+def test_beside_a_pointer_that_cannot_be_read_the_rest_is_done(pushed: Path) -> None:
+    before = (pushed / "data.mlvc").read_bytes()
+    (pushed / "data.mlvc").write_bytes(CONFLICT)
+    (pushed / "model.bin").write_bytes(b"changed")
+    parts = ("data.mlvc has conflict markers",)
+    for args in (["status"], ["diff"]):
+        result = run_mlvc(*args, cwd=pushed, check=False)
+        assert result.code == USAGE
+        assert "model.bin" in result.out
+        shell.ends(result, *parts)
+    assert run_mlvc("status", "model.bin", cwd=pushed).code == 0
+    said(pushed, "commit", parts=parts)
+    run_mlvc("commit", "model.bin", cwd=pushed)
+    (pushed / "other").write_bytes(b"other")
+    run_mlvc("add", "other", cwd=pushed)
+    said(pushed, "add", "data/sub", parts=parts)
+    result = run_mlvc("push", cwd=pushed, check=False)
+    assert result.code == USAGE
+    assert "pushed 2 objects" in result.err
+    shell.ends(result, *parts)
+    (pushed / "other").unlink()
+    result = run_mlvc("checkout", cwd=pushed, check=False)
+    assert result.code == USAGE
+    assert (pushed / "other").read_bytes() == b"other"
+    # What its path has is not taken for something that nobody tracks any more.
+    (pushed / "data.mlvc").write_bytes(before)
+    assert run_mlvc("status", "data", "--exit-code", cwd=pushed).code == 0
+
+
+def test_a_pointer_that_was_committed_unreadable(pushed: Path) -> None:
+    before = (pushed / "data.mlvc").read_bytes()
+    (pushed / "data.mlvc").write_bytes(CONFLICT)
+    git("commit", "-qam", "with conflict markers", cwd=pushed)
+    (pushed / "data.mlvc").write_bytes(before)
+    result = run_mlvc("status", cwd=pushed)
+    assert "data" in result.out
+    said(pushed, "diff", parts=("HEAD:data.mlvc", "conflict markers"))
+    assert run_mlvc("diff", "HEAD~1", cwd=pushed).code == 0
+    git("commit", "-qam", "mended", cwd=pushed)
+    assert run_mlvc("status", "--exit-code", cwd=pushed).code == 0
+    assert run_mlvc("push", cwd=pushed).code == 0
+    (pushed / "model.bin").write_bytes(b"changed")
+    run_mlvc("commit", cwd=pushed)
+    result = run_mlvc("push", "--all-commits", cwd=pushed, check=False)
+    assert result.code == USAGE
+    assert "pushed 1 object" in result.err
+
+
+def test_a_pointer_that_tells_a_wrong_size(pushed: Path) -> None:
+    for name in ("data.mlvc", "model.bin.mlvc"):
+        path = pushed / name
+        right = path.read_text()
+        path.write_text(re.sub(r"(?m)^size: \d+$", "size: 7", right))
+        stem = name.removesuffix(".mlvc")
+        assert "wrong size" in run_mlvc("status", stem, cwd=pushed).out
+        said(pushed, "checkout", code=DamagedError.exit_code, parts=(stem, "another size than its Pointer says"))
+        (pushed / stem).rename(pushed.parent / "aside")
+        said(pushed, "checkout", code=DamagedError.exit_code, parts=(stem, "another size than its Pointer says"))
+        (pushed.parent / "aside").rename(pushed / stem)
+        run_mlvc("commit", cwd=pushed)
+        assert path.read_text() == right
+
+
+def test_a_fifo_in_the_place_of_a_tracked_file(project: Path) -> None:
+    (project / "data/one.txt").unlink()
+    os.mkfifo(project / "data/one.txt")
+    said(project, "checkout", code=WouldOverwriteError.exit_code, parts=("data/one.txt",))
+    run_mlvc("checkout", "--force", cwd=project)
+    assert run_mlvc("status", "--exit-code", cwd=project).code == 0
+
+
+def test_a_symbolic_link_inside_a_tracked_directory(project: Path) -> None:
+    (project / "data/another").symlink_to("one.txt")
+    run_mlvc("add", "data/another", cwd=project)
+    assert "data/another" in run_mlvc("diff", cwd=project).out
+    (project / "data/another").unlink()
+    run_mlvc("checkout", cwd=project)
+    assert os.readlink(project / "data/another") == "one.txt"
 
 
 def test_keys_of_a_pointer_that_this_version_does_not_know_are_kept(project: Path) -> None:

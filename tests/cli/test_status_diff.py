@@ -26,6 +26,8 @@ def test_clean(project: Path) -> None:
         "head": [],
         "missing": [],
         "stages": [],
+        "refused": [],
+        "unreadable": [],
     }
     assert image(project, git_index=True) == before
 
