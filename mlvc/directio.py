@@ -191,7 +191,7 @@ class Reader:
     def range(self, start: int, length: int) -> bytes:
         """``length`` bytes from ``start``; fewer at the end of the file."""
         if self._memory is None or length > BUFFER - _ALIGN:
-            return os.pread(self._fd, length, start)
+            return files.read_at(self._fd, length, start)
         if not self._start <= start <= start + length <= self._end:
             self._load(start)
         return self._memory[start - self._start : min(start + length, self._end) - self._start]
@@ -220,7 +220,7 @@ class Reader:
         except OSError as error:
             if error.errno not in _REFUSED:
                 raise
-            data = os.pread(self._fd, BUFFER, begin)
+            data = files.read_at(self._fd, BUFFER, begin)
             self._memory[: len(data)] = data
             count = len(data)
         self._start, self._end = begin, begin + count

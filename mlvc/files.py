@@ -68,6 +68,14 @@ def directory(path: str) -> Iterator[tuple[int | str, str, int | None]]:
         os.close(fd)
 
 
+def read_at(fd: int, length: int, start: int) -> bytes:
+    """``length`` bytes of an open file from ``start``; fewer at its end."""
+    if hasattr(os, "pread"):
+        return os.pread(fd, length, start)
+    os.lseek(fd, start, os.SEEK_SET)  # Windows; nobody else uses the file's own place
+    return os.read(fd, length)
+
+
 def write_all(fd: int, data: bytes | memoryview | bytearray) -> None:
     """Write every byte of ``data``; a short write (a full disk, a signal) goes on or raises."""
     done = os.write(fd, data)

@@ -190,6 +190,7 @@ def remote_default(
     name: Annotated[str, argument("[NAME]", help="The Remote to make the default; without one, print it.")] = "",
     unset: Annotated[bool, option("--unset", help="Have no default.")] = False,
     private: Private = False,
+    as_json: Json = False,
 ) -> None:
     """Show or choose the Remote that push and pull use.
 
@@ -205,7 +206,10 @@ def remote_default(
             current = repo.config.get("core.remote")
             if not current:
                 raise UsageError("no remote is the default", hint="choose one with `mlvc remote default NAME`")
-            show.out(current)
+            if as_json:
+                show.json_out({"name": current, "url": repo.config.remotes.get(current)})
+            else:
+                show.out(current)
 
 
 def remote_rename(name: Name, new: Annotated[str, argument("NEW", help="Its new name.")]) -> None:

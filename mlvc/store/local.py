@@ -64,7 +64,7 @@ class PackFiles:
             fd = self._fds[pack] = os.open(self.path(pack), files.READ)
             if len(self._fds) > _OPEN_PACKS:
                 os.close(self._fds.popitem(last=False)[1])
-        return os.pread(fd, length, start)
+        return files.read_at(fd, length, start)
 
     def index(self, pack: str, size: int, hashing: Hashing) -> PackIndex:
         """What lies in a Pack, from the Pack itself."""
@@ -273,7 +273,7 @@ class LocalStore:
 
 def _index_of(path: str, size: int, hashing: Hashing) -> PackIndex:
     with open(path, "rb", buffering=0) as file:
-        return read_index(lambda start, length: os.pread(file.fileno(), length, start), size, hashing)
+        return read_index(lambda start, length: files.read_at(file.fileno(), length, start), size, hashing)
 
 
 class LocalBatch:

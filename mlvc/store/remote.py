@@ -115,6 +115,9 @@ class DirectoryBlobs:
 
     def begin(self) -> None:
         """See Blobs. Files that a push left unfinished a week ago are removed."""
+        if not os.path.isdir(os.path.dirname(os.path.abspath(self.root))):
+            # A mistyped address, or a disk that is not mounted: data pushed there would not be found again.
+            raise FileNotFoundError(errno.ENOENT, "the directory around it does not exist")
         for folder in (PACKS, FRAGMENTS, "tmp"):
             files.make_dirs(os.path.join(self.root, folder))
         temporary = os.path.join(self.root, "tmp")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -224,8 +225,7 @@ class _Work:
                 return self._lost
             if is_dir:
                 self._settle()
-            if os.path.isdir(target):
-                os.rmdir(target)  # empty, or it would not be made whole
+            _make_room(target, made.path)
             os.rename(base, target)
         except BaseException:
             files.remove_tree(base)
@@ -248,6 +248,8 @@ class _Work:
         try:
             pairs = [(entry, f"{temporary}/{number}") for number, entry in enumerate(new)]
             self._write(pairs, directories=False)
+            for change in self._made.changes:
+                self._unchanged(change)
             for change in removed:
                 self._unlink(change)
             top = f"{root}/{self._made.path}"
@@ -335,6 +337,29 @@ class _Work:
         )
         self._progress.advance(objects=1, size=entry.size)
 
+    def _unchanged(self, change: Change) -> None:
+        """WouldOverwriteError where something else stands there than when the Plan was made."""
+        look = self._made.look
+        directory, _, name = change.path.rpartition("/")
+        record = look.scan.dirs.get(directory, {}).get(name) if look is not None else None
+        try:
+            info = os.lstat(f"{self._tree.root}/{change.path}")
+        except OSError:
+            return  # gone: nothing is lost
+        if record is None:
+            refused = look is not None and change.path in look.scan.refused  # replaced by --force
+            # A link into the Store whose object is gone is as good as none.
+            something = os.path.exists(f"{self._tree.root}/{change.path}") and not stat.S_ISDIR(info.st_mode)
+            changed = change.old is None and something and not refused
+        else:
+            # Not by the ctime: that of a hard link changes when another one of the same file is replaced.
+            changed = record.inode != 0 and (
+                (info.st_ino, info.st_size) != (record.inode, record.size)
+                or (record.mtime not in (NEVER, info.st_mtime_ns))
+            )
+        if changed:
+            raise _meanwhile(change.path)
+
     def _unlink(self, change: Change) -> None:
         root = self._tree.root
         path = f"{root}/{change.path}"
@@ -416,3 +441,19 @@ class _Work:
             gone=[path for path, row in dirs.items() if not row],
             roots={made.path: made.content} if whole and made.content is not None else {},
         )
+
+
+def _make_room(target: str, path: str) -> None:
+    """WouldOverwriteError unless nothing, or an empty directory, is at ``target`` as when the Plan was made."""
+    if not os.path.lexists(target):
+        return
+    try:
+        os.rmdir(target)
+    except OSError:
+        raise _meanwhile(path) from None
+
+
+def _meanwhile(path: str) -> WouldOverwriteError:
+    return WouldOverwriteError(
+        f"{path} was changed while checkout was at work", hint="run it again; what is there now is looked at anew"
+    )

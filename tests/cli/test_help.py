@@ -14,12 +14,12 @@ GROUPS = {"remote": ["add", "list", "modify", "default", "rename", "remove"], "s
 ALL = [[name] for name in COMMANDS if name not in GROUPS] + [[g, name] for g, names in GROUPS.items() for name in names]
 
 CHANGES = {"path", "change", "from", "old", "new"}
-TRANSFER = {"remote", "objects", "size", "packs", "lost"}
+TRANSFER = {"remote", "objects", "size", "packs", "lost", "unreadable"}
 KEYS = {
     ("init",): {"root", "hash", "new"},
-    ("status",): {"clean", "tracked", "working_tree", "head", "missing", "stages"},
-    ("diff",): {"old", "new", "changes", "unknown"},
-    ("checkout",): {"changes", "lost", "kept"},
+    ("status",): {"clean", "tracked", "working_tree", "head", "missing", "stages", "refused", "unreadable"},
+    ("diff",): {"old", "new", "changes", "unknown", "unreadable"},
+    ("checkout",): {"changes", "lost", "kept", "unreadable"},
     ("push",): TRANSFER,
     ("fetch",): TRANSFER,
     ("pull",): {"fetch", "checkout"},

@@ -91,6 +91,46 @@ def test_from_every_tree_to_every_other(stored, old):
             assert place.checkout(content).changes == (), new
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "path"),
+    [
+        ({"a": b"1", "b": b"2"}, {"a": b"3", "b": b"2"}, "a"),
+        ({"a": b"1", "b": b"2"}, {"b": b"2"}, "a"),
+        ({"b": b"2"}, {"a": b"1", "b": b"2"}, "a"),
+        (b"1", b"2", ""),
+        (None, b"2", ""),
+        (None, {"a": b"1"}, "a"),
+    ],
+)
+def test_what_changes_after_the_plan_was_made_is_left_alone(place, data, before, after, path):
+    build(data, after)
+    content = place.add("data")
+    build(data, before)
+    if before is not None:
+        place.add("data")
+    plans, _ = checkout.plan(place.tree, place.store, {"data": content})
+    target = data / path if path else data
+    target.parent.mkdir(exist_ok=True)
+    target.write_bytes(b"somebody's")
+    with pytest.raises(WouldOverwriteError, match="was changed while checkout was at work"):
+        checkout.execute(place.tree, place.store, plans, links=["copy"])
+    assert target.read_bytes() == b"somebody's"
+
+
+def test_replacing_one_hard_link_of_a_file_is_no_change_of_the_others(tmp_path, algorithm):
+    with Place(tmp_path, algorithm, loose=lambda: True) as place:
+        data = place.root / "data"
+        make(place.root, {"data/a": noise(LARGE), "data/b": noise(LARGE)})
+        same = place.add("data")
+        wipe(data)
+        make(place.root, {"data/a": b"1", "data/b": b"2"})
+        other = place.add("data")
+        for content in (same, other, same):
+            plans, _ = checkout.plan(place.tree, place.store, {"data": content})
+            checkout.execute(place.tree, place.store, plans, links=["hardlink"])
+            assert place.look().content == content
+
+
 @pytest.mark.parametrize("new", ["file", "large", "deeper", "large inside"])
 def test_what_was_just_checked_out_is_known(stored, new, monkeypatch):
     top, found = stored
