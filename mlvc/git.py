@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from mlvc import files
@@ -138,7 +138,38 @@ def blobs(git: Git, ids: Iterable[str]) -> dict[str, bytes]:
 
 def is_tracked(git: Git, path: str) -> bool:
     """Whether Git itself has ``path``, or a file below it, in its index."""
-    return bool(_ask(git, ["ls-files", "-z", "--cached", "--", f":(literal){path}"]))
+    return bool(tracked(git, [path]))
+
+
+def tracked(git: Git, paths: Collection[str]) -> set[str]:
+    """Those of ``paths`` that Git itself has, or files below them, in its index."""
+    if not paths:
+        return set()
+    out = _ask(git, ["--literal-pathspecs", "ls-files", "-z", "--cached", "--", *paths])
+    names = [name for name in out.decode(errors="surrogateescape").split("\0") if name]
+    return {path for path in paths if any(name == path or name.startswith(path + "/") for name in names)}
+
+
+def versions(git: Git, paths: Sequence[str]) -> dict[str, list[str]]:
+    """The object ids that each of ``paths`` ever had, in any commit that a ref or a reflog still leads to."""
+    every = ["log", "--all", "--reflog", "-m", "--format=", "--raw", "--no-abbrev", "--no-renames", "-z"]
+    out = _ask(git, ["--literal-pathspecs", *every, "--", *paths])
+    found: dict[str, dict[str, None]] = {path: {} for path in paths}
+    words = out.decode(errors="surrogateescape").lstrip("\n").split("\0")
+    for change, name in zip(words[::2], words[1::2], strict=False):
+        for id_ in change.split(" ")[2:4]:
+            if id_.strip("0") and name in found:
+                found[name][id_] = None
+    return {path: list(ids) for path, ids in found.items()}
+
+
+def ignored(git: Git, paths: Iterable[str]) -> dict[str, str]:
+    """Those of ``paths`` that Git ignores and does not have, each with the line that says so."""
+    data = "".join(f"{path}\0" for path in paths).encode(errors="surrogateescape")
+    answer = _run(["check-ignore", "-z", "-v", "--stdin"], cwd=git.root, data=data)
+    words = answer.stdout.decode(errors="surrogateescape").split("\0")
+    lines = zip(words[::4], words[1::4], words[2::4], words[3::4], strict=False)
+    return {path: f"{file}:{line}: {pattern}" for file, line, pattern, path in lines if not pattern.startswith("!")}
 
 
 def stage(git: Git, paths: Sequence[str]) -> None:
@@ -186,6 +217,30 @@ def ignore(git: Git, paths: Iterable[str]) -> list[str]:
             files.replace(full, old + gap + "".join(f"{line}\n" for line in new).encode(errors="surrogateescape"))
             changed.append(file)
     return changed
+
+
+@contextmanager
+def ignoring(git: Git, paths: Iterable[str]) -> Iterator[list[str]]:
+    """As ``ignore``; where what follows fails, all is as before. Yields the files that changed."""
+    paths = list(paths)
+    folders = {os.path.dirname(path) for path in paths}
+    before = {name: files.read_or_none(os.path.join(git.root, name)) for name in map(_ignore_file, folders)}
+    changed = ignore(git, paths)
+    names = list(changed)
+    try:
+        yield changed
+    except BaseException:
+        for name in names:
+            full, data = os.path.join(git.root, name), before[name]
+            if data is None:
+                files.remove(full)
+            else:
+                files.replace(full, data)
+        raise
+
+
+def _ignore_file(folder: str) -> str:
+    return f"{folder}/.gitignore" if folder else ".gitignore"
 
 
 def _escape(name: str) -> str:

@@ -9,7 +9,7 @@ from mlvc import files
 from mlvc.errors import FormatError
 
 NAME = ".mlvcignore"
-ALWAYS = frozenset({".git", ".hg", ".mlvc", NAME, "__pycache__"})
+ALWAYS = frozenset({".git", ".mlvc", "__pycache__"})
 """Names that are never part of tracked data or of a dependency. Python writes ``__pycache__`` while a stage runs."""
 
 Ignore = Callable[[str, bool], bool]

@@ -204,6 +204,17 @@ def differing(store: Reader, old: bytes, new: bytes) -> tuple[list[Entry], list[
     )
 
 
+def objects_below(store: Reader, content: Content, parts: Iterable[str], lost: Lost) -> set[bytes]:
+    """As ``objects_of`` for one directory, of whose files only those at or below ``parts`` count."""
+    oids: set[bytes] = {content.oid}
+    try:
+        oids.update(leaf.oid for leaf in root_of(store, content.oid).leaves)
+        oids.update(e.oid for part in parts for e in find(store, content.oid, part) if e.kind != EMPTY_DIR)
+    except (ObjectsMissingError, DamagedError) as error:
+        lost[content.oid] = "damaged" if isinstance(error, DamagedError) else "missing"
+    return oids
+
+
 def objects_of(store: Reader, contents: Iterable[Content], lost: Lost) -> set[bytes]:
     """The Oids of everything that ``contents`` consist of: roots, leaves, files.
 

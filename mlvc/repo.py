@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from types import TracebackType
@@ -121,6 +122,10 @@ class Repo:
                 hint="copy it in and track the copy with `mlvc add -o PATH SOURCE`",
             )
         return os.path.relpath(absolute, self.root).replace(os.sep, "/")
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Hold the files that say what is tracked against other processes: Pointers, ``.gitignore``, ``placed``."""
+        return files.exclusive(os.path.join(self.git.dir, "mlvc", "tracking"))
 
     def close(self) -> None:
         """Let go of everything that was opened."""

@@ -152,6 +152,33 @@ def select(snapshot: Mapping[str, T], targets: Sequence[str]) -> tuple[dict[str,
     return chosen, unknown
 
 
+def inside(chosen: Iterable[str], targets: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Of the tracked paths that ``targets`` select, those of which they name parts only, with these parts."""
+    found = {}
+    for path in chosen:
+        parts = tuple(target for target in targets if target.startswith(path + "/"))
+        names = {path, pointers.path_of(path)}
+        if parts and not any(not t or t in names or path.startswith(t + "/") for t in targets):
+            found[path] = parts
+    return found
+
+
+def within(path: str, tops: Iterable[str]) -> bool:
+    """Whether ``path`` is one of ``tops``, or below one."""
+    return any(path == top or path.startswith(top + "/") for top in tops)
+
+
+def recorded(repository: Git, path: str, content: Content) -> bool:
+    """Whether any commit that Git knows tracks ``content`` at ``path``."""
+    ids = git.versions(repository, [pointers.path_of(path), LOCKFILE])
+    blobs = git.blobs(repository, [id_ for ids_ in ids.values() for id_ in ids_])
+    for name, ids_ in ids.items():
+        for id_ in ids_:
+            if _snapshot({name: blobs[id_]}).contents().get(path) == content:
+                return True
+    return False
+
+
 # -- differences -------------------------------------------------------------------------------
 
 

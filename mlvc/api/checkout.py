@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from mlvc import git, snapshot
+from mlvc import files, git, snapshot
 from mlvc.errors import FormatError, UsageError
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
@@ -22,9 +23,11 @@ class CheckedOut:
     changes: tuple[Change, ...]
     lost: Mapping[str, str]
     kept: tuple[str, ...] = ()
-    """Paths that are not tracked any more and were left, because what is there is stored nowhere."""
+    """Paths that are not tracked, or not any more, and were left: what is there is stored nowhere, or in no commit."""
     unreadable: tuple[FormatError, ...] = ()
     """What is wrong with Pointers that cannot be read. Nothing was done about their paths."""
+    ignores: tuple[str, ...] = ()
+    """The ``.gitignore`` files that had to be told of new paths."""
 
 
 def checkout(
@@ -43,26 +46,71 @@ def checkout(
     ``force``. Without targets, what checkout put there and no Pointer names any more is removed.
     """
     there = snapshot.at(repo.git, git.resolve(repo.git, rev), rev) if rev else snapshot.on_disk(repo.git)
-    chosen, unreadable, unknown = snapshot.choose(there, [repo.path(target) for target in targets])
+    names = [repo.path(target) for target in targets]
+    chosen, unreadable, unknown = snapshot.choose(there, names)
     if unknown:
         raise UsageError(
             f"{unknown[0]} is not tracked" + (f" at {rev}" if rev else ""), hint="`mlvc status` lists what is"
         )
-    wanted: dict[str, Content | None] = dict(chosen)
+    parts = snapshot.inside(chosen, names)
+    behind = {path: error for path in chosen if (error := _behind(repo, path)) is not None}
+    unreadable.update(behind)
+    wanted = {path: content for path, content in chosen.items() if path not in behind}
     # A Lockfile that cannot be read may name any of them.
     sure = not targets and snapshot.LOCKFILE not in unreadable
-    gone = [path for path in placed.read(repo.placed) if path not in {*wanted, *unreadable}] if sure else []
-    wanted.update(dict.fromkeys(gone))
-    plans, lost = steps.plan(repo.tree, repo.store, wanted, relink=relink, progress=progress)
-    kept = tuple(made.path for made in plans if made.content is None and made.unstored and not force)
-    plans = [made for made in plans if made.path not in kept]
+    gone, stay = _gone(repo, wanted, unreadable, rev) if sure else ([], [])
+    asked = steps.Asked(parts, tuple(wanted) if gone else (), force, relink)
+    plans, lost = steps.plan(repo.tree, repo.store, {**dict.fromkeys(gone), **wanted}, asked=asked, progress=progress)
+    left = {made.path for made in plans if made.content is None and made.unstored and not force}
+    plans = [made for made in plans if made.path not in left]
+    kept = (*sorted({*left, *stay}), *(path for made in plans for path in made.extra))
     if not force:
         steps.guard(plans)
     if dry_run:
-        return CheckedOut(
-            tuple(change for made in plans for change in made.changes), lost, kept, tuple(unreadable.values())
-        )
+        changes = tuple(change for made in plans for change in made.changes)
+        return CheckedOut(changes, lost, kept, tuple(unreadable.values()))
+    new = [path for path in wanted if path not in placed.read(repo.placed)]
+    hidden = git.ignored(repo.git, new) if new else {}
     done = steps.execute(repo.tree, repo.store, plans, links=repo.links, progress=progress)
-    placed.update(repo.placed, chosen, gone=[path for path in gone if path not in kept])
+    with repo.exclusive():
+        ignores = git.ignore(repo.git, [path for path in new if path not in hidden and path not in lost])
+        placed.update(repo.placed, wanted, gone=[path for path in gone if path not in left])
     progress.finish()
-    return CheckedOut(done.changes, {**lost, **done.lost}, kept, tuple(unreadable.values()))
+    return CheckedOut(done.changes, {**lost, **done.lost}, kept, tuple(unreadable.values()), tuple(ignores))
+
+
+def _behind(repo: Repo, path: str) -> FormatError | None:
+    """What is wrong with a path that lies behind a symbolic link: what is written there lands elsewhere."""
+    parent = path.rpartition("/")[0]
+    if not parent or os.path.realpath(f"{repo.root}/{parent}") == os.path.normpath(f"{repo.root}/{parent}"):
+        return None
+    return FormatError(
+        f"{path} lies behind a symbolic link, to {os.path.realpath(f'{repo.root}/{parent}')}: nothing is put there",
+        hint="remove the link, or what names this path: its Pointer, or its output in mlvc.yaml",
+    )
+
+
+def _gone(
+    repo: Repo, wanted: Mapping[str, Content], unreadable: Collection[str], rev: str
+) -> tuple[list[str], list[str]]:
+    """What was tracked when it was put here and is not any more: what of it goes, and what stays all the same.
+
+    Nothing goes that Git has, that HEAD tracks (then its Pointer was deleted by hand), or that no commit ever tracked.
+    """
+    known = [
+        path
+        for path in placed.read(repo.placed)
+        if path not in unreadable and not snapshot.within(path, wanted) and files.exists(f"{repo.root}/{path}")
+    ]
+    if not known:
+        return [], []
+    owned = git.tracked(repo.git, known)
+    named = frozenset[str]() if rev else snapshot.head(repo.git).contents().keys()
+    looks = repo.tree.look([path for path in known if path not in owned and path not in named], lenient=True)
+    gone = set()
+    for path, look in looks.items():
+        # What is tracked inside of it stays, and is looked after by itself.
+        around = any(other.startswith(path + "/") for other in (*wanted, *unreadable))
+        if around or look.content is None or snapshot.recorded(repo.git, path, look.content):
+            gone.add(path)
+    return sorted(gone), sorted(set(known) - gone - owned)

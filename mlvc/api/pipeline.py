@@ -54,7 +54,7 @@ class RepoTree:
         """Bring each path to its content from the Store."""
         repo = self._repo
         plans, lost = checkout.plan(repo.tree, repo.store, contents)
-        checkout.guard(plans)
+        checkout.guard(plans, extra=True)
         lost |= checkout.execute(repo.tree, repo.store, plans, links=repo.links).lost
         if lost:
             path, reason = next(iter(lost.items()))

@@ -70,13 +70,13 @@ def status(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIE
     looks = repo.tree.look(chosen, lenient=True, progress=progress)
     before, _ = snapshot.select(snapshot.head(repo.git).contents(), names)
     before = {path: content for path, content in before.items() if path not in unreadable}
+    parts = snapshot.inside(chosen, names)
+    differing = [
+        _path_status(repo, looks[path], content) for path, content in chosen.items() if looks[path].content != content
+    ]
     return Status(
         len(chosen),
-        tuple(
-            _path_status(repo, looks[path], content)
-            for path, content in chosen.items()
-            if looks[path].content != content
-        ),
+        tuple(found for item in differing if (found := _confined(item, parts.get(item.path, ()))) is not None),
         tuple(_whole(before, chosen)),
         tuple(_missing(repo, chosen, looks)),
         refused=tuple(sentence for look in looks.values() for sentence in look.scan.refused.values()),
@@ -87,6 +87,14 @@ def status(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIE
 def with_stages(found: Status, stages: Iterable[Waiting]) -> Status:
     """The same Status with the Stages that would rerun."""
     return replace(found, stages=tuple(stages))
+
+
+def _confined(item: PathStatus, parts: Sequence[str]) -> PathStatus | None:
+    """What is told of some parts of a tracked path; None where nothing is."""
+    if not parts or not item.changes:
+        return item
+    changes = tuple(change for change in item.changes if snapshot.within(change.path, parts))
+    return replace(item, changes=changes) if changes else None
 
 
 def _path_status(repo: Repo, look: Look, content: Content) -> PathStatus:
@@ -182,7 +190,14 @@ def diff(repo: Repo, old: str = "HEAD", new: str = "", targets: Sequence[str] = 
                 found += changes(repo.store, path, before.get(path), after.get(path))
         except (ObjectsMissingError, DamagedError):
             unknown.append(path)
-    return Diff(old, new, tuple(snapshot.renames(found)), tuple(unknown), (*bad.values(), *bad_now.values()))
+    parts = snapshot.inside({**before, **after}, names)
+    found = [change for change in snapshot.renames(found) if _is_asked(change.path, parts)]
+    return Diff(old, new, tuple(found), tuple(unknown), (*bad.values(), *bad_now.values()))
+
+
+def _is_asked(path: str, parts: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a path lies in what was asked for: everything but what is confined to some ``parts``."""
+    return all(snapshot.within(path, names) for top, names in parts.items() if snapshot.within(path, [top]))
 
 
 def _at(repo: Repo, revision: str) -> Snapshot:

@@ -12,14 +12,18 @@ from dataclasses import dataclass
 
 from mlvc import files, git, manifest, snapshot
 from mlvc import pointer as pointers
-from mlvc.errors import UsageError
+from mlvc.errors import ObjectsMissingError, UsageError
 from mlvc.manifest import Entry
 from mlvc.pointer import SUFFIX, Content, Pointer
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
 from mlvc.snapshot import Snapshot
+from mlvc.store.base import FETCH
 from mlvc.workspace import placed
 from mlvc.workspace.scan import refuse
+
+_LONGEST_NAME = 255
+"""Bytes, on all file systems that are in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +57,45 @@ def add(
 
 def _add(repo: Repo, paths: Iterable[str], now: Snapshot, progress: Progress) -> tuple[Tracked, ...]:
     whole, inside = _sort(repo, dict.fromkeys(paths), now)
+    new = [path for path in whole if path not in now.pointers]
+    for pointer, line in (git.ignored(repo.git, map(pointers.path_of, new)) if new else {}).items():
+        raise UsageError(
+            f"Git ignores {pointer}, the Pointer of {pointers.tracked_by(pointer)} ({line})",
+            hint="change that line, so that the Pointer can be committed",
+        )
+    return _take(repo, whole, inside, progress)
+
+
+def _take(
+    repo: Repo, whole: Sequence[str], inside: Mapping[str, Sequence[str]], progress: Progress
+) -> tuple[Tracked, ...]:
+    """Store what is at paths, and at parts of tracked directories, and let the Pointers name it."""
     since = repo.tree.clock()
     scans = {path: repo.tree.scan(path, since) for path in whole}
     scans |= {path: repo.tree.scan(path, since, inside=True) for parts in inside.values() for path in parts}
     refuse(scans.values())
+    for path in (path for scan in scans.values() for path in scan.left_out):
+        progress.note(f"left out {path}: this name is never tracked")
     with repo.store.batch() as batch:
         looks = {path: repo.tree.put(path, scan, repo.store, batch, progress=progress) for path, scan in scans.items()}
         contents = {path: look.content for path, look in looks.items() if path in whole}
-        for owner, parts in inside.items():
-            entries = _merged(repo, owner, now.pointers[owner].content, {p: looks[p].entries() for p in parts})
-            contents[owner], objects = manifest.build(entries, repo.hashing)
-            batch.put_hashed(objects)
-        batch.commit()
-    repo.tree.remember(looks.values())
-    progress.finish()
-    return _point(repo, {path: content for path, content in contents.items() if content is not None}, now.pointers)
+        for path in (path for path, content in contents.items() if content is None):
+            raise ObjectsMissingError(f"{path} is a link into the store, where its object is missing", hint=FETCH)
+        # From here on alone: what another process has just written is what this one adds to.
+        with repo.exclusive():
+            now = snapshot.on_disk(repo.git)
+            for owner, parts in inside.items():
+                entries = _merged(repo, owner, now, {path: looks[path].entries() for path in parts})
+                contents[owner], objects = manifest.build(entries, repo.hashing)
+                batch.put_hashed(objects)
+            batch.commit()
+            repo.tree.remember(looks.values())
+            progress.finish()
+            return _point(repo, {path: content for path, content in contents.items() if content}, now.pointers)
 
 
 def commit(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIET) -> tuple[Tracked, ...]:
-    """Accept what is in the working tree into Pointers that are there already.
+    """Accept what is in the working tree into Pointers that are there already; all of it, or the parts named.
 
     A tracked path that is not in the working tree keeps its Pointer; named as a target, it is an error.
     """
@@ -82,14 +106,23 @@ def commit(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIE
         raise unreadable
     chosen, unknown = snapshot.select({path: pointer.content for path, pointer in now.pointers.items()}, names)
     if unknown:
-        raise UsageError(f"{unknown[0]} is not tracked", hint=f"track it with `mlvc add {unknown[0]}`")
-    present = [path for path in chosen if files.exists(f"{repo.root}/{path}")]
-    if targets and len(present) < len(chosen):
-        gone = next(path for path in chosen if path not in present)
+        raise _untracked(unknown[0], now)
+    inside = snapshot.inside(chosen, names)
+    whole = [path for path in chosen if path not in inside]
+    present = [path for path in whole if files.exists(f"{repo.root}/{path}")]
+    if targets and len(present) < len(whole):
+        gone = next(path for path in whole if path not in present)
         raise UsageError(f"{gone} is not in the working tree", hint=f"bring it back with `mlvc checkout {gone}`")
-    looks = repo.tree.store(present, repo.store, progress=progress)
-    progress.finish()
-    return _point(repo, {path: look.content for path, look in looks.items() if look.content is not None}, now.pointers)
+    return _take(repo, present, inside, progress) if present or inside else ()
+
+
+def _untracked(path: str, now: Snapshot) -> UsageError:
+    if path in now.outs:
+        return UsageError(
+            f"{path} is made by a stage: its record is that of the run",
+            hint=f"make it anew with `mlvc repro`, or bring it back with `mlvc checkout --force {path}`",
+        )
+    return UsageError(f"{path} is not tracked", hint=f"track it with `mlvc add {path}`")
 
 
 # -- which paths -------------------------------------------------------------------------------
@@ -111,6 +144,14 @@ def _named(repo: Repo, name: str) -> str:
         raise UsageError(f"{name} cannot be tracked: it is the repository itself", hint="name what is in it")
     if path.split("/")[0] in (".git", ".mlvc"):
         raise UsageError(f"{name} cannot be tracked: it is part of Git or of mlvc", hint="name your own data")
+    if len(os.fsencode(os.path.basename(path) + SUFFIX)) > _LONGEST_NAME:
+        raise UsageError(f"the name of {name} is too long for a Pointer beside it", hint="choose a shorter name")
+    if os.path.isdir(f"{repo.root}/{path}{SUFFIX}"):
+        raise UsageError(
+            f"{name}{SUFFIX} is a directory: the Pointer of {name} has no place", hint="rename one of them"
+        )
+    if repo.tree.is_ignored(path):
+        raise UsageError(f"{name} is named in .mlvcignore", hint="take it out there, or leave it untracked")
     if path.endswith(SUFFIX):
         raise UsageError(f"{name} is a Pointer", hint=f"add the data: `mlvc add {name.removesuffix(SUFFIX)}`")
     return path
@@ -124,7 +165,8 @@ def _expand(repo: Repo, patterns: Iterable[str]) -> list[str]:
         if not names:
             raise UsageError(f"nothing matches '{pattern}'")
         found += [_target(repo, name) for name in names]
-    return found
+    # What a pattern such as ** finds inside of something else that it finds comes with that.
+    return [path for path in found if not any(path.startswith(other + "/") for other in found)]
 
 
 @contextmanager
@@ -193,6 +235,11 @@ def _sort(repo: Repo, paths: Mapping[str, None], now: Snapshot) -> tuple[list[st
         if path in now.outs and path not in now.pointers:
             raise UsageError(f"{path} is made by a stage", hint="`mlvc repro` keeps it up to date")
         owner = next((known for known in now.pointers if path.startswith(known + "/")), "")
+        maker = next((known for known in now.outs if path.startswith(known + "/")), "")
+        if maker:
+            raise UsageError(
+                f"{path} is inside of {maker}, which a stage makes", hint="`mlvc repro` keeps it up to date"
+            )
         around = next((known for known in [*now.pointers, *now.outs] if known.startswith(path + "/")), "")
         if around:
             raise UsageError(
@@ -216,9 +263,17 @@ def _sort(repo: Repo, paths: Mapping[str, None], now: Snapshot) -> tuple[list[st
     return whole, inside
 
 
-def _merged(repo: Repo, owner: str, content: Content, parts: Mapping[str, list[Entry]]) -> list[Entry]:
+def _merged(repo: Repo, owner: str, now: Snapshot, parts: Mapping[str, list[Entry]]) -> list[Entry]:
     """The entries of a tracked directory with some paths in it replaced; the rest need not be present."""
-    entries = manifest.entries_of(repo.store, content.oid)
+    if owner not in now.pointers:
+        raise UsageError(f"{owner} is not tracked any more", hint="another process has just changed that")
+    try:
+        entries = manifest.entries_of(repo.store, now.pointers[owner].content.oid)
+    except ObjectsMissingError:
+        raise ObjectsMissingError(
+            f"which files {owner} has is not known here: its manifest is not in the store",
+            hint=f"get it with `mlvc fetch {owner}`",
+        ) from None
     for path, new in parts.items():
         name = path[len(owner) + 1 :]
         entries = [e for e in entries if e.path != name and not e.path.startswith(name + "/")]
@@ -233,17 +288,17 @@ def _merged(repo: Repo, owner: str, content: Content, parts: Mapping[str, list[E
 
 def _point(repo: Repo, contents: Mapping[str, Content], old: Mapping[str, Pointer]) -> tuple[Tracked, ...]:
     """Write the Pointers that change, after Git is told to look away from the data."""
-    changed = git.ignore(repo.git, contents)
-    placed.update(repo.placed, contents)
     done = []
-    for path, content in contents.items():
-        before = old.get(path)
-        done.append(Tracked(path, content, before.content if before else None))
-        if before is None or before.content != content:
-            new = before.having(content) if before else Pointer(content)
-            name = pointers.path_of(path)
-            files.replace(f"{repo.root}/{name}", pointers.encode(new))
-            changed.append(name)
+    with git.ignoring(repo.git, contents) as changed:
+        placed.update(repo.placed, contents)
+        for path, content in contents.items():
+            before = old.get(path)
+            done.append(Tracked(path, content, before.content if before else None))
+            if before is None or before.content != content:
+                new = before.having(content) if before else Pointer(content)
+                name = pointers.path_of(path)
+                files.replace(f"{repo.root}/{name}", pointers.encode(new))
+                changed.append(name)
     if repo.config.get("core.autostage"):
         git.stage(repo.git, changed)
     return tuple(done)

@@ -65,7 +65,7 @@ def push(
                 far.begin()
             far.refresh()
         lost: Lost = {}
-        oids = manifest.objects_of(repo.store, (content for _, content in contents), lost)
+        oids = _objects(repo.store, contents, lost)
         plan = steps.plan_push(repo.store, far, oids)
         plan.lost.update({oid: reason for oid, reason in lost.items() if oid in far.missing([oid])})
         if dry_run:
@@ -89,7 +89,7 @@ def fetch(
         far.refresh()
         both = steps.Chain(repo.store, far)
         lost: Lost = {}
-        oids = manifest.objects_of(both, (content for _, content in contents), lost)
+        oids = _objects(both, contents, lost)
         plan = steps.plan_fetch(repo.store, far, oids)
         plan.lost.update({oid: reason for oid, reason in lost.items() if oid not in plan.lost})
         if dry_run:
@@ -115,10 +115,10 @@ def pull(
 ) -> Pulled:
     """Fetch, then check out what was fetched. What could not be fetched is named, the rest is done."""
     fetched = fetch(repo, which, remote=remote, jobs=jobs, dry_run=dry_run, progress=progress)
-    if dry_run:
-        return Pulled(fetched, CheckedOut((), {}))
     rev = which.revisions[-1] if which.revisions else ""
-    return Pulled(fetched, checkout(repo, which.targets, rev=rev, force=force, progress=progress))
+    done = checkout(repo, which.targets, rev=rev, force=force, dry_run=dry_run, progress=progress)
+    # Whatever a manifest that is not here yet names cannot be told before it is fetched.
+    return Pulled(fetched, replace(done, lost={}) if dry_run else done)
 
 
 def open_remote(repo: Repo, name: str = "") -> RemoteStore:
@@ -158,8 +158,22 @@ def _address(repo: Repo, url: str) -> str:
     return url if "://" in url else os.path.normpath(os.path.join(repo.root, os.path.expanduser(url)))
 
 
-def _contents(repo: Repo, which: Which) -> tuple[list[tuple[str, Content]], tuple[FormatError, ...]]:
-    """Every content to transfer, with its path; a path may have several. And what cannot be read."""
+Wanted = Mapping[tuple[str, Content], tuple[str, ...]]
+"""Every content to transfer, with its path, and the parts of it that are asked for; none: all of it."""
+
+
+def _objects(reader: Reader, wanted: Wanted, lost: Lost) -> set[bytes]:
+    """The Oids of all that is to be transferred."""
+    oids = manifest.objects_of(reader, (content for (_, content), parts in wanted.items() if not parts), lost)
+    for (path, content), parts in wanted.items():
+        if parts:
+            names = [part[len(path) + 1 :] for part in parts]
+            oids |= manifest.objects_below(reader, content, names, lost)
+    return oids
+
+
+def _contents(repo: Repo, which: Which) -> tuple[Wanted, tuple[FormatError, ...]]:
+    """What is to be transferred; a path may have several contents. And what cannot be read."""
     targets = [repo.path(target) for target in which.targets]
     names = {git.resolve(repo.git, name): name for name in which.revisions}
     revisions = list(names)
@@ -170,17 +184,18 @@ def _contents(repo: Repo, which: Which) -> tuple[list[tuple[str, Content]], tupl
     shots = [snapshot.at(repo.git, revision, names.get(revision, "")) for revision in dict.fromkeys(revisions)]
     if not which.revisions:
         shots.append(snapshot.on_disk(repo.git))
-    found: dict[tuple[str, Content], None] = {}
+    found: dict[tuple[str, Content], tuple[str, ...]] = {}
     unreadable: dict[str, FormatError] = {}
     never = set(targets)
     for shot in shots:
         chosen, bad, unknown = snapshot.choose(shot, targets)
         never &= set(unknown)
         unreadable.update((error.message, error) for error in bad.values())
-        found.update(dict.fromkeys(chosen.items()))
+        parts = snapshot.inside(chosen, targets)
+        found.update((item, parts.get(item[0], ())) for item in chosen.items())
     if never:
         raise UsageError(f"{min(never)} is not tracked", hint="`mlvc status` lists what is")
-    return list(found), tuple(unreadable.values())
+    return found, tuple(unreadable.values())
 
 
 def _truth(missing: Iterable[bytes], lost: Lost) -> Lost:

@@ -53,7 +53,9 @@ def print_checkout(done: checkouts.CheckedOut, *, dry_run: bool = False) -> None
     total = show.summary(done.changes)
     show.err(f"{'would change' if dry_run else 'working tree'}: {total}" if total else "nothing to change")
     for path in done.kept:
-        show.err(f"kept {show.clean(path)}: it is not tracked here, and its content is stored nowhere")
+        show.err(f"kept {show.clean(path)}: it is not tracked here, and no commit has it")
+    for path in done.ignores:
+        show.err(f"hint: Git now ignores what came: git add {show.clean(path)}")
     named_lost(done.lost, done.unreadable)
 
 

@@ -32,7 +32,7 @@ def add(
     """
     with opened() as repo:
         done = track.add(repo, paths, glob=glob, out=out, progress=show.Line())
-        _tracked(done, as_json=as_json, autostage=repo.config.get("core.autostage"))
+        _tracked(done, as_json=as_json, autostage=repo.config.get("core.autostage"), cwd=repo.cwd)
 
 
 def commit(
@@ -47,10 +47,10 @@ def commit(
     """
     with opened() as repo:
         done = track.commit(repo, paths or (), progress=show.Line())
-        _tracked(done, as_json=as_json, autostage=repo.config.get("core.autostage"))
+        _tracked(done, as_json=as_json, autostage=repo.config.get("core.autostage"), cwd=repo.cwd)
 
 
-def _tracked(done: Iterable[track.Tracked], *, as_json: bool, autostage: bool) -> None:
+def _tracked(done: Iterable[track.Tracked], *, as_json: bool, autostage: bool, cwd: str) -> None:
     items = list(done)
     if as_json:
         show.json_out([{"path": i.path, **show.content_json(i.content), "changed": i.changed} for i in items])
@@ -61,9 +61,9 @@ def _tracked(done: Iterable[track.Tracked], *, as_json: bool, autostage: bool) -
         verb = "added" if item.old is None else "updated"
         show.err(f"{verb}  {show.clean(item.path)}  ({files}{show.size(item.content.size)})")
     if not changed:
-        show.err("nothing changed" if items else "nothing is tracked yet: start with `mlvc add PATH`")
+        show.err("nothing changed" if items else "no tracked path is in the working tree; `mlvc add PATH` tracks one")
     elif not autostage:
-        names = [_quoted(name) for item in changed for name in _for_git(item)]
+        names = [_quoted(os.path.relpath(name, cwd or ".")) for item in changed for name in _for_git(item)]
         show.err(
             "hint: record it in Git: git add " + " ".join(dict.fromkeys(names[:8])) + (" …" if len(names) > 8 else "")
         )

@@ -103,8 +103,7 @@ def pull(
             show.json_out({"fetch": _json(done.fetched), "checkout": checkout_json(done.checked_out)})
         else:
             _print(done.fetched, "fetch", "from", dry_run=dry_run)
-            if not dry_run:
-                print_checkout(done.checked_out)
+            print_checkout(done.checked_out, dry_run=dry_run)
     error = lost.check(done.fetched.lost, "fetched")
     _end(error or lost.check(done.checked_out.lost, "checked out", done.fetched.unreadable))
 

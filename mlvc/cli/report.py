@@ -67,7 +67,7 @@ def _print_status(found: reports.Status) -> None:
         for line in show.change_lines(found.head):
             show.out(line)
     if found.work:
-        show.out("Changed since `mlvc add` (keep it with `mlvc commit`, undo it with `mlvc checkout --force`):")
+        show.out("Not as the Pointers say (`mlvc checkout` brings what they say, `mlvc commit` keeps what is here):")
         for item in found.work:
             _print_path(item)
     _print_rest(found)

@@ -11,16 +11,16 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from mlvc import files, manifest
-from mlvc.errors import DamagedError, ObjectsMissingError, WouldOverwriteError
+from mlvc.errors import DamagedError, ObjectsMissingError, UsageError, WouldOverwriteError
 from mlvc.manifest import EMPTY_DIR, Entry
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
-from mlvc.snapshot import Change, as_entry, compare
+from mlvc.snapshot import Change, as_entry, compare, within
 from mlvc.store.base import LARGE, Lost
 from mlvc.store.local import LocalStore
 from mlvc.workspace.index import NEVER, Record, Records
@@ -29,14 +29,17 @@ from mlvc.workspace.makers import GROUP, Makers
 from mlvc.workspace.scan import TEMPORARY
 from mlvc.workspace.tree import Look, WorkTree
 
+_NAMED = 3
+
 
 @dataclass(frozen=True, slots=True)
 class PathPlan:
     """What has to be done at one tracked path.
 
     ``whole``: nothing is there yet, so that everything is made beside and renamed into place.
-    ``unstored``: paths whose content, about to be replaced or removed, is nowhere else. ``files``, ``size``: of all
-    that should be there.
+    ``unstored``: paths whose content, about to be replaced or removed, is nowhere else. ``extra``: files that should
+    not be there and stay, because they are nowhere else and in nobody's way. ``partial``: only a part of the path was
+    asked for. ``files``, ``size``: of all that should be there.
     """
 
     path: str
@@ -45,6 +48,8 @@ class PathPlan:
     whole: bool
     unstored: tuple[str, ...] = ()
     look: Look | None = None
+    extra: tuple[str, ...] = ()
+    partial: bool = False
     files: int = 0
     size: int = 0
 
@@ -57,21 +62,36 @@ class Done:
     lost: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How a checkout is meant.
+
+    ``parts``: the paths inside of a wanted path to which it is confined. ``spared``: paths that are never removed.
+    ``force``: files that are stored nowhere go, too. ``relink``: large files are made anew.
+    """
+
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    spared: tuple[str, ...] = ()
+    force: bool = False
+    relink: bool = False
+
+
 def plan(
     tree: WorkTree,
     store: LocalStore,
     wanted: Mapping[str, Content | None],
     *,
-    relink: bool = False,
+    asked: Asked | None = None,
     progress: Progress = QUIET,
 ) -> tuple[list[PathPlan], dict[str, str]]:
     """What has to change at the wanted paths, and the paths whose manifest cannot be had, with the reason."""
+    asked = asked or Asked()
     looks = tree.look(wanted, lenient=True, progress=progress)
     plans = []
     lost: dict[str, str] = {}
     for path, content in wanted.items():
         try:
-            made = _plan_path(tree, store, looks[path], content, relink=relink)
+            made = _plan_path(tree, store, looks[path], content, asked)
         except (ObjectsMissingError, DamagedError) as error:
             lost[path] = "damaged" if isinstance(error, DamagedError) else "missing"
             if isinstance(error, DamagedError) and content is not None:
@@ -96,39 +116,73 @@ def _is_misnamed(content: Content, made: PathPlan) -> bool:
     return content.is_dir and (made.files, made.size) != (content.files, content.size)
 
 
-def _plan_path(
-    tree: WorkTree, store: LocalStore, look: Look, content: Content | None, *, relink: bool
-) -> PathPlan | None:
-    if look.content == content and not relink:
+def _plan_path(tree: WorkTree, store: LocalStore, look: Look, content: Content | None, asked: Asked) -> PathPlan | None:
+    parts = asked.parts.get(look.path, ())
+    if look.content == content and not asked.relink:
+        _check_parts(parts, look.path, look.entries())
         return None
-    new = _entries(store, content)
-    old = look.entries()
+    old, new = look.entries(), _entries(store, content)
+    _check_parts(parts, look.path, [*old, *new])
     new = _at(look.path, new)
     changes = compare(_at(look.path, old), new)
     changes = [part for change in changes for part in _unrenamed(change)]
-    if relink:
+    if asked.relink:
         kept = {change.path for change in changes}
         changes += [Change(entry.path, entry, entry) for entry in new if entry.size >= LARGE and entry.path not in kept]
     same = look.content is not None and content is not None and look.content.is_dir == content.is_dir
     if not changes and same and look.content == content:
         return None
-    unstored = store.missing(c.old.oid for c in changes if c.old is not None and c.old.kind != EMPTY_DIR)
-    whole = content is not None and _is_free(f"{tree.root}/{look.path}")
+    changes = [
+        change
+        for change in changes
+        if (not parts or within(change.path, parts)) and not (change.new is None and within(change.path, asked.spared))
+    ]
+    absent = store.missing(c.old.oid for c in changes if c.old is not None and c.old.kind != EMPTY_DIR)
+    at_risk = {change.path: change for change in changes if _is_at_risk(change, look, absent)}
+    extra = () if content is None or asked.force else _in_nobodys_way(at_risk, new)
     return PathPlan(
         look.path,
         content,
-        tuple(changes),
-        whole,
-        tuple(c.path for c in changes if _is_at_risk(c, look, unstored)),
+        tuple(change for change in changes if change.path not in extra),
+        content is not None and _is_free(f"{tree.root}/{look.path}"),
+        tuple(path for path in at_risk if path not in extra),
         look,
+        extra,
+        bool(parts),
         len(new),
         sum(entry.size for entry in new),
     )
 
 
+def _check_parts(parts: Iterable[str], path: str, entries: Sequence[Entry]) -> None:
+    for part in parts:
+        if not any(within(f"{path}/{entry.path}", [part]) for entry in entries):
+            raise UsageError(f"{part} is not tracked: it is not part of {path}", hint=f"`mlvc add {part}` takes it in")
+
+
+def _in_nobodys_way(at_risk: Mapping[str, Change], new: Sequence[Entry]) -> tuple[str, ...]:
+    """Those files that nothing replaces: neither they nor a directory in their place, or a file in that of theirs."""
+    extra = [path for path, change in at_risk.items() if change.new is None]
+    if not extra:
+        return ()
+    taken = {entry.path for entry in new}
+    around = {parent for path in taken for parent in _parents(path)}
+    return tuple(path for path in extra if path not in around and taken.isdisjoint(_parents(path)))
+
+
+def _parents(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path
+
+
 def _is_at_risk(change: Change, look: Look, unstored: set[bytes]) -> bool:
     """Whether what stands there, and is about to go, is nowhere else."""
-    if change.path in look.scan.refused and change.new is not None:
+    refused = look.scan.refused
+    if (
+        refused
+        and change.new is not None
+        and (change.path in refused or not refused.keys().isdisjoint(_parents(change.path)))
+    ):
         return True
     old = change.old
     return old is not None and old != change.new and old.kind != EMPTY_DIR and old.oid in unstored
@@ -166,14 +220,15 @@ def _at(top: str, entries: Iterable[Entry]) -> list[Entry]:
     return [made((f"{top}/{path}" if path else top, kind, size, oid)) for path, kind, size, oid in entries]
 
 
-def guard(plans: Iterable[PathPlan]) -> None:
-    """WouldOverwriteError where a Plan would destroy the only copy of something."""
-    unstored = [path for made in plans for path in made.unstored]
+def guard(plans: Iterable[PathPlan], *, extra: bool = False) -> None:
+    """WouldOverwriteError where a Plan would destroy the only copy of something; or leave something ``extra``."""
+    unstored = [path for made in plans for path in (*made.unstored, *(made.extra if extra else ()))]
     if unstored:
-        more = f" and {len(unstored) - 1} more" if len(unstored) > 1 else ""
+        rest = len(unstored) - _NAMED
+        named = ", ".join(unstored[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
         raise WouldOverwriteError(
-            f"{unstored[0]}{more} has changes that are not stored",
-            hint="keep them with `mlvc add` or `mlvc commit`, or lose them with --force",
+            f"{named} {'has' if len(unstored) == 1 else 'have'} changes that are stored nowhere",
+            hint=f"keep them with `mlvc add {' '.join(unstored[:_NAMED])}`, or lose them with --force",
         )
 
 
@@ -204,6 +259,7 @@ class _Work:
         self._progress = progress
         self._lost: dict[str, str] = {}
         self._records: dict[str, Record] = {}
+        self._parents_made: set[str] = set()
 
     def whole(self) -> dict[str, str]:
         """Make everything beside, then rename it into place."""
@@ -320,18 +376,19 @@ class _Work:
         self._progress.advance(objects=len(records), size=sum(record.size for record in records.values()))
 
     def _large(self, entry: Entry, path: str) -> None:
+        is_inside = self._store.root.startswith(self._tree.root.rstrip(os.sep) + os.sep)
+        home = os.path.dirname(f"{self._tree.root}/{entry.path}") if is_inside else ""
         try:
-            place(self._store, entry, path, self._links)
+            place(self._store, entry, path, self._links, home=home)
         except (ObjectsMissingError, DamagedError) as error:
             self._lost[entry.path] = "damaged" if isinstance(error, DamagedError) else "missing"
             self._store.quarantine({entry.oid: self._lost[entry.path]})
             return
-        info = os.stat(path)
-        if info.st_size != entry.size:
+        info = os.lstat(path)
+        if info.st_size != entry.size and not stat.S_ISLNK(info.st_mode):
             files.remove(path)
             self._lost[entry.path] = MISNAMED
             return
-        info = os.lstat(path)
         self._records[entry.path] = Record(
             entry.size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino, entry.kind, entry.oid
         )
@@ -377,8 +434,7 @@ class _Work:
 
     def _publish(self, entry: Entry, temporary: str) -> None:
         target = f"{self._tree.root}/{entry.path}"
-        with suppress(FileExistsError):
-            os.makedirs(os.path.dirname(target), exist_ok=True)
+        self._make_parents(entry.path)
         if entry.kind == EMPTY_DIR:
             if not os.path.isdir(target) or os.path.islink(target):
                 files.remove(target)
@@ -388,6 +444,18 @@ class _Work:
             self._clear(target, entry.path)
         os.replace(temporary, target)
         self._restamp(entry, target)
+
+    def _make_parents(self, path: str) -> None:
+        """Make the directories around a path. None of them is behind a link: what stands in the way goes."""
+        parent = path.rpartition("/")[0]
+        if parent in self._parents_made:
+            return
+        self._parents_made.add(parent)
+        for directory in reversed([parent, *_parents(parent)] if parent else []):
+            full = f"{self._tree.root}/{directory}"
+            if within(directory, [self._made.path]) and (os.path.islink(full) or os.path.isfile(full)):
+                files.remove(full)
+            os.makedirs(full, exist_ok=True)
 
     def _clear(self, target: str, path: str) -> None:
         try:
@@ -435,7 +503,8 @@ class _Work:
             row.pop(name, None)
             if change.path in self._records:
                 row[name] = self._records[change.path]
-        whole = made.content is not None and made.content.is_dir and not self._lost
+        all_of_it = not (self._lost or made.extra or made.partial)
+        whole = made.content is not None and made.content.is_dir and all_of_it
         index.update(
             {path: row for path, row in dirs.items() if row},
             gone=[path for path, row in dirs.items() if not row],

@@ -29,9 +29,11 @@ def can_reflink(source_dir: str, target_dir: str) -> bool:
                 files.remove(path)
 
 
-def place(store: LocalStore, entry: Entry, target: str, links: Sequence[str]) -> str:
+def place(store: LocalStore, entry: Entry, target: str, links: Sequence[str], *, home: str = "") -> str:
     """Make ``target``, which does not exist, the content of ``entry``. Returns the link type that worked.
 
+    ``home``: the directory that ``target`` will be moved to; a symbolic link then leads from there to the Store, so
+    that both may be moved together. Without one it is absolute.
     The content is hashed first or on the way. A linked file shares its permission bits with the
     Store, so that an executable one is copied.
     """
@@ -43,6 +45,8 @@ def place(store: LocalStore, entry: Entry, target: str, links: Sequence[str]) ->
         source = store.make_loose(entry.oid)
         if not store.loose.check(entry.oid):
             break  # the copy below says what is wrong
+        if link == SYMLINK and home:
+            source = os.path.relpath(source, home)
         if _linked(link, source, target):
             return link
     _copy(store, entry, target)

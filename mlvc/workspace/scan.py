@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ _TYPE, _REGULAR, _DIRECTORY, _LINK = 0o170000, stat.S_IFREG, stat.S_IFDIR, stat.
 _BATCH_FILES, _BATCH_BYTES = 256, 1 << 20
 """What is read before it is stored: little enough to stay in the processor's cache."""
 
+_OID = re.compile(r"(?:[0-9a-f]{2})+")
 TEMPORARY = ".mlvc-tmp-"
 """How the names of mlvc's own temporary files in the working tree begin. They are never tracked."""
 
@@ -30,7 +32,7 @@ class Scan:
 
     ``dirs`` has the Records of files that are as the Index knows them, by directory; what it does not know
     is in ``fresh``, without an Oid, until it is hashed. ``clean`` says that nothing differs from the Index at all.
-    ``refused`` has a sentence for each path that cannot be tracked.
+    ``refused`` has a sentence for each path that cannot be tracked, ``left_out`` the paths that never are.
     """
 
     top: str
@@ -41,6 +43,7 @@ class Scan:
     dirty: set[str] = field(default_factory=set)
     gone: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
     since: int = 0
 
     @property
@@ -93,6 +96,10 @@ class Scanner:
             return self._walk(path, known, since)
         return self._single(path, info, known, since, inside=inside)
 
+    def is_ignored(self, path: str) -> bool:
+        """Whether ``.mlvcignore`` names ``path``."""
+        return self._ignore is not None and self._ignore(path, os.path.isdir(f"{self._root}/{path}"))
+
     def _single(self, path: str, info: os.stat_result, known: dict[str, Records], since: int, *, inside: bool) -> Scan:
         directory, _, name = path.rpartition("/")
         found = Scan(path, is_dir=False, since=since)
@@ -135,6 +142,7 @@ class Scanner:
                     or name.startswith(TEMPORARY)
                     or (ignore and ignore(prefix + name, kind == _DIRECTORY))
                 ):
+                    found.left_out += [prefix + name] if name in ALWAYS else []
                     continue
                 if kind == _DIRECTORY:
                     if name.isascii() or _is_utf8(name):
@@ -210,18 +218,22 @@ class Scanner:
         path = f"{directory}/{name}" if directory else name
         full = f"{self._root}/{path}"
         target = os.readlink(full)
-        if self._loose and target.startswith(self._loose):
+        goal = os.path.normpath(os.path.join(os.path.dirname(full), target))
+        if self._loose and goal.startswith(self._loose):
             # A link that checkout made into the Store: it stands for the file, and for none where that is gone.
             if not os.path.exists(full):
                 return
-            oid = bytes.fromhex(target[len(self._loose) :].replace(os.sep, ""))
+            digits = goal[len(self._loose) :].replace(os.sep, "")
+            if not _OID.fullmatch(digits):
+                found.refused[path] = f"{path} is a symbolic link into the store, but to no object"
+                return
+            oid = bytes.fromhex(digits)
             size = os.stat(full).st_size
             found.dirs[directory][name] = Record(size, NEVER, 0, 0, FILE, oid)
             return
         if not _is_utf8(target):
             found.refused[path] = f"{path} is a symbolic link to {_shown(target)}, which is not UTF-8"
             return
-        goal = os.path.normpath(os.path.join(os.path.dirname(full), target))
         if os.path.isabs(target) or not (goal + os.sep).startswith(self._root.rstrip(os.sep) + os.sep):
             found.refused[path] = f"{path} is a symbolic link that leaves the repository: {target}"
             return

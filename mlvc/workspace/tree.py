@@ -55,6 +55,10 @@ class WorkTree:
         files.make_dirs(directory)
         return files.clock(directory)
 
+    def is_ignored(self, path: str) -> bool:
+        """Whether ``.mlvcignore`` names ``path``."""
+        return self._scanner.is_ignored(path)
+
     def scan(self, path: str, since: int, *, inside: bool = False) -> Scan:
         """One tracked path beside what the Index knows. ``inside``: see Scanner.scan."""
         known = self.index.below(path)

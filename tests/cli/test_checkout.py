@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -76,7 +77,7 @@ def test_what_is_stored_nowhere_is_not_overwritten(project: Path, path: str) -> 
     shell.write(project, {path: b"the only copy"})
     before = image(project, git_index=True)
     for args in (["checkout"], ["checkout", "--dry-run"], ["checkout", "--rev", "HEAD"]):
-        refused(run_mlvc(*args, cwd=project, check=False), 5, path, "mlvc commit", "--force")
+        refused(run_mlvc(*args, cwd=project, check=False), 5, path, f"mlvc add {path}", "--force")
     assert image(project, git_index=True) == before
     run_mlvc("checkout", "--force", cwd=project)
     assert (project / path).read_bytes() == shell.FILES[path]
@@ -84,8 +85,13 @@ def test_what_is_stored_nowhere_is_not_overwritten(project: Path, path: str) -> 
 
 def test_a_new_file_in_a_directory_is_not_removed(project: Path) -> None:
     shell.write(project, {"data/mine.txt": b"the only copy"})
-    refused(run_mlvc("checkout", cwd=project, check=False), 5, "data/mine.txt")
+    shell.write(project, {"data/one.txt": b"newer"})
+    run_mlvc("add", "data/one.txt", cwd=project)
+    git("checkout", "--quiet", "--", "data.mlvc", cwd=project)
+    assert "kept data/mine.txt" in run_mlvc("checkout", cwd=project).err
     assert (project / "data/mine.txt").read_bytes() == b"the only copy"
+    assert (project / "data/one.txt").read_bytes() == shell.FILES["data/one.txt"]
+    assert "1 added" in run_mlvc("status", cwd=project).out  # the rest is as the Pointer says, and known to be
     # Once it is stored, it may go.
     run_mlvc("add", "data", cwd=project)
     git("checkout", "--quiet", "--", "data.mlvc", cwd=project)
@@ -174,3 +180,135 @@ def test_a_damaged_index_only_makes_it_slower(project: Path) -> None:
     (project / "model.bin").unlink()
     run_mlvc("checkout", cwd=project)
     assert tree(project) == before
+
+
+TOP = {"data/one.txt", "data/two.txt"}
+
+# -- only what was asked for -------------------------------------------------------------------
+
+
+def test_a_path_inside_a_tracked_directory_is_all_that_is_touched(project: Path) -> None:
+    shell.write(project, {"data/one.txt": b"1", "data/two.txt": b"2", "data/sub/new": b"new"})
+    assert "data/two.txt" not in run_mlvc("status", "data/one.txt", cwd=project).out
+    assert "data/two.txt" not in run_mlvc("diff", "-t", "data/one.txt", cwd=project).out
+    run_mlvc("checkout", "--force", "data/one.txt", cwd=project)
+    assert (project / "data/one.txt").read_bytes() == shell.FILES["data/one.txt"]
+    assert (project / "data/two.txt").read_bytes() == b"2"
+    assert (project / "data/sub/new").read_bytes() == b"new"
+    status = run_mlvc("status", cwd=project).out
+    assert "data/two.txt" in status
+    assert "data/one.txt" not in status
+    run_mlvc("commit", "data/sub", cwd=project)
+    shown = run_mlvc("diff", "HEAD", cwd=project).out
+    assert "data/sub/new" in shown
+    git("checkout", "--quiet", "--", "data.mlvc", cwd=project)
+    run_mlvc("checkout", "--force", "data/sub", cwd=project)
+    assert not (project / "data/sub/new").exists()
+    refused(run_mlvc("checkout", "data/nope", cwd=project, check=False), 2, "data/nope is not tracked")
+
+
+def test_a_part_that_was_deleted_can_be_accepted(project: Path) -> None:
+    (project / "data/two.txt").unlink()
+    shell.write(project, {"data/one.txt": b"changed"})
+    run_mlvc("commit", "data/two.txt", cwd=project)
+    shown = run_mlvc("status", cwd=project).out
+    assert "modified  data/one.txt" in shown
+    assert "two.txt" not in shown
+
+
+def test_a_part_of_a_clone(pushed: Path) -> None:
+    clone = pushed.parent / "clone"
+    git("clone", "--quiet", str(pushed), str(clone), cwd=pushed)
+    run_mlvc("pull", "data/sub", cwd=clone)
+    assert {path for path in tree(clone) if path.startswith("data/sub/")} == set(shell.FILES) - {"model.bin"} - TOP
+    assert not (clone / "data/one.txt").exists()
+    assert not (clone / "model.bin").exists()
+    run_mlvc("pull", cwd=clone)
+    assert run_mlvc("status", "--exit-code", cwd=clone).code == 0
+
+
+# -- what is not tracked any more --------------------------------------------------------------
+
+
+def test_what_no_commit_has_is_not_removed(project: Path) -> None:
+    shell.write(project, {"mine.bin": b"mine"})
+    run_mlvc("add", "mine.bin", cwd=project)
+    (project / "mine.bin.mlvc").unlink()
+    assert "kept mine.bin" in run_mlvc("checkout", cwd=project).err
+    assert (project / "mine.bin").read_bytes() == b"mine"
+
+
+def test_a_pointer_deleted_by_hand_leaves_the_data(project: Path) -> None:
+    (project / "model.bin.mlvc").unlink()
+    assert "kept model.bin" in run_mlvc("checkout", cwd=project).err
+    assert (project / "model.bin").exists()
+
+
+@pytest.mark.parametrize("inner_first", [True, False])
+def test_from_an_inner_path_to_the_directory_around_it(project: Path, inner_first: bool) -> None:
+    shell.write(project, {"d/a": b"a"})
+    first, second = ("d/a", "d") if inner_first else ("d", "d/a")
+    run_mlvc("add", first, cwd=project)
+    shell.commit(project)
+    git("rm", "--quiet", f"{first}.mlvc", cwd=project)
+    if inner_first:
+        git("rm", "--quiet", "d/.gitignore", cwd=project)
+    else:
+        lines = (project / ".gitignore").read_text().splitlines()
+        (project / ".gitignore").write_text("".join(f"{line}\n" for line in lines if line != "/d"))
+    run_mlvc("add", second, cwd=project)
+    shell.commit(project)
+    for revision in ("main", "HEAD~1", "main"):
+        git("checkout", "--quiet", revision, cwd=project)
+        run_mlvc("checkout", cwd=project)
+        assert run_mlvc("status", "--exit-code", cwd=project).code == 0
+        assert (project / "d/a").read_bytes() == b"a"
+
+
+def test_what_git_itself_has_by_now_is_left_alone(project: Path) -> None:
+    shell.write(project, {"a.csv": b"1\n"})
+    shell.commit(project)
+    git("checkout", "--quiet", "-b", "moved", cwd=project)
+    git("rm", "--quiet", "--cached", "a.csv", cwd=project)
+    run_mlvc("add", "a.csv", cwd=project)
+    shell.commit(project)
+    git("checkout", "--quiet", "main", cwd=project)
+    run_mlvc("checkout", cwd=project)
+    assert git("status", "--porcelain", cwd=project) == ""
+
+
+def test_a_renamed_pointer_is_hidden_from_git(project: Path) -> None:
+    git("mv", "data.mlvc", "images.mlvc", cwd=project)
+    result = run_mlvc("checkout", cwd=project)
+    assert "git add .gitignore" in result.err
+    assert "?? images" not in git("status", "--porcelain", cwd=project)
+
+
+@pytest.mark.parametrize("where", ["../outside", ".git/hooks"])
+def test_nothing_is_written_through_a_link(project: Path, where: str) -> None:
+    outside = project / where
+    outside.mkdir(exist_ok=True)
+    before = image(project.parent)
+    (project / "sub").symlink_to(where)
+    out = json.loads(json.dumps({"mlvc_lock": 1, "stages": {"s": {"outs": {"sub/post-checkout": {}}}}}))
+    out["stages"]["s"]["outs"]["sub/post-checkout"] = {
+        "kind": "executable",
+        "oid": next(x for x in (project / "model.bin.mlvc").read_text().split() if ":" in x and len(x) > 20),
+        "size": len(shell.FILES["model.bin"]),
+    }
+    (project / "mlvc.lock").write_text(json.dumps(out))
+    refused(run_mlvc("checkout", cwd=project, check=False), 2, "sub/post-checkout lies behind a symbolic link")
+    (project / "mlvc.lock").unlink()
+    (project / "sub").unlink()
+    assert image(project.parent) == before
+
+
+def test_a_link_in_the_place_of_a_directory_is_not_followed(project: Path) -> None:
+    outside = project.parent / "outside"
+    outside.mkdir()
+    shutil.rmtree(project / "data/sub")
+    (project / "data/sub").symlink_to(outside)
+    refused(run_mlvc("checkout", cwd=project, check=False), 5, "data/sub")
+    run_mlvc("checkout", "--force", cwd=project)
+    assert list(outside.iterdir()) == []
+    assert (project / "data/sub/three.txt").read_bytes() == shell.FILES["data/sub/three.txt"]

@@ -46,7 +46,8 @@ class Place:
         relink: bool = False,
     ) -> Done:
         """Bring ``path`` to ``content``, as the command does."""
-        plans, lost = checkout.plan(self.tree, self.store, {path: content}, relink=relink)
+        asked = checkout.Asked(force=force, relink=relink)
+        plans, lost = checkout.plan(self.tree, self.store, {path: content}, asked=asked)
         if not force:
             checkout.guard(plans)
         done = checkout.execute(self.tree, self.store, plans, links=links)

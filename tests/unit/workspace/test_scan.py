@@ -282,7 +282,7 @@ def test_a_file_that_changes_while_it_is_read(place, data, monkeypatch, size, gr
 
 
 def test_temporary_and_ignored_names_are_not_tracked(place, data):
-    make(data, {"a": b"1", ".mlvc-tmp-1-2/x": b"2", ".git/x": b"3", "sub/.mlvcignore": b"4", "sub/b": b"5"})
+    make(data, {"a": b"1", ".mlvc-tmp-1-2/x": b"2", ".git/x": b"3", "sub/__pycache__/c": b"4", "sub/b": b"5"})
     assert set(kinds(place.look())) == {"a", "sub/b"}
 
 
