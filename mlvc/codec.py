@@ -89,6 +89,7 @@ def parse_yaml(text: str, name: str) -> Yaml:
         _refuse_deep(text, name)
         loader = _loader()(text)
         root = loader.get_single_node()
+        _refuse_huge(root, name)
         return Yaml(None if root is None else loader.construct_document(root), root)
     except yaml.reader.ReaderError as error:
         raise FormatError(f"{name}: a character that YAML does not allow: {error.reason}") from None
@@ -96,12 +97,39 @@ def parse_yaml(text: str, name: str) -> Yaml:
         raise FormatError(_told(error, name)) from None
     except RecursionError:
         raise FormatError(f"{name} is nested too deeply") from None
+    except (ValueError, KeyError, OverflowError) as error:
+        raise FormatError(f"{name} has a value that cannot be read: {_line(error)}") from None
     finally:
         if loader is not None:
             loader.dispose()
 
 
 _DEEP = 100
+_MOST = 1_000_000
+
+
+def _refuse_huge(root: Any, name: str) -> None:
+    """FormatError where aliases make a value that contains itself, or one of millions of parts."""
+    sizes: dict[int, int] = {}
+
+    def size(node: Any) -> int:
+        known = sizes.get(id(node))
+        if known == 0:
+            raise FormatError(f"{name}, line {node.start_mark.line + 1}: a value that contains itself")
+        if known is None:
+            sizes[id(node)] = 0
+            parts = node.value if node.id in ("sequence", "mapping") else ()
+            known = sizes[id(node)] = 1 + sum(
+                size(part) for item in parts for part in (item if node.id == "mapping" else (item,))
+            )
+        return known
+
+    if root is not None and size(root) > _MOST:
+        raise FormatError(f"{name} has aliases that stand for more than a million values")
+
+
+def _line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:100]
 
 
 def _refuse_deep(text: str, name: str) -> None:
@@ -189,6 +217,8 @@ def load_toml(text: str, name: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         what, _, where = str(error).rpartition(" (at ")
         raise FormatError(f"{name}, {where.rstrip(')')}: {what}" if what else f"{name}: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{name} has a value that cannot be read: {_line(error)}") from None
 
 
 def load_json(text: str, name: str) -> Any:
@@ -206,6 +236,8 @@ def load_json(text: str, name: str) -> Any:
         return json.loads(text, object_pairs_hook=pairs)
     except json.JSONDecodeError as error:
         raise FormatError(f"{name}, line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except ValueError as error:
+        raise FormatError(f"{name} has a value that cannot be read: {_line(error)}") from None
     except RecursionError:
         raise FormatError(f"{name} is nested too deeply") from None
 

@@ -58,7 +58,7 @@ class Disposable:
             with suppress(OSError):
                 files.remove(self.path + ending)
 
-    def _recover(self, error: sqlite3.DatabaseError) -> None:
+    def _recover(self, error: Exception) -> None:
         """Begin anew after ``error``, or raise it where that does not help."""
         if isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError)):
             raise error
@@ -86,7 +86,8 @@ def recovering(method: Callable[Concatenate[D, P], T]) -> Callable[Concatenate[D
     def wrapper(self: D, /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return method(self, *args, **kwargs)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError, KeyError) as error:
+            # The last two: what a flipped bit makes of a name or a number.
             self._recover(error)
         return method(self, *args, **kwargs)
 

@@ -321,6 +321,19 @@ def _hold(fd: int, *, wait: bool) -> bool:
     return True
 
 
+def is_running(pid: int) -> bool:
+    """Whether a process has this number; True where nobody can tell."""
+    if sys.platform == "win32":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 _MAKING_SECONDS = 60
 
 

@@ -131,7 +131,7 @@ class Repo:
         """Let go of everything that was opened."""
         opened = self.__dict__
         if "tree" in opened:
-            self.tree.index.close()
+            self.tree.close()
         if "store" in opened:
             self.store.close()
 

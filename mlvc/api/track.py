@@ -152,9 +152,22 @@ def _named(repo: Repo, name: str) -> str:
         )
     if repo.tree.is_ignored(path):
         raise UsageError(f"{name} is named in .mlvcignore", hint="take it out there, or leave it untracked")
+    if os.path.basename(path) in _CONTROL:
+        raise UsageError(f"{name} cannot be tracked: Git or mlvc reads it", hint="keep it in Git")
+    nested = next((p for p in _around(path) if files.exists(f"{repo.root}/{p}/.git")), "")
+    if nested:
+        raise UsageError(f"{name} is in another Git repository, {nested}", hint="run mlvc there")
     if path.endswith(SUFFIX):
         raise UsageError(f"{name} is a Pointer", hint=f"add the data: `mlvc add {name.removesuffix(SUFFIX)}`")
     return path
+
+
+_CONTROL = {".gitignore", ".gitattributes", ".gitmodules", ".mlvcignore", "mlvc.yaml", "mlvc.lock"}
+
+
+def _around(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path
 
 
 def _expand(repo: Repo, patterns: Iterable[str]) -> list[str]:
@@ -186,13 +199,14 @@ def _brought(repo: Repo, targets: Sequence[str], out: str, now: Snapshot) -> Ite
         yield path  # an add that was interrupted
         return
     _copyable(source, targets[0])
-    temporary = repo.store.scratch.name()
+    parent = os.path.dirname(target)
+    os.makedirs(parent, exist_ok=True)
+    temporary = repo.tree.beside(parent)
     if os.path.isdir(source):
         shutil.copytree(source, temporary, symlinks=True)
     else:
         shutil.copy2(source, temporary)
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    shutil.move(temporary, target)
+    os.rename(temporary, target)
     try:
         yield path
     except BaseException:

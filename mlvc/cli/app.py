@@ -94,7 +94,7 @@ def _call(command: Any, arguments: list[str]) -> int:
             return UsageError.exit_code
         raise _usage(error, command, arguments) from None
     except SystemExit:
-        raise BrokenPipeError from None  # which is when typer leaves by itself
+        return 0  # which is when the reader of the help has gone
     if code == _INTERRUPTED:
         raise KeyboardInterrupt
     return code if isinstance(code, int) else 0

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlvc import __version__
-from mlvc.errors import MlvcError, SystemFailureError
+from mlvc.errors import MlvcError, SystemFailureError, UsageError
 
 if TYPE_CHECKING:
     from mlvc.cli.words import Command, Group
@@ -46,10 +46,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[:1] in (["--version"], ["-V"]):
         sys.stdout.write(f"mlvc {__version__}\n")
         return 0
-    for stream in (sys.stdout, sys.stderr):
-        # A name that is not UTF-8 must not end in a traceback.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stdout = Stream(sys.stdout, needed=True)
+    sys.stderr = Stream(sys.stderr, needed=False)
     return guarded(lambda: _run(given))
+
+
+class Stream:
+    """Standard output or error, which may be closed, or whose reader may go: the work goes on and ends as it ends.
+
+    ``needed``: that something else goes wrong with it, such as a full disk, is an error.
+    """
+
+    def __init__(self, stream: Any, *, needed: bool) -> None:
+        self._stream = stream if stream is not None else open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        self._needed = needed
+        # A name that is not UTF-8 must not end in a traceback.
+        self._stream.reconfigure(errors="backslashreplace")
+
+    def write(self, text: str) -> int:
+        """As of a text file."""
+        self._try(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """As of a text file."""
+        self._try(self._stream.flush)
+
+    def _try(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except BrokenPipeError:  # `mlvc diff | head`
+            self._discard()
+        except OSError:
+            if self._needed:
+                raise
+            self._discard()
+
+    def _discard(self) -> None:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+    def __getattr__(self, name: str) -> Any:
+        """All else is that of the stream itself."""
+        return getattr(self._stream, name)
 
 
 def entry() -> None:
@@ -71,6 +110,15 @@ def _run(given: list[str]) -> int:
 
     # Asked to terminate, mlvc ends as on Ctrl-C: the commands of stages are stopped, temporary files removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if os.name == "posix" and sys.getfilesystemencoding() != "utf-8":
+        raise UsageError(
+            f"file names are {sys.getfilesystemencoding()} in this environment, mlvc needs UTF-8",
+            hint="unset PYTHONUTF8 and PYTHONCOERCECLOCALE, or set LC_ALL=C.UTF-8",
+        )
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise UsageError("the current directory does not exist any more", hint="change to one that does") from None
     if not given or given[0] not in COMMANDS:
         return _by_typer(COMMANDS, given)
     command = _load(given[0])
@@ -109,10 +157,6 @@ def guarded(work: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         show.err("mlvc: interrupted; nothing is lost, run the command again to go on")
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader has gone: `mlvc diff | head`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:
         show.failure(told(error))
         return SystemFailureError.exit_code
@@ -122,7 +166,9 @@ def guarded(work: Callable[[], int]) -> int:
 
 def told(error: OSError) -> SystemFailureError:
     """What the system refused, as a sentence."""
-    where = f": {os.fsdecode(error.filename)}" if error.filename else ""
+    # Of a rename, the second name is the one that a person knows.
+    name = error.filename2 or error.filename
+    where = f": {os.fsdecode(name)}" if isinstance(name, (str, bytes)) else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return SystemFailureError(
             f"the disk is full{where}", hint="make room, then run the command again; nothing that was there is lost"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Self
@@ -16,7 +16,7 @@ from mlvc.errors import DamagedError, FormatError, ObjectsMissingError
 from mlvc.hashing import BLOCK, Hashing
 from mlvc.oid import Oid
 from mlvc.store.base import LARGE, Lost
-from mlvc.store.catalog import Catalog
+from mlvc.store.catalog import Catalog, Location
 from mlvc.store.loose import Loose
 from mlvc.store.pack import DATA, RECIPE, SUFFIX, PackIndex, PackWriter, SealedPack, encode_recipe, read_index
 from mlvc.store.packed import Packed
@@ -120,7 +120,7 @@ class LocalStore:
         new = []
         for name, size in on_disk.items():
             if known.get(name) != size:
-                with suppress(DamagedError, FormatError, OSError):
+                with suppress(DamagedError, FormatError, FileNotFoundError):
                     new.append((name, size, self._pack_files.index(name, size, self.hashing)))
         self.packed.catalog.add(new)
 
@@ -164,19 +164,62 @@ class LocalStore:
             if os.path.exists(path) and not self.loose.check(oid):
                 self._set_aside(path, oid.hex())
         for pack in sorted(self.packed.damaged):
-            if pack in self._salvage(pack, damaged):
-                continue  # nothing is wrong with it: what went wrong was the reading
+            self._pack_files.close()
+            if self._is_right(pack):
+                self.packed.catalog.drop([pack])  # nothing is wrong with it: the Catalog was, or the reading
+                continue
+            self._salvage(pack, damaged)
             self._pack_files.close()
             self._set_aside(self._pack_files.path(pack), pack + SUFFIX)
             self.packed.catalog.drop([pack])
+        if self.packed.damaged:
+            self.refresh()
         self.packed.damaged.clear()
         self.packed.forget()
 
-    def _salvage(self, pack: str, damaged: set[bytes]) -> set[str]:
-        """Keep the good objects of a Pack; the names of the Packs that they are now in."""
+    def unreadable(self, sizes: Mapping[bytes, int]) -> set[bytes]:
+        """Those objects, given with their sizes in bytes, that cannot be read and hashed; they are quarantined."""
+        lost: Lost = {}
+        for _ in self.read([oid for oid, size in sizes.items() if size < LARGE], lost):
+            pass
+        for oid in (oid for oid, size in sizes.items() if size >= LARGE):
+            try:
+                for _ in self.stream(oid):
+                    pass
+            except (DamagedError, ObjectsMissingError):
+                lost[oid] = "damaged"
+        if lost:
+            self.quarantine(lost)  # it counts as missing from now on, so that `mlvc add` stores it again
+        return set(lost)
+
+    def _is_right(self, pack: str) -> bool:
+        """Whether the bytes of a Pack hash to its name."""
+        hasher = self.hashing.new()
+        try:
+            with Reader(self._pack_files.path(pack)) as reader:
+                for block in reader.blocks():
+                    hasher.update(block)
+        except OSError:
+            return False
+        return hasher.digest().hex() == pack
+
+    def _members(self, pack: str) -> list[Location]:
+        """What lies in a Pack, as it says itself; as the Catalog says where it cannot be asked."""
+        try:
+            index = self._pack_files.index(pack, os.stat(self._pack_files.path(pack)).st_size, self.hashing)
+        except (DamagedError, FormatError, OSError):
+            return self.packed.catalog.members(pack)
+        return [
+            Location(pack, frame, start, length, extent, kind, oid)
+            for oid, kind, frame, extent, start, length in index.rows()
+        ]
+
+    def _salvage(self, pack: str, damaged: set[bytes]) -> None:
+        """Keep the good objects of a Pack in new ones."""
         packed = self.packed
+        packed.forget()
         with PackWriter(self.scratch, self.hashing) as writer:
-            for location in packed.catalog.members(pack):
+            for location in self._members(pack):
                 if location.kind == RECIPE:
                     # Nothing tells whether a recipe is right but its chunks.
                     recipe = packed.recipe_at(location)
@@ -189,9 +232,7 @@ class LocalStore:
                     data = None if found is None else bytes(found)
                 if data is not None:
                     writer.add(location.oid, location.kind, data)
-            sealed = writer.finish()
-            self.publish(sealed)
-        return {each.name for each in sealed}
+            self.publish(writer.finish())
 
     def _set_aside(self, path: str, name: str) -> None:
         """Move a file to ``quarantine/``, beside what is there under its name already."""

@@ -105,6 +105,8 @@ class Packed:
         located = self.catalog.locate(wanted, kind=DATA)
         of = self._hashing.of
         for location in located:
+            if location.oid not in wanted:
+                continue  # of a damaged Catalog
             wanted.discard(location.oid)
             try:
                 data = self._slice(location)

@@ -26,7 +26,6 @@ from mlvc.store.local import LocalStore
 from mlvc.workspace.index import NEVER, Record, Records
 from mlvc.workspace.link import place
 from mlvc.workspace.makers import GROUP, Makers
-from mlvc.workspace.scan import TEMPORARY
 from mlvc.workspace.tree import Look, WorkTree
 
 _NAMED = 3
@@ -137,7 +136,10 @@ def _plan_path(tree: WorkTree, store: LocalStore, look: Look, content: Content |
         for change in changes
         if (not parts or within(change.path, parts)) and not (change.new is None and within(change.path, asked.spared))
     ]
-    absent = store.missing(c.old.oid for c in changes if c.old is not None and c.old.kind != EMPTY_DIR)
+    olds = {c.old.oid: c.old.size for c in changes if c.old is not None and c.old != c.new and c.old.kind != EMPTY_DIR}
+    absent = store.missing(olds)
+    # What goes from here has to be had from the Store, not just be listed there.
+    absent |= store.unreadable({oid: size for oid, size in olds.items() if oid not in absent})
     at_risk = {change.path: change for change in changes if _is_at_risk(change, look, absent)}
     extra = () if content is None or asked.force else _in_nobodys_way(at_risk, new)
     return PathPlan(
@@ -267,7 +269,7 @@ class _Work:
         target = f"{self._tree.root}/{made.path}"
         parent = os.path.dirname(target)
         os.makedirs(parent, exist_ok=True)
-        base = self._scratch(parent)
+        base = self._tree.beside(parent)
         new = [change.new for change in made.changes if change.new is not None]
         is_dir = made.content is not None and made.content.is_dir
         if is_dir:
@@ -299,7 +301,7 @@ class _Work:
         root = self._tree.root
         removed = [change for change in self._made.changes if change.old is not None and change.new is None]
         new = [change.new for change in self._made.changes if change.new is not None]
-        temporary = self._scratch(os.path.dirname(f"{root}/{self._made.path}"))
+        temporary = self._tree.beside(os.path.dirname(f"{root}/{self._made.path}"))
         os.mkdir(temporary)
         try:
             pairs = [(entry, f"{temporary}/{number}") for number, entry in enumerate(new)]
@@ -323,13 +325,6 @@ class _Work:
         self._remember()
         return self._lost
 
-    def _scratch(self, parent: str) -> str:
-        """A temporary name on the same file system: in the Git directory, so that nobody sees it, where that is one."""
-        own = self._store.scratch.name()
-        if os.stat(os.path.dirname(own)).st_dev == os.stat(parent).st_dev:
-            return own
-        return f"{parent}/{TEMPORARY}{os.getpid()}-{os.path.basename(own)}"
-
     def _make_dirs(self, base: str, pairs: Sequence[tuple[Entry, str]]) -> None:
         made = {base}
         for entry, path in pairs:
@@ -352,6 +347,16 @@ class _Work:
         self._small(small)
 
     def _small(self, wanted: Mapping[bytes, list[tuple[Entry, str]]]) -> None:
+        lost = self._read_small(wanted)
+        if lost:
+            # Once more: there may be another copy, or the Catalog was what was wrong.
+            self._store.quarantine(lost)
+            lost = {oid: lost[oid] for oid in self._read_small({oid: wanted[oid] for oid in lost})}
+        for oid, reason in lost.items():
+            self._lost.update((entry.path, reason) for entry, _ in wanted[oid])
+
+    def _read_small(self, wanted: Mapping[bytes, list[tuple[Entry, str]]]) -> Lost:
+        """Make small files; the objects that cannot be had."""
         lost: Lost = {}
         group: list[tuple[Entry, str, bytes]] = []
         with Makers(self._made_files) as makers:
@@ -365,11 +370,7 @@ class _Work:
                     makers.make(group)
                     group = []
             makers.make(group)
-        for oid, reason in lost.items():
-            for entry, _ in wanted[oid]:
-                self._lost[entry.path] = reason
-        if lost:
-            self._store.quarantine(lost)
+        return lost
 
     def _made_files(self, records: dict[str, Record]) -> None:
         self._records.update(records)

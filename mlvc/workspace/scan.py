@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from mlvc import files
@@ -33,6 +34,7 @@ class Scan:
     ``dirs`` has the Records of files that are as the Index knows them, by directory; what it does not know
     is in ``fresh``, without an Oid, until it is hashed. ``clean`` says that nothing differs from the Index at all.
     ``refused`` has a sentence for each path that cannot be tracked, ``left_out`` the paths that never are.
+    ``links``: where symbolic links lead, by Oid, as it was read.
     """
 
     top: str
@@ -44,6 +46,7 @@ class Scan:
     gone: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    links: dict[bytes, bytes] = field(default_factory=dict)
     since: int = 0
 
     @property
@@ -224,7 +227,7 @@ class Scanner:
             if not os.path.exists(full):
                 return
             digits = goal[len(self._loose) :].replace(os.sep, "")
-            if not _OID.fullmatch(digits):
+            if not _OID.fullmatch(digits) or len(digits) != 2 * self._hashing.size:
                 found.refused[path] = f"{path} is a symbolic link into the store, but to no object"
                 return
             oid = bytes.fromhex(digits)
@@ -241,6 +244,7 @@ class Scanner:
             found.refused[path] = f"{path} is a symbolic link, which Git keeps itself"
             return
         data = target.replace(os.sep, "/").encode()
+        found.links[self._hashing.of(data)] = data
         record = _believed(_record(info, SYMLINK, self._hashing.of(data)), found.since)
         found.dirs[directory][name] = record._replace(size=len(data))
 
@@ -269,6 +273,16 @@ def _record(info: os.stat_result, kind: str, oid: bytes) -> Record:
 def _believed(record: Record, since: int) -> Record:
     """The record to write to the Index: one that never matches where the file may yet change within the same tick."""
     return record if max(record.mtime, record.ctime) < since else record._replace(mtime=NEVER)
+
+
+def sweep(directory: str) -> None:
+    """Remove the temporary files that processes which are no more left in a directory of the working tree."""
+    for name in os.listdir(directory):
+        owner = name.removeprefix(TEMPORARY).partition("-")[0] if name.startswith(TEMPORARY) else ""
+        if owner.isdigit() and not files.is_running(int(owner)):
+            files.remove_tree(f"{directory}/{name}")
+            with suppress(OSError):  # a directory that could not be removed
+                files.remove(f"{directory}/{name}")
 
 
 # -- hashing -----------------------------------------------------------------------------------
@@ -310,24 +324,13 @@ def digest(root: str, scan: Scan, hashing: Hashing, batch: Batch | None = None, 
         scan.dirs[directory][name] = _believed(known._replace(oid=oid), scan.since)
         progress.advance(objects=1, size=known.size)
     if batch is not None:
-        links = _links(root, scan)
-        batch.put_hashed([(hashing.of(data), data) for data in links])
+        batch.put_hashed(list(scan.links.items()))
     scan.dirty.update(scan.fresh)
     scan.fresh.clear()
 
 
 def _path(directory: str, name: str) -> str:
     return f"{directory}/{name}" if directory else name
-
-
-def _links(root: str, scan: Scan) -> list[bytes]:
-    found = []
-    for directory, records in scan.dirs.items():
-        for name, record in records.items():
-            if record[4] == SYMLINK:
-                path = f"{root}/{directory}/{name}" if directory else f"{root}/{name}"
-                found.append(os.readlink(path).replace(os.sep, "/").encode())
-    return found
 
 
 _Group = list[tuple[str, list[tuple[str, Record]]]]

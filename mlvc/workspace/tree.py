@@ -15,7 +15,7 @@ from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
 from mlvc.store.base import Batch, Store
 from mlvc.workspace.index import Index, Records
-from mlvc.workspace.scan import Scan, Scanner, demote, digest, refuse
+from mlvc.workspace.scan import TEMPORARY, Scan, Scanner, demote, digest, refuse, sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,21 @@ class WorkTree:
         self.root = root
         self.index = index
         self.hashing = hashing
+        self.scratch = files.Scratch(os.path.join(os.path.dirname(index.path), "tmp"))
         self._scanner = Scanner(root, ignore=ignore, loose=loose, hashing=hashing)
+
+    def beside(self, directory: str) -> str:
+        """A temporary name on the file system of ``directory``: in the Git directory, where that is on the same."""
+        own = self.scratch.name()
+        if os.stat(os.path.dirname(own)).st_dev == os.stat(directory).st_dev:
+            return own
+        sweep(directory)
+        return f"{directory}/{TEMPORARY}{os.getpid()}-{os.path.basename(own)}"
+
+    def close(self) -> None:
+        """Let go of the Index, and remove temporary files."""
+        self.index.close()
+        self.scratch.close()
 
     def clock(self) -> int:
         """The file system's time."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.helpers import git, make_git_repo, run_mlvc, shell
+from tests.helpers import SOURCES, git, make_git_repo, run_mlvc, shell
 from tests.helpers.shell import image, refused, tree
 
 
@@ -241,3 +244,32 @@ def test_worktrees_share_one_store(project: Path) -> None:
     run_mlvc("checkout", cwd=project)
     assert (project / "data/side").read_bytes() == b"side"
     assert run_mlvc("status", cwd=other).out.startswith("clean")
+
+
+def test_adds_at_once_lose_nothing_of_each_other(project: Path) -> None:
+    shell.write(project, {f"data/new{n}": b"%d" % n for n in range(8)} | {f"file{n}": b"%d" % n for n in range(8)})
+    environment = {**os.environ, "PYTHONPATH": SOURCES}
+    names = [f"data/new{n}" for n in range(8)] + [f"file{n}" for n in range(8)]
+    every = [
+        subprocess.Popen([sys.executable, "-P", "-m", "mlvc", "add", name], cwd=project, env=environment)
+        for name in names
+    ]
+    assert [each.wait(60) for each in every] == [0] * len(every)
+    assert run_mlvc("status", cwd=project).out.count("added     data/new") == 0
+    shutil.rmtree(project / "data")
+    run_mlvc("checkout", cwd=project)
+    assert {path.name for path in (project / "data").glob("new*")} == {f"new{n}" for n in range(8)}
+    ignored = (project / ".gitignore").read_text().splitlines()
+    assert {f"/file{n}" for n in range(8)} <= set(ignored)
+
+
+def test_a_glob_that_finds_a_directory_and_what_is_in_it(project: Path) -> None:
+    shell.write(project, {"d/a/x": b"1", "d/b": b"2"})
+    run_mlvc("add", "--glob", "d/**", cwd=project)
+    assert (project / "d.mlvc").exists()
+
+
+def test_the_hint_can_be_typed_where_one_stands(project: Path) -> None:
+    shell.write(project, {"s/t/q": b"q"})
+    hint = run_mlvc("add", "q", cwd=project / "s/t").err.splitlines()[-1]
+    assert hint.endswith("git add q.mlvc .gitignore")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 from pathlib import Path
 
@@ -643,4 +644,122 @@ def test_a_reader_that_goes_away_is_no_error(project: Path) -> None:
     command = "set -o pipefail; python -P -m mlvc diff | head -n 1"
     result = run(["bash", "-c", command], cwd=project, env={"PYTHONPATH": str(Path(__file__).parents[2])})
     assert len(result.out.splitlines()) == 1
-    assert result.err == ""
+    assert result.err == "3,000 added\n"
+
+
+@pytest.mark.parametrize(("command", "code"), [("status --exit-code", 1), ("checkout --json", 4), ("repro", 7)])
+def test_the_exit_code_is_that_of_the_work_whoever_reads(project: Path, command: str, code: int) -> None:
+    (project / "model.bin").unlink()
+    shutil.rmtree(project / ".git/mlvc/packs")
+    stages = 'stages:\n  a: {cmd: "echo 1 > a", outs: [a]}\n  b: {cmd: "exit 1", deps: [a], outs: [b]}\n'
+    (project / "mlvc.yaml").write_text(stages)
+    for end in ("2>&1 | head -0", "2>&1 | head -1", ">&-", "2>&-", ">&- 2>&-", "2>/dev/full"):
+        line = f"(python -P -m mlvc {command}; echo $? > ../code) {end}"
+        run(["bash", "-c", line], cwd=project, env={"PYTHONPATH": str(Path(__file__).parents[2])}, check=False)
+        assert (project.parent / "code").read_text().strip() == str(code), end
+    assert (project / "a").exists() == (command == "repro")
+
+
+def test_a_full_disk_behind_standard_output_is_an_error(project: Path) -> None:
+    line = "python -P -m mlvc config > /dev/full"
+    result = run(["bash", "-c", line], cwd=project, env={"PYTHONPATH": str(Path(__file__).parents[2])}, check=False)
+    assert (result.code, "disk is full" in result.err) == (8, True)
+
+
+# -- what would harm Git, mlvc or the data -----------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [".gitignore", ".gitattributes", "mlvc.yaml", "mlvc.lock", ".mlvcignore"])
+def test_what_git_or_mlvc_reads_cannot_be_tracked(project: Path, name: str) -> None:
+    (project / name).write_text("# x\n")
+    said(project, "add", name, parts=(f"{name} cannot be tracked",))
+
+
+def test_a_pointer_that_git_would_ignore(project: Path) -> None:
+    (project / ".gitignore").write_text("build/\n*.h5.mlvc\n")
+    shell.write(project, {"build/model.bin": b"m", "a.h5": b"h"})
+    said(project, "add", "build/model.bin", parts=("Git ignores build/model.bin.mlvc", ".gitignore:1: build/"))
+    said(project, "add", "a.h5", parts=("Git ignores a.h5.mlvc", ".gitignore:2"))
+
+
+def test_a_path_in_another_repository(project: Path) -> None:
+    make_git_repo(project / "nested")
+    shell.write(project / "nested", {"x": b"x"})
+    said(project, "add", "nested/x", parts=("is in another Git repository, nested",))
+
+
+def test_a_pointer_without_a_place(project: Path) -> None:
+    name = "n" * 252
+    shell.write(project, {"x": b"x", "x.mlvc/y": b"y", name: b"n"})
+    said(project, "add", "x", parts=("x.mlvc is a directory",))
+    said(project, "add", name, parts=("too long for a Pointer",))
+
+
+def test_what_mlvcignore_names_cannot_be_named(project: Path) -> None:
+    (project / ".mlvcignore").write_text("*.tmp\n")
+    shell.write(project, {"data/x.tmp": b"x"})
+    said(project, "add", "data/x.tmp", parts=("data/x.tmp is named in .mlvcignore",))
+
+
+def test_what_is_never_tracked_is_told(project: Path) -> None:
+    shell.write(project, {"data/__pycache__/x": b"x", "data/.hg/y": b"y", "data/.mlvcignore": b"z"})
+    assert "left out data/__pycache__" in run_mlvc("add", "data", cwd=project).err
+    shutil.rmtree(project / "data")
+    run_mlvc("checkout", cwd=project)
+    assert (project / "data/.hg/y").exists()
+    assert (project / "data/.mlvcignore").exists()
+    assert not (project / "data/__pycache__").exists()
+
+
+def test_inside_of_an_output(project: Path) -> None:
+    (project / "mlvc.yaml").write_text("stages: {s: {cmd: mkdir -p out && echo 1 > out/x, outs: [out]}}\n")
+    run_mlvc("repro", cwd=project)
+    said(project, "add", "out/x", parts=("out/x is inside of out, which a stage makes",))
+
+
+def test_when_the_pointer_cannot_be_written_gitignore_is_as_before(project: Path) -> None:
+    (project / "sub").mkdir()
+    (project / "sub/x").write_bytes(b"x")
+    fault = (
+        "import os\nreplace = os.replace\ndef fails(a, b, **k):\n    if b.endswith('x.mlvc'): raise OSError(5, 'no')\n"
+    )
+    fault += "    return replace(a, b, **k)\nos.replace = fails\n"
+    hook = project.parent / "hook"
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(fault)
+    before = image(project, git_index=True)
+    sources = str(Path(__file__).parents[2])
+    result = run(
+        ["python", "-P", "-m", "mlvc", "add", "sub/x"],
+        cwd=project,
+        env={"PYTHONPATH": f"{hook}{os.pathsep}{sources}"},
+        check=False,
+    )
+    assert result.code == 8
+    assert image(project, git_index=True) == before
+
+
+def test_file_names_in_another_encoding(project: Path) -> None:
+    odd = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(Path(__file__).parents[2])}
+    result = run(["python", "-P", "-m", "mlvc", "status"], cwd=project, env=odd, check=False)
+    refused(result, USAGE, "mlvc needs UTF-8")
+
+
+BOMB = [f"b{n}: &b{n} [{', '.join([f'*b{n - 1}' if n else '*a'] * 10)}]" for n in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("rec: &r [*r]\n", "contains itself"),
+        ("n: " + "9" * 5000 + "\n", "cannot be read"),
+        ("\n".join(["a: &a [1, 2]", *BOMB]), "million"),
+        ("n: !!int abc\n", "cannot be read"),
+    ],
+)
+def test_parameters_that_cannot_be_read(project: Path, text: str, part: str) -> None:
+    (project / "params.yaml").write_text(text)
+    (project / "mlvc.yaml").write_text("stages: {s: {cmd: echo 1 > out, params: [rec, n, a], outs: [out]}}\n")
+    for command in ("status", "repro"):
+        result = run_mlvc(command, cwd=project, check=False)
+        assert (result.code, part in result.err) == (USAGE, True), result

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
 
+from mlvc.workspace.scan import sweep
 from tests.helpers import git, run_mlvc, shell
 from tests.helpers.shell import image, refused, tree
 
@@ -312,3 +315,66 @@ def test_a_link_in_the_place_of_a_directory_is_not_followed(project: Path) -> No
     run_mlvc("checkout", "--force", cwd=project)
     assert list(outside.iterdir()) == []
     assert (project / "data/sub/three.txt").read_bytes() == shell.FILES["data/sub/three.txt"]
+
+
+# -- trust -------------------------------------------------------------------------------------
+
+
+def test_a_good_copy_is_not_replaced_when_the_store_has_a_bad_one(project: Path) -> None:
+    shell.write(project, {"f": b"precious, and stored once"})
+    run_mlvc("add", "f", cwd=project)
+    shell.commit(project)
+    shell.write(project, {"f": b"newer"})
+    run_mlvc("add", "f", cwd=project)
+    shell.commit(project)
+    git("checkout", "--quiet", "HEAD~1", cwd=project)
+    run_mlvc("checkout", cwd=project)
+    for pack in (project / ".git/mlvc/packs").iterdir():
+        data = pack.read_bytes()
+        if b"precious" in data:
+            pack.write_bytes(data.replace(b"precious", b"preciouS"))
+    git("checkout", "--quiet", "main", cwd=project)
+    refused(run_mlvc("checkout", cwd=project, check=False), 5, "f has changes that are stored nowhere")
+    run_mlvc("add", "f", cwd=project)  # as the hint says: the good copy mends the Store
+    git("checkout", "--quiet", "--", "f.mlvc", cwd=project)
+    run_mlvc("checkout", cwd=project)
+    git("checkout", "--quiet", "HEAD~1", cwd=project)
+    run_mlvc("checkout", cwd=project)
+    assert (project / "f").read_bytes() == b"precious, and stored once"
+
+
+def test_a_wrong_catalog_costs_no_object(project: Path) -> None:
+    before = tree(project)
+    with contextlib.closing(sqlite3.connect(project / ".git/mlvc/catalog.sqlite")) as catalog, catalog:
+        catalog.execute("UPDATE objects SET start = start + 1")
+    shutil.rmtree(project / "data")
+    result = run_mlvc("checkout", cwd=project, check=False)
+    run_mlvc("checkout", cwd=project)
+    assert tree(project) == before, result
+    assert not (project / ".git/mlvc/quarantine").exists()
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_links_into_the_store(project: Path, moved: bool) -> None:
+    run_mlvc("config", "core.link", "symlink,copy", cwd=project)
+    run_mlvc("checkout", "--relink", cwd=project)
+    assert (project / "model.bin").is_symlink()
+    if moved:
+        place = project.parent / "elsewhere/deeper"
+        place.parent.mkdir()
+        project = project.rename(place)
+        assert run_mlvc("status", "--exit-code", "data", "model.bin", cwd=project).code == 0
+        return
+    os.remove(os.path.realpath(project / "model.bin"))
+    shutil.rmtree(project / ".git/mlvc/packs")
+    assert "model.bin" in run_mlvc("status", cwd=project).out
+    refused(run_mlvc("add", "model.bin", cwd=project, check=False), 4, "model.bin is a link into the store")
+    assert run_mlvc("checkout", cwd=project, check=False).code == 4
+
+
+def test_temporary_files_of_a_killed_process_go(project: Path) -> None:
+    names = {".mlvc-tmp-999999999-1", f".mlvc-tmp-{os.getpid()}-1"}
+    for name in names:
+        (project / name).mkdir()
+    sweep(str(project))
+    assert [path.name for path in project.glob(".mlvc-tmp-*")] == [f".mlvc-tmp-{os.getpid()}-1"]
