@@ -11,6 +11,7 @@ from typing import Any
 from mlvc import files, git, manifest
 from mlvc import pointer as pointers
 from mlvc.errors import DamagedError, ObjectsMissingError, PipelineError, UsageError
+from mlvc.manifest import EMPTY_DIR
 from mlvc.pipeline import edit, graph, runner, spec
 from mlvc.pipeline.executors.local import Local
 from mlvc.pipeline.graph import Graph
@@ -26,6 +27,7 @@ from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
 from mlvc.store.base import Lost
 from mlvc.workspace import checkout, placed
+from mlvc.workspace.clear import clear
 
 
 class RepoTree:
@@ -75,15 +77,13 @@ class RepoTree:
             if look.content is None:
                 continue
             full = f"{repo.root}/{path}"
-            alone = repo.store.missing(entry.oid for entry in look.entries() if entry.kind in ("f", "x"))
+            alone = repo.store.missing(entry.oid for entry in look.entries() if entry.kind != EMPTY_DIR)
             if alone and look.content != self._recorded.get(path):
-                self._aside(path, full)
-            elif look.content.is_dir:
-                files.remove_tree(full)
-            else:
-                files.remove(full)
+                self._aside(path, full, f"What stood at {path}")
+            elif not clear(repo.root, look):
+                self._aside(path, full, f"What is ignored in {path}")
 
-    def _aside(self, path: str, full: str) -> None:
+    def _aside(self, path: str, full: str, what: str) -> None:
         place = os.path.join(self._repo.private, "aside", time.strftime("%Y%m%d-%H%M%S"), *path.split("/"))
         number = 1
         target = place
@@ -97,7 +97,7 @@ class RepoTree:
             import shutil  # noqa: PLC0415
 
             shutil.move(full, target)
-        self._progress.note(f"What stood at {path} was stored nowhere; it is kept at {target}")
+        self._progress.note(f"{what} was stored nowhere; it is kept at {target}")
 
 
 def stages(repo: Repo) -> tuple[Stage, ...]:

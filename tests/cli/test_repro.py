@@ -190,3 +190,47 @@ def test_dag(pipeline: Path) -> None:
     assert run_mlvc("dag", "--mermaid", cwd=pipeline).out.startswith("flowchart")
     text = run_mlvc("dag", cwd=pipeline).out
     assert text.index("upper") < text.index("repeat")
+
+
+# -- what stands where an output goes ----------------------------------------------------------
+
+MAKER = """\
+stages:
+  make:
+    cmd: mkdir -p out && cp params.yaml out/copy
+    params: [times]
+    outs: [out]
+"""
+
+
+@pytest.mark.parametrize("name", ["my.note", ".hg/h", ".git/HEAD", "sub/deep.note", "__pycache__/x.pyc"])
+def test_what_is_ignored_in_an_output_is_kept_aside_before_the_stage_runs(pipeline: Path, name: str) -> None:
+    shell.write(pipeline, {"mlvc.yaml": MAKER.encode(), ".mlvcignore": b"*.note\n"})
+    run_mlvc("repro", cwd=pipeline)
+    shell.write(pipeline, {f"out/{name}": b"nowhere else\n", "params.yaml": b"times: 3\n"})
+    result = run_mlvc("repro", cwd=pipeline)
+    assert sorted(shell.tree(pipeline / "out")) == ["copy"]
+    note = next(line for line in result.err.splitlines() if "is kept at" in line)
+    assert "ignored in out" in note
+    kept = Path(note.partition("is kept at ")[2])
+    assert (kept / name).read_bytes() == b"nowhere else\n"
+    assert not (kept / "copy").exists()
+
+
+def test_a_link_in_an_output_is_kept_aside_too(pipeline: Path) -> None:
+    shell.write(pipeline, {"mlvc.yaml": MAKER.encode()})
+    run_mlvc("repro", cwd=pipeline)
+    (pipeline / "out/link").symlink_to("copy")
+    shell.write(pipeline, {"params.yaml": b"times: 3\n"})
+    note = run_mlvc("repro", cwd=pipeline).err.splitlines()[1]
+    assert (Path(note.partition("is kept at ")[2]) / "link").is_symlink()
+
+
+def test_an_output_that_is_stored_leaves_nothing_behind(pipeline: Path) -> None:
+    text = MAKER.replace("&& cp", "out/a/empty out/b && ln -s copy out/link && cp")
+    shell.write(pipeline, {"mlvc.yaml": text.encode()})
+    run_mlvc("repro", cwd=pipeline)
+    shell.write(pipeline, {"params.yaml": b"times: 3\n"})
+    assert "is kept at" not in run_mlvc("repro", cwd=pipeline).err
+    assert not (pipeline / ".git/mlvc/aside").exists()
+    assert sorted(shell.tree(pipeline / "out")) == ["a", "a/empty", "b", "copy", "link"]
