@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -149,7 +150,7 @@ def repro(
     whole = load(repo)
     if not whole.stages:
         raise UsageError("there is no pipeline here", hint="describe stages in mlvc.yaml, or use `mlvc stage add`")
-    _apart(repo, whole)
+    _apart(repo, whole.stages.values())
     options = _targets(repo, whole, options)
     with files.exclusive(
         os.path.join(repo.git.dir, "mlvc", "repro"),
@@ -167,21 +168,39 @@ def repro(
                 git.stage(repo.git, [*changed, *(["mlvc.lock"] if files.exists(f"{repo.root}/mlvc.lock") else [])])
 
 
-def _apart(repo: Repo, whole: Graph) -> None:
-    """PipelineError where an output is tracked by a Pointer, or by Git although it goes into the Store."""
-    tracked = {pointers.tracked_by(path) for path in git.listed(repo.git, ("*" + SUFFIX,))}
-    for stage in whole.stages.values():
+def _apart(repo: Repo, stages: Iterable[Stage]) -> None:
+    """PipelineError where an output overlaps what a Pointer tracks, or Git has it although it goes into the Store."""
+    tracked = sorted(pointers.tracked_by(path) for path in git.listed(repo.git, ("*" + SUFFIX,)))
+    for stage in stages:
         for out in stage.outs:
-            if out.path in tracked:
+            where = f"{stage.file}, line {stage.line}: output '{out.path}'"
+            other = _overlapping(out.path, tracked)
+            if other == out.path:
                 raise PipelineError(
-                    f"{stage.file}, line {stage.line}: output '{out.path}' is tracked by a Pointer",
+                    f"{where} is tracked by a Pointer",
                     hint=f"it can be one or the other: delete {out.path}{SUFFIX}, or the output",
+                )
+            if other:
+                how = "inside" if out.path.startswith(other + "/") else "around"
+                raise PipelineError(
+                    f"{where} is {how} '{other}', which is tracked by a Pointer",
+                    hint=f"let the stage write to a place of its own, or untrack '{other}': delete {other}{SUFFIX}",
                 )
             if out.cache and git.is_tracked(repo.git, out.path):
                 raise PipelineError(
-                    f"{stage.file}, line {stage.line}: output '{out.path}' is tracked by Git",
+                    f"{where} is tracked by Git",
                     hint=f"`git rm -r --cached {out.path}`, or write `cache: false` below it",
                 )
+
+
+def _overlapping(path: str, tracked: Sequence[str]) -> str:
+    """The one of ``tracked``, which are sorted, that is ``path``, around it or in it; '' where none is."""
+    for around in (path, *graph.parents(path)):
+        at = bisect_left(tracked, around)
+        if tracked[at : at + 1] == [around]:
+            return around
+    at = bisect_left(tracked, path + "/")
+    return next((found for found in tracked[at : at + 1] if found.startswith(path + "/")), "")
 
 
 def _targets(repo: Repo, whole: Graph, options: Options) -> Options:
@@ -195,6 +214,7 @@ def _targets(repo: Repo, whole: Graph, options: Options) -> Options:
 def plan(repo: Repo, environment: Mapping[str, str], options: Options) -> tuple[Decision, ...]:
     """What ``repro`` would do, and why. Nothing is changed."""
     whole = load(repo)
+    _apart(repo, whole.stages.values())
     return runner.plan(whole, tools(repo, environment), _targets(repo, whole, options))
 
 
@@ -210,9 +230,10 @@ def add_stage(repo: Repo, name: str, fields: Mapping[str, Any], *, force: bool =
     full = f"{repo.root}/{path}"
     text = edit.add_stage(_text(files.read_or_none(full) or b"", path), name, fields, file=path, force=force)
     others = [stage for stage in stages(repo) if stage.file != path]
-    whole = graph.build([*others, *spec.parse(text, path)])
+    made = graph.build([*others, *spec.parse(text, path)]).stages[spec.address(path, name)]
+    _apart(repo, [made])
     files.replace(full, text.encode())
-    changed = git.ignore(repo.git, [out.path for out in whole.stages[spec.address(path, name)].outs if out.cache])
+    changed = git.ignore(repo.git, [out.path for out in made.outs if out.cache])
     if repo.config.get("core.autostage"):
         git.stage(repo.git, [path, *changed])
     return path

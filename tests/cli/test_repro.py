@@ -234,3 +234,32 @@ def test_an_output_that_is_stored_leaves_nothing_behind(pipeline: Path) -> None:
     assert "is kept at" not in run_mlvc("repro", cwd=pipeline).err
     assert not (pipeline / ".git/mlvc/aside").exists()
     assert sorted(shell.tree(pipeline / "out")) == ["a", "a/empty", "b", "copy", "link"]
+
+
+@pytest.mark.parametrize(
+    ("tracked", "out", "parts"),
+    [
+        ("data", "data", ("'data' is tracked by a Pointer",)),
+        ("data", "data/sub/made", ("'data/sub/made' is inside 'data'", "data.mlvc")),
+        ("other/raw", "other", ("'other' is around 'other/raw'", "other/raw.mlvc")),
+        ("other/raw", "other/ra", ()),
+        ("other/raw", "other/raw2", ()),
+    ],
+)
+def test_an_output_that_overlaps_what_is_tracked(project: Path, tracked: str, out: str, parts: tuple[str, ...]) -> None:
+    shell.write(project, {"other/raw/x": b"x", "mlvc.yaml": b""})
+    run_mlvc("add", tracked, cwd=project)
+    before = shell.image(project)
+    add = ("stage", "add", "-n", "s", "-o", out, f"touch ran && mkdir -p {out}")
+    if not parts:
+        run_mlvc(*add, cwd=project)
+        run_mlvc("repro", cwd=project)
+        return
+    shell.refused(run_mlvc(*add, cwd=project, check=False), 2, *parts)
+    assert shell.image(project) == before
+    text = f"stages:\n  s:\n    cmd: touch ran && mkdir -p {out}\n    outs: [{out}]\n"
+    (project / "mlvc.yaml").write_text(text)
+    before = shell.image(project)
+    for command in (["repro"], ["repro", "--dry-run"]):
+        shell.refused(run_mlvc(*command, cwd=project, check=False), 2, "mlvc.yaml, line 2: output", *parts)
+    assert shell.image(project) == before
