@@ -27,6 +27,11 @@ STAGE_KEYS = (
     *("frozen", "always_changed", "desc", "meta", "vars", "foreach", "do", "matrix"),
 )
 LATER_KEYS = ("vars", "foreach", "do", "matrix")
+LATER_FLAGS: Mapping[str, tuple[object, str]] = {
+    "push": (True, "`cache: false` keeps an output out of every Remote: Git has it then"),
+    "remote": ("", "leave it out: `mlvc push -r NAME` sends everything to the Remote NAME"),
+}
+"""Flags of outputs that only say what holds anyway: that value, and what to do where another one was wanted."""
 OUT_FLAGS: Mapping[str, type | tuple[type, ...]] = {
     "cache": bool,
     "persist": bool,
@@ -43,6 +48,7 @@ PLOT_FLAGS: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("x_label", "y_label", "title", "template"), str),
     "header": bool,
 }
+_WRITE_OUT = "write out each stage and each value"
 FLAGS = {"outs": OUT_FLAGS, "metrics": OUT_FLAGS, "plots": PLOT_FLAGS}
 
 
@@ -57,8 +63,6 @@ class Out:
     """Whether its bytes go into the Store; without, it is a small file that Git keeps."""
     persist: bool = False
     """Whether the command finds what it made last time."""
-    push: bool = True
-    remote: str = ""
     desc: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Flags that say how to show it: type, labels, meta, and those of plots."""
@@ -112,7 +116,7 @@ def parse(text: str, file: str) -> tuple[Stage, ...]:
         return ()
     top = _mapping(at, document.value, TOP_KEYS, "a pipeline file")
     if top.get("vars"):
-        at.on("vars").fail("'vars' is not supported yet")
+        at.on("vars").fail("'vars' is not supported yet", hint=_WRITE_OUT)
     stages = top.get("stages")
     if stages is None:
         return ()
@@ -152,7 +156,7 @@ def _stage(at: _At, name: str, body: object, line: int) -> Stage:
     fields = _mapping(at, body, STAGE_KEYS, "a stage")
     for key in LATER_KEYS:
         if key in fields:
-            at.on(key).fail(f"'{key}' is not supported yet")
+            at.on(key).fail(f"'{key}' is not supported yet", hint=_WRITE_OUT)
     directory = posixpath.dirname(at.file)
     wdir = _inside(at.on("wdir"), directory, _text(at.on("wdir"), fields.get("wdir", ".")), root=True)
     return Stage(
@@ -280,7 +284,10 @@ def _out(at: _At, wdir: str, text: str, flags: object) -> Out:
         if not isinstance(value, kind):
             wanted = _kind(kind()) if isinstance(kind, type) else "text or a list"
             at.on(text, key).fail(f"'{key}' must be {wanted}, and this is {_kind(value)}")
-    direct = {key: given.pop(key) for key in ("cache", "persist", "push", "remote", "desc") if key in given}
+    for key, (value, hint) in LATER_FLAGS.items():
+        if given.pop(key, value) != value:
+            at.on(text, key).fail(f"'{key}' of an output is not supported yet", hint=hint)
+    direct = {key: given.pop(key) for key in ("cache", "persist", "desc") if key in given}
     return Out(path=_inside(at, wdir, text), role=role, options=given, **direct)
 
 

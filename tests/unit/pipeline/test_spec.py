@@ -19,7 +19,7 @@ stages:
     params: [lr, p.toml: [a.b, c], q.py: ]
     outs:
       - o
-      - p/: {cache: false, persist: true, push: false, remote: far, type: model, desc: D, labels: [a], meta: {k: 1}}
+      - p/: {cache: false, persist: true, push: true, type: model, desc: D, labels: [a], meta: {k: 1}}
     metrics:
       - m.json: {cache: false}
     plots:
@@ -50,8 +50,6 @@ def test_the_whole_vocabulary():
             "x/p",
             cache=False,
             persist=True,
-            push=False,
-            remote="far",
             desc="D",
             options={"type": "model", "labels": ["a"], "meta": {"k": 1}},
         ),
@@ -92,7 +90,15 @@ def test_no_stages(text):
         ("cmd: x\n    outs:\n    - ${o}", 5, "the template '${o}' is not supported yet", ""),
         ("foreach: [1]\n    do: {cmd: x}", 3, "'foreach' is not supported yet", ""),
         ("cmd: x\n    matrix: {a: [1]}", 4, "'matrix' is not supported yet", ""),
-        ("cmd: x\n    vars: [a]", 4, "'vars' is not supported yet", ""),
+        ("cmd: x\n    vars: [a]", 4, "'vars' is not supported yet", "write out"),
+        (
+            "cmd: x\n    outs:\n    - a:\n        push: false",
+            6,
+            "'push' of an output is not supported",
+            "`cache: false`",
+        ),
+        ("cmd: x\n    metrics:\n    - a: {remote: far}", 5, "'remote' of an output is not supported yet", "-r NAME"),
+        ("cmd: x\n    plots:\n    - a: {push: 0}", 5, "'push' must be true or false", ""),
         ("cmd: x\n    deps: a", 4, "'deps' must be a list, and this is text", "begin each entry"),
         ("cmd: x\n    deps: [a, ./a]", 4, "'a' is named twice in 'deps'", ""),
         ("cmd: x\n    deps: [1]", 4, "an entry of 'deps' must be text, and this is a number", "quotes"),
