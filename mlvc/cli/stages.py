@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import Annotated, Any
 
 from mlvc.api import pipeline as api
@@ -12,7 +13,7 @@ from mlvc.cli.words import Group, argument, option
 from mlvc.errors import UsageError
 from mlvc.pipeline import draw
 from mlvc.pipeline.graph import ancestors, target
-from mlvc.pipeline.runner import Options
+from mlvc.pipeline.runner import Options, ReproResult
 
 Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
 _STDERR = 2
@@ -61,19 +62,21 @@ def repro(
             return
         done = api.repro(repo, os.environ, options, output=_STDERR, progress=show.Line())
         if as_json:
-            show.json_out(
-                [
-                    {"stage": s.stage, "outcome": s.outcome, "reasons": list(s.reasons), "seconds": round(s.seconds, 3)}
-                    for s in done.stages
-                ]
-            )
-            return
-        counts: dict[str, int] = {}
-        for stage in done.stages:
-            counts[stage.outcome] = counts.get(stage.outcome, 0) + 1
-        show.err("pipeline: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
-        if counts.keys() != {"unchanged"} and not repo.config.get("core.autostage"):
-            show.err("hint: record it in Git: git add mlvc.lock")
+            show.json_out(_done_json(done))
+        else:
+            counts = Counter(stage.outcome for stage in done.stages)
+            show.err("pipeline: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
+            if not done.error and counts.keys() != {"unchanged"} and not repo.config.get("core.autostage"):
+                show.err("hint: record it in Git: git add mlvc.lock")
+    if done.error:
+        raise done.error
+
+
+def _done_json(done: ReproResult) -> list[dict[str, Any]]:
+    return [
+        {"stage": s.stage, "outcome": s.outcome, "reasons": list(s.reasons), "seconds": round(s.seconds, 3)}
+        for s in done.stages
+    ]
 
 
 def _because(reasons: tuple[str, ...]) -> str:

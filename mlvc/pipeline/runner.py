@@ -107,18 +107,31 @@ class StageResult:
 
     stage: str
     outcome: str
-    """``unchanged``, ``restored``, ``ran``, ``failed`` or ``blocked``."""
+    """``unchanged``, ``frozen``, ``restored``, ``ran``, ``failed`` or ``blocked``."""
     reasons: tuple[str, ...] = ()
     seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class ReproResult:
-    """What came of all Stages, in the order in which they were done."""
+    """What came of all Stages that it came to, in the order in which they were done."""
 
     stages: tuple[StageResult, ...]
     cached: tuple[str, ...]
-    """Outputs of the Stages considered whose bytes are in the Store, so that Git should ignore them."""
+    """Outputs of those Stages that did not fail whose bytes are in the Store, so that Git should ignore them."""
+    errors: tuple[MlvcError, ...] = ()
+    """Why Stages failed: StageFailedError for a command, in the order of ``stages``."""
+
+    @property
+    def error(self) -> MlvcError | None:
+        """The one error that ends a command: the first, with the names of the other Stages that failed."""
+        if not self.errors:
+            return None
+        first = self.errors[0]
+        others = [stage.stage for stage in self.stages if stage.outcome == "failed"][1:]
+        if not others:
+            return first
+        return type(first)(f"{first.message} (failed too: {', '.join(others)})", hint=first.hint)
 
 
 def plan(graph: Graph, tools: Tools, options: Options | None = None) -> tuple[Decision, ...]:
@@ -135,8 +148,8 @@ def status(graph: Graph, tools: Tools) -> tuple[Decision, ...]:
 def repro(graph: Graph, tools: Tools, options: Options | None = None) -> ReproResult:
     """Bring the outputs of the Stages asked for to what their inputs make of them.
 
-    PipelineError before anything runs where a dependency or a parameter is not there. StageFailedError names the Stage
-    that failed; what was finished before stays recorded. KeyboardInterrupt likewise passes through.
+    PipelineError before anything runs where a dependency or a parameter is not there. That a Stage failed is in the
+    result; what was finished before stays recorded, as it does when KeyboardInterrupt passes through.
     """
     return _Session(graph, tools, options or Options()).repro()
 
@@ -208,9 +221,7 @@ class _Session:
                 event = self.obey(todo.popleft())
                 if event is not None:
                     todo += schedule.tell(event)
-        if self.errors:
-            raise self.errors[0]
-        return ReproResult(tuple(self.results), tuple(self.cached()))
+        return ReproResult(tuple(self.results), tuple(self.cached()), tuple(self.errors))
 
     def forget(self) -> None:
         """Drop what the Lockfile says of Stages that are described nowhere any more."""
@@ -220,8 +231,9 @@ class _Session:
             self.unsaved = True
 
     def cached(self) -> Iterator[str]:
-        for name in self.names:
-            yield from (out.path for out in self.graph.stages[name].outs if out.cache)
+        for result in self.results:
+            if result.outcome not in ("failed", "blocked"):
+                yield from (out.path for out in self.graph.stages[result.stage].outs if out.cache)
 
     @contextlib.contextmanager
     def saving(self) -> Iterator[None]:
@@ -249,8 +261,7 @@ class _Session:
 
     def obey(self, command: schedules.Command) -> schedules.Event | None:
         if isinstance(command, schedules.Skip):
-            outcome = "blocked" if command.blocked else "unchanged"
-            self.results.append(StageResult(command.stage, outcome, command.reasons))
+            self.results.append(StageResult(command.stage, command.outcome, command.reasons))
             return None
         if isinstance(command, schedules.Done):
             return None

@@ -42,8 +42,8 @@ class Skip:
 
     stage: str
     reasons: tuple[str, ...] = ()
-    blocked: bool = False
-    """Not because it is unchanged, but because a Stage before it failed."""
+    outcome: str = "unchanged"
+    """``blocked``: not because it is unchanged, but because a Stage before it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +145,8 @@ class Schedule:
         if cause is not None:
             self._lost.add(name)
             self._release(name)
-            return [
-                Skip(
-                    name, (f"needs {cause}, which failed" if cause in self._failed else f"needs {cause}",), blocked=True
-                )
-            ]
+            reason = f"needs {cause}, which failed" if cause in self._failed else f"needs {cause}"
+            return [Skip(name, (reason,), "blocked")]
         first = self._first[name]
         if first.action is Action.UNCHANGED:
             self._release(name)

@@ -105,6 +105,21 @@ def test_json_is_all_that_stdout_has(pipeline: Path) -> None:
     assert "noise" in result.err
 
 
+@pytest.mark.parametrize("keep_going", [False, True])
+def test_json_tells_of_a_failure_too(pipeline: Path, keep_going: bool) -> None:
+    (pipeline / "mlvc.yaml").write_text(
+        PIPELINE.replace("cat upper.txt upper.txt", "exit 5").replace("cp model", "exit 6")
+    )
+    result = run_mlvc("repro", "--json", *(["-k"] if keep_going else []), cwd=pipeline, check=False)
+    told = {item["stage"]: item["outcome"] for item in json.loads(result.out)}
+    assert told == {"upper": "ran", "repeat": "failed"} | ({"other": "failed"} if keep_going else {})
+    assert result.code == 7
+    shell.ends(result, "'repeat'", "exit code 5", *(["failed too: other"] if keep_going else []))
+    # What was finished is tracked as after any other run.
+    assert '"upper.txt"' in (pipeline / ".git/mlvc/placed").read_text()
+    assert '"twice.txt"' not in (pipeline / ".git/mlvc/placed").read_text()
+
+
 def test_outputs_travel_with_the_commit(pipeline: Path) -> None:
     run_mlvc("repro", cwd=pipeline)
     shell.commit(pipeline)

@@ -31,6 +31,13 @@ def one():
     return Project(ONE, i=b"1")
 
 
+def reproduce(*args):
+    """Reproduce, and raise what made it fail."""
+    error = runner.repro(*args).error
+    if error is not None:
+        raise error
+
+
 def outcomes(result):
     return {stage.stage: stage.outcome for stage in result.stages}
 
@@ -171,7 +178,7 @@ def test_a_failed_command_keeps_what_was_finished(chain):
     chain.tree.files["in"] = b"9"
     chain.commands["x>y"] = lambda: 3
     with pytest.raises(StageFailedError, match="the command of stage 'b' failed with exit code 3: x>y"):
-        runner.repro(chain.graph, chain.tools)
+        reproduce(chain.graph, chain.tools)
     assert chain.ran() == ["cut in>x", "x>y"]
     assert chain.records.lockfile.stages["a"].outs["x"].size == 1
     chain.commands["x>y"] = lambda: chain.tree.files.update(y=b"9")
@@ -185,7 +192,7 @@ def test_a_failed_command_keeps_what_was_finished(chain):
 def test_how_a_command_failed_is_said(one, code, words):
     one.commands["i>o"] = lambda: code
     with pytest.raises(StageFailedError, match=words):
-        runner.repro(one.graph, one.tools)
+        reproduce(one.graph, one.tools)
 
 
 def test_keep_going_runs_what_does_not_need_the_failed_stage():
@@ -200,10 +207,10 @@ stages:
     )
     project.commands["i>o"] = lambda: 1
     with pytest.raises(StageFailedError, match="stage 'bad'"):
-        runner.repro(project.graph, project.tools)
+        reproduce(project.graph, project.tools)
     assert project.ran() == ["i>o"]
     with pytest.raises(StageFailedError, match="stage 'bad'"):
-        runner.repro(project.graph, project.tools, Options(keep_going=True))
+        reproduce(project.graph, project.tools, Options(keep_going=True))
     assert project.ran() == ["i>o", "i>q"]
     assert set(project.records.lockfile.stages) == {"apart"}
 
@@ -211,7 +218,7 @@ stages:
 def test_an_output_that_was_not_made_is_named_and_nothing_is_recorded(one):
     one.commands["i>o"] = lambda: None
     with pytest.raises(StageFailedError, match="did not make its output 'o'"):
-        runner.repro(one.graph, one.tools)
+        reproduce(one.graph, one.tools)
     assert not one.runs.runs
     assert not one.records.lockfile.stages
 
@@ -219,7 +226,7 @@ def test_an_output_that_was_not_made_is_named_and_nothing_is_recorded(one):
 def test_an_input_that_changes_while_the_command_runs_is_reported_and_not_recorded(one):
     one.commands["i>o"] = lambda: one.tree.files.update(o=b"1", i=b"2")
     with pytest.raises(StageFailedError, match="'i' changed while stage 's' ran"):
-        runner.repro(one.graph, one.tools)
+        reproduce(one.graph, one.tools)
     assert not one.runs.runs
     assert not one.records.lockfile.stages
 
@@ -228,7 +235,7 @@ def test_a_parameter_that_changes_while_the_command_runs_is_reported():
     project = Project("stages:\n  s: {cmd: '>o', params: [lr], outs: [o]}\n", **{"params.yaml": b"lr: 1"})
     project.commands[">o"] = lambda: project.tree.files.update({"o": b"", "params.yaml": b"lr: 2"})
     with pytest.raises(StageFailedError, match=r"'params.yaml:lr' changed while"):
-        runner.repro(project.graph, project.tools)
+        reproduce(project.graph, project.tools)
 
 
 def test_outputs_are_taken_away_before_the_command_unless_they_persist():
@@ -365,7 +372,7 @@ stages:
     with pytest.raises(
         StageFailedError, match="'d/one' of stage 'take' is not there, and stage 'make' did not make it"
     ):
-        runner.repro(project.graph, project.tools)
+        reproduce(project.graph, project.tools)
 
 
 def test_a_parameter_file_that_a_stage_makes():
