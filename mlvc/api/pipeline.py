@@ -19,7 +19,7 @@ from mlvc.pipeline.graph import Graph
 from mlvc.pipeline.lockfile import FILE as LOCKFILE
 from mlvc.pipeline.lockfile import LockfileStore
 from mlvc.pipeline.params import ParamFiles
-from mlvc.pipeline.plan import Decision
+from mlvc.pipeline.plan import Action, Decision
 from mlvc.pipeline.run import RunCache
 from mlvc.pipeline.runner import Options, ReproResult, Tools
 from mlvc.pipeline.spec import Stage
@@ -219,9 +219,10 @@ def plan(repo: Repo, environment: Mapping[str, str], options: Options) -> tuple[
 
 
 def waiting(repo: Repo, environment: Mapping[str, str]) -> tuple[Decision, ...]:
-    """The Decision for every Stage, for ``status``; none where there is no pipeline."""
+    """The Decision for every Stage, for ``status``, but those of which nothing is asked: none without a pipeline."""
     whole = load(repo)
-    return runner.status(whole, tools(repo, environment)) if whole.stages else ()
+    found = runner.status(whole, tools(repo, environment)) if whole.stages else ()
+    return tuple(decision for decision in found if decision.action not in (Action.UNCHANGED, Action.FROZEN))
 
 
 def add_stage(repo: Repo, name: str, fields: Mapping[str, Any], *, force: bool = False) -> str:

@@ -31,6 +31,9 @@ class Action(StrEnum):
     RESTORE = "restore"
     RUN = "run"
     WAIT = "may run"
+    FROZEN = "frozen"
+    STUCK = "cannot run"
+    """It is frozen, and the outputs that are missing cannot be brought back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ def _may_change(decision: Decision, path: str) -> bool:
     if decision.action is Action.RESTORE:
         # Restored whole, it is known; what lies inside or around it is not.
         return bool(decision.restore) and (decision.entry is None or path not in decision.entry.outs)
-    return decision.action is not Action.UNCHANGED
+    return decision.action not in (Action.UNCHANGED, Action.FROZEN)
 
 
 def decide(
@@ -297,8 +300,11 @@ def _restored(
 def _frozen(stage: Stage, contents: Mapping[str, Content | None], entry: Entry | None, known: Known) -> Decision:
     """A frozen Stage never runs: at most what it made before comes back."""
     missing = tuple(f"output {out.path} is missing" for out in stage.outs if contents.get(out.path) is None)
-    back = _restored(stage, entry, contents, missing, known) if missing else None
-    return back or Decision(stage.name, Action.UNCHANGED, ("frozen", *missing))
+    if not missing:
+        return Decision(stage.name, Action.FROZEN)
+    return _restored(stage, entry, contents, missing, known) or Decision(
+        stage.name, Action.STUCK, ("it is frozen", *missing)
+    )
 
 
 def check_dependencies(graph: Graph, names: Iterable[str], contents: Mapping[str, Content | None]) -> None:

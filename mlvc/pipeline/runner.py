@@ -276,7 +276,10 @@ class _Session:
 
     def act(self, command: schedules.Look | schedules.Execute | schedules.Restore, stage: Stage) -> schedules.Event:
         if isinstance(command, schedules.Look):
-            return schedules.Planned(self.look(stage))
+            decision = self.look(stage)
+            if decision.action is plans.Action.STUCK:
+                raise _stuck(decision)
+            return schedules.Planned(decision)
         start = time.monotonic()
         if isinstance(command, schedules.Restore):
             self.restore(stage, command.decision)
@@ -374,6 +377,15 @@ def _told(decision: Decision) -> str:
 
 def _value(values: Values, ref: ParamRef) -> str:
     return codec.compact_json(values.get(ref.file, {}).get(ref.key))
+
+
+def _stuck(decision: Decision) -> StageFailedError:
+    _, missing, *more = decision.reasons
+    also = f" (and {len(more)} more)" if more else ""
+    return StageFailedError(
+        f"stage '{decision.stage}' is frozen, and its {missing} and cannot be brought back{also}",
+        hint=f"`mlvc fetch` may bring it; `mlvc repro -f -s {decision.stage}` runs the stage all the same",
+    )
 
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126

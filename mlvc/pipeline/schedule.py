@@ -43,7 +43,7 @@ class Skip:
     stage: str
     reasons: tuple[str, ...] = ()
     outcome: str = "unchanged"
-    """``blocked``: not because it is unchanged, but because a Stage before it failed."""
+    """``frozen``: whether it is unchanged was not asked. ``blocked``: a Stage before it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Schedule:
             return [Restore(decision)]
         self._busy.discard(decision.stage)
         self._release(decision.stage)
-        return [Skip(decision.stage, decision.reasons), *self._next()]
+        return [_skip(decision), *self._next()]
 
     def _release(self, stage: str) -> None:
         for follower in self._downstream[stage]:
@@ -148,8 +148,12 @@ class Schedule:
             reason = f"needs {cause}, which failed" if cause in self._failed else f"needs {cause}"
             return [Skip(name, (reason,), "blocked")]
         first = self._first[name]
-        if first.action is Action.UNCHANGED:
+        if first.action in (Action.UNCHANGED, Action.FROZEN):
             self._release(name)
-            return [Skip(name, first.reasons)]
+            return [_skip(first)]
         self._busy.add(name)
         return [Look(name)]
+
+
+def _skip(decision: Decision) -> Skip:
+    return Skip(decision.stage, decision.reasons, str(decision.action))

@@ -278,3 +278,19 @@ def test_an_output_that_overlaps_what_is_tracked(project: Path, tracked: str, ou
     for command in (["repro"], ["repro", "--dry-run"]):
         shell.refused(run_mlvc(*command, cwd=project, check=False), 2, "mlvc.yaml, line 2: output", *parts)
     assert shell.image(project) == before
+
+
+def test_a_frozen_stage_says_so(pipeline: Path) -> None:
+    (pipeline / "mlvc.yaml").write_text(PIPELINE.replace("cmd: echo upper", "frozen: true\n    cmd: echo upper"))
+    shell.ends(run_mlvc("repro", "upper", cwd=pipeline, check=False), "'upper' is frozen", "upper.txt is missing")
+    assert run_mlvc("repro", "upper", cwd=pipeline, check=False).code == 7
+    assert run_mlvc("repro", "--dry-run", "upper", cwd=pipeline).out == (
+        "upper: cannot run (it is frozen; output upper.txt is missing)\n"
+    )
+    assert "upper: it is frozen; output upper.txt is missing" in run_mlvc("status", cwd=pipeline).out
+    assert ran(pipeline, "repro", "-f", "-s", "upper") == ["upper"]
+    shell.write(pipeline, {"data/one.txt": b"new\n"})
+    assert "pipeline: 1 frozen\n" in run_mlvc("repro", "upper", cwd=pipeline).err
+    assert "upper: it" not in run_mlvc("status", cwd=pipeline).out
+    (pipeline / "upper.txt").unlink()
+    assert "pipeline: 1 restored\n" in run_mlvc("repro", "upper", cwd=pipeline).err

@@ -4,7 +4,8 @@ import pytest
 
 from mlvc.oid import Oid
 from mlvc.pipeline import runner
-from mlvc.pipeline.plan import Action, same
+from mlvc.pipeline.plan import Action, Decision, same
+from mlvc.pipeline.runner import Options
 from mlvc.pointer import Content
 from tests.helpers.pipeline import Project
 
@@ -159,13 +160,31 @@ def test_a_frozen_stage_never_runs_but_gets_its_outputs_back():
     runner.repro(project.graph, project.tools)
     project.edit(text.replace("cmd", "frozen: true, cmd"))
     del project.tree.files["i"]
-    assert decision(project).reasons == ("frozen",)
+    assert decision(project) == Decision("s", Action.FROZEN)
     del project.tree.files["o"]
     assert decision(project).action is Action.RESTORE
     project.ran()
     runner.repro(project.graph, project.tools)
     assert project.ran() == []
     assert project.tree.files["o"] == b"1"
+
+
+def test_a_frozen_stage_whose_outputs_cannot_be_brought_back_fails_and_what_needs_it_waits():
+    text = (
+        "stages:\n  s: {cmd: 'i>o', deps: [i], outs: [o, q], frozen: true}\n  t: {cmd: 'o>p', deps: [o], outs: [p]}\n"
+    )
+    project = Project(text)
+    assert [d.action for d in runner.status(project.graph, project.tools)] == [Action.STUCK, Action.WAIT]
+    result = runner.repro(project.graph, project.tools, Options(keep_going=True))
+    assert [stage.outcome for stage in result.stages] == ["failed", "blocked"]
+    assert result.error.message == (
+        "stage 's' is frozen, and its output o is missing and cannot be brought back (and 1 more)"
+    )
+    assert "-f -s s" in result.error.hint
+    project.tree.files |= {"o": b"1", "q": b"1"}
+    result = runner.repro(project.graph, project.tools)
+    assert [stage.outcome for stage in result.stages] == ["frozen", "ran"]
+    assert project.ran() == ["o>p"]
 
 
 def test_looking_changes_nothing(project):
