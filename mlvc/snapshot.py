@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from mlvc import codec, files, git, manifest
 from mlvc import oid as oids
@@ -13,11 +13,20 @@ from mlvc import pointer as pointers
 from mlvc.errors import FormatError
 from mlvc.git import Git
 from mlvc.manifest import EXECUTABLE, FILE, Entry
+from mlvc.oid import Oid
 from mlvc.pointer import SUFFIX, Content, Pointer
 from mlvc.store.base import Reader
 
 T = TypeVar("T")
 LOCKFILE = "mlvc.lock"
+LOCK_VERSION = 1
+LOCK_REPAIR = (
+    "bring it back with `git checkout -- mlvc.lock`, or delete it: `mlvc repro` takes what it can from the run cache"
+)
+_MARKERS = ("<<<<<<< ", "=======\n", ">>>>>>> ")
+_DOUBTFUL = ("\\u", "NaN", "Infinity")
+_MOST = 10**19
+"""No size that a Pointer can tell has more digits."""
 _PATTERNS = ("*" + SUFFIX, LOCKFILE)
 
 
@@ -80,31 +89,87 @@ def _snapshot(texts: Mapping[str, bytes], where: str = "") -> Snapshot:
     return Snapshot(found, outs, unreadable)
 
 
+# -- the Lockfile ------------------------------------------------------------------------------
+
+
 def _locked(data: bytes, name: str) -> dict[str, Content]:
     """The outputs in a Lockfile whose bytes are in the Store. The pipeline reads the whole of it."""
-    if b"<<<<<<< " in data:
-        raise FormatError(
-            f"{name} has conflict markers of a Git merge", hint="take one side, then `mlvc repro` brings it up to date"
-        )
-    value = codec.load_json(data.decode(errors="replace"), name)
-    if not isinstance(value, dict) or value.get("mlvc_lock") != 1:
-        raise FormatError(f"{name} is not a Lockfile of a format that this mlvc reads", hint="use a newer mlvc")
-    try:
-        found = {
-            path: _content(out)
-            for stage in value["stages"].values()
-            for path, out in stage["outs"].items()
-            if out.get("cache") is not False
-        }
-    except (KeyError, TypeError, AttributeError):
-        raise FormatError(f"{name} is damaged", hint="bring it back with `git checkout -- mlvc.lock`") from None
+    found = {}
+    for stage, entry in read_lock(data, name)["stages"].items():
+        where = f"{name}, stage '{stage}'"
+        outs = entry.get("outs") if isinstance(entry, dict) else None
+        if not isinstance(outs, dict):
+            raise FormatError(f"{where}: 'outs' is missing or of the wrong kind", hint=LOCK_REPAIR)
+        for path, out in outs.items():
+            content = content_of(out, where)
+            if out.get("cache") is not False:
+                found[path] = content
     for path in found:
         manifest.check_path(path, name)
     return found
 
 
-def _content(out: Mapping[str, Any]) -> Content:
-    return Content(out["kind"], oids.from_text(out["oid"]), out["size"], out.get("files", 1))
+def read_lock(data: bytes, name: str) -> dict[str, Any]:
+    """The JSON of the Lockfile ``name``, of a version that is known and with ``stages``; FormatError for all else."""
+    try:
+        text = data.decode().replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        raise FormatError(f"{name} is not UTF-8 text", hint=LOCK_REPAIR) from None
+    if text.startswith(_MARKERS) or any("\n" + marker in text for marker in _MARKERS):
+        raise FormatError(
+            f"{name} has conflict markers of a Git merge",
+            hint=f"take either side with `git checkout --ours {name}`, then `mlvc repro`",
+        )
+    value = _json(text, name)
+    if not isinstance(value, dict) or "mlvc_lock" not in value:
+        raise FormatError(f"{name} is not a Lockfile: it has no 'mlvc_lock'", hint=LOCK_REPAIR)
+    if value["mlvc_lock"] != LOCK_VERSION or isinstance(value["mlvc_lock"], bool):
+        raise FormatError(
+            f"{name} has Lockfile format {value['mlvc_lock']!r}, this mlvc reads format {LOCK_VERSION}",
+            hint="use a newer mlvc",
+        )
+    if not isinstance(value.get("stages"), dict):
+        raise FormatError(f"{name} is cut short: it has no 'stages'", hint=LOCK_REPAIR)
+    return value
+
+
+def _json(text: str, name: str) -> Any:
+    try:
+        value = codec.load_json(text, name)
+        if any(part in text for part in _DOUBTFUL):
+            codec.compact_json(value).encode()
+    except FormatError as error:
+        raise FormatError(error.message, hint=LOCK_REPAIR) from None
+    except ValueError:  # half of a surrogate pair, NaN, a number of thousands of digits
+        raise FormatError(f"{name} has a character or a number that cannot be written", hint=LOCK_REPAIR) from None
+    return value
+
+
+def content_of(value: object, name: str) -> Content:
+    """Content as it stands in the JSON of a Lockfile or a Run; FormatError names the file ``name``."""
+    if not isinstance(value, Mapping):
+        raise FormatError(f"{name}: not a description of content: {value!r}", hint=LOCK_REPAIR)
+    kind, size, count = value.get("kind"), value.get("size"), value.get("files", 1)
+    if (
+        kind not in pointers.KINDS
+        or not _is_count(size)
+        or not _is_count(count)
+        or ("files" in value) != (kind == "dir")
+    ):
+        raise FormatError(f"{name}: not a description of content: {dict(value)!r}", hint=LOCK_REPAIR)
+    return Content(str(kind), oid_of(value.get("oid"), name), size, count)
+
+
+def oid_of(value: object, name: str) -> Oid:
+    """The Oid of its text in the file ``name``; FormatError for anything else."""
+    try:
+        return oids.from_text(str(value))
+    except FormatError as error:
+        raise FormatError(f"{name}: {error.message}", hint=error.hint or LOCK_REPAIR) from None
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST
 
 
 # -- selecting ---------------------------------------------------------------------------------

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard
+from typing import Any
 
 from mlvc import codec, files
 from mlvc import oid as oids
 from mlvc.errors import FormatError
 from mlvc.oid import Oid
-from mlvc.pointer import KINDS, Content
+from mlvc.pointer import Content
+from mlvc.snapshot import LOCK_REPAIR, LOCK_VERSION, LOCKFILE, content_of, oid_of, read_lock
 
-FILE = "mlvc.lock"
-VERSION = 1
+FILE = LOCKFILE
 _KNOWN = ("key", "cmd", "deps", "params", "outs")
-_REPAIR = (
-    "bring it back with `git checkout -- mlvc.lock`, or delete it: `mlvc repro` takes what it can from the run cache"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +57,6 @@ def content_value(content: Content) -> dict[str, Any]:
     return {**value, "files": content.files} if content.is_dir else value
 
 
-def content_of(value: object, name: str) -> Content:
-    """The Content that ``content_value`` gave; FormatError names the file ``name``."""
-    if not isinstance(value, Mapping):
-        raise FormatError(f"{name}: not a description of content: {value!r}", hint=_REPAIR)
-    kind, size, count = value.get("kind"), value.get("size"), value.get("files", 1)
-    if kind not in KINDS or not _is_count(size) or not _is_count(count) or ("files" in value) != (kind == "dir"):
-        raise FormatError(f"{name}: not a description of content: {dict(value)!r}", hint=_REPAIR)
-    return Content(str(kind), _oid_of(value.get("oid"), name), size, count)
-
-
-def _oid_of(value: object, name: str) -> Oid:
-    try:
-        return oids.from_text(str(value))
-    except FormatError as error:
-        raise FormatError(f"{name}: {error.message}", hint=error.hint or _REPAIR) from None
-
-
-def _is_count(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
 def encode(lockfile: Lockfile, known: dict[str, tuple[Entry, str]] | None = None) -> bytes:
     """The only encoding of ``lockfile``.
 
@@ -88,7 +64,7 @@ def encode(lockfile: Lockfile, known: dict[str, tuple[Entry, str]] | None = None
     """
     memo = {} if known is None else known
     parts = {key: codec.dump_json(value).rstrip("\n").replace("\n", "\n  ") for key, value in lockfile.extra.items()}
-    parts["mlvc_lock"] = str(VERSION)
+    parts["mlvc_lock"] = str(LOCK_VERSION)
     parts["stages"] = _object(
         [(name, _entry_text(name, lockfile.stages[name], memo)) for name in sorted(lockfile.stages)]
     )
@@ -129,55 +105,41 @@ def _entry_value(entry: Entry) -> Mapping[str, Any]:
 
 def decode(data: bytes, name: str = FILE) -> Lockfile:
     """The Lockfile in ``data``; FormatError says what is wrong with the file ``name``."""
-    value = codec.load_json(_text(data, name), name)
-    if not isinstance(value, dict) or "mlvc_lock" not in value:
-        raise FormatError(f"{name} is not a Lockfile: it has no 'mlvc_lock'", hint=_REPAIR)
-    if value["mlvc_lock"] != VERSION or isinstance(value["mlvc_lock"], bool):
-        raise FormatError(
-            f"{name} has Lockfile format {value['mlvc_lock']!r}, this mlvc reads format {VERSION}",
-            hint="use a newer mlvc",
-        )
-    stages = value.get("stages")
-    if not isinstance(stages, dict):
-        raise FormatError(f"{name} is cut short: it has no 'stages'", hint=_REPAIR)
+    value = read_lock(data, name)
     extra = {key: item for key, item in value.items() if key not in ("mlvc_lock", "stages")}
-    return Lockfile({stage: _entry(item, f"{name}, stage '{stage}'") for stage, item in stages.items()}, extra)
+    _check_numbers(extra, name)
+    entries = {stage: _entry(item, f"{name}, stage '{stage}'") for stage, item in value["stages"].items()}
+    return Lockfile(entries, extra)
 
 
-def _text(data: bytes, name: str) -> str:
+def _check_numbers(value: object, name: str) -> None:
+    """FormatError for 1e999, which is read as infinite."""
     try:
-        text = data.decode().replace("\r\n", "\n")
-    except UnicodeDecodeError:
-        raise FormatError(f"{name} is not UTF-8 text", hint=_REPAIR) from None
-    if text.startswith(_MARKERS) or any("\n" + marker in text for marker in _MARKERS):
-        raise FormatError(
-            f"{name} has conflict markers of a Git merge",
-            hint=f"take either side with `git checkout --ours {name}`, then `mlvc repro`",
-        )
-    return text
-
-
-_MARKERS = ("<<<<<<< ", "=======\n", ">>>>>>> ")
+        codec.compact_json(value)
+    except ValueError:
+        raise FormatError(f"{name}: a number is out of range", hint=LOCK_REPAIR) from None
 
 
 def _entry(value: object, name: str) -> Entry:
     if not isinstance(value, dict):
-        raise FormatError(f"{name}: not an entry of a Lockfile", hint=_REPAIR)
+        raise FormatError(f"{name}: not an entry of a Lockfile", hint=LOCK_REPAIR)
     for key, kind in (("key", str), ("cmd", list), ("deps", dict), ("params", dict), ("outs", dict)):
         if not isinstance(value.get(key), kind):
-            raise FormatError(f"{name}: '{key}' is missing or of the wrong kind", hint=_REPAIR)
+            raise FormatError(f"{name}: '{key}' is missing or of the wrong kind", hint=LOCK_REPAIR)
     if not all(isinstance(command, str) for command in value["cmd"]):
-        raise FormatError(f"{name}: 'cmd' is not a list of text", hint=_REPAIR)
+        raise FormatError(f"{name}: 'cmd' is not a list of text", hint=LOCK_REPAIR)
     if not all(isinstance(keys, dict) for keys in value["params"].values()):
-        raise FormatError(f"{name}: 'params' does not map files to keys", hint=_REPAIR)
+        raise FormatError(f"{name}: 'params' does not map files to keys", hint=LOCK_REPAIR)
+    extra = {key: item for key, item in value.items() if key not in _KNOWN}
+    _check_numbers([value["params"], extra], name)
     return Entry(
-        key=_oid_of(value["key"], name),
+        key=oid_of(value["key"], name),
         cmd=tuple(value["cmd"]),
         deps={path: content_of(item, name) for path, item in value["deps"].items()},
         params=value["params"],
         outs={path: content_of(item, name) for path, item in value["outs"].items()},
         uncached=frozenset(path for path, item in value["outs"].items() if item.get("cache") is False),
-        extra={key: item for key, item in value.items() if key not in _KNOWN},
+        extra=extra,
         source=value,
     )
 

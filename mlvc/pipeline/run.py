@@ -12,8 +12,9 @@ from mlvc import oid as oids
 from mlvc.errors import FormatError
 from mlvc.hashing import Hashing, oid_of
 from mlvc.oid import Oid
-from mlvc.pipeline.lockfile import content_of, content_value
+from mlvc.pipeline.lockfile import content_value
 from mlvc.pointer import Content
+from mlvc.snapshot import content_of
 
 VERSION = 1
 
@@ -86,7 +87,7 @@ def decode(data: bytes, name: str) -> Run:
             outs={path: content_of(item, name) for path, item in value["outs"].items()},
             milliseconds=int(value["milliseconds"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise FormatError(f"{name} is not a record of a Run") from None
 
 
@@ -119,9 +120,9 @@ class RunCache:
         try:
             with open(self.path_of(key), "rb") as file:
                 run = decode(file.read(), "run")
-        except (OSError, FormatError):
+            fits = run.key == key == key_of(run.inputs, self.hashing) and run.outs.keys() == run.inputs.outs.keys()
+        except (OSError, FormatError, ValueError, TypeError):  # the last two: Inputs that have no canonical JSON
             return None
-        fits = run.key == key == key_of(run.inputs, self.hashing) and run.outs.keys() == run.inputs.outs.keys()
         return run if fits else None
 
     def put(self, run: Run) -> None:

@@ -294,3 +294,14 @@ def test_a_frozen_stage_says_so(pipeline: Path) -> None:
     assert "upper: it" not in run_mlvc("status", cwd=pipeline).out
     (pipeline / "upper.txt").unlink()
     assert "pipeline: 1 restored\n" in run_mlvc("repro", "upper", cwd=pipeline).err
+
+
+@pytest.mark.parametrize("command", ["repro", "status", "checkout"])
+@pytest.mark.parametrize(("old", "new"), [('"size": 4', '"size": "q"'), ('"kind": "file"', '"kind": "odd"'), ("{", "")])
+def test_a_lockfile_that_was_spoilt_is_an_error_with_a_hint(pipeline: Path, command: str, old: str, new: str) -> None:
+    run_mlvc("repro", cwd=pipeline)
+    lock = pipeline / "mlvc.lock"
+    lock.write_text(lock.read_text().replace(old, new))
+    result = run_mlvc(command, cwd=pipeline, check=False)
+    assert result.code == 2
+    shell.ends(result, "mlvc.lock", "git checkout -- mlvc.lock")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mlvc
-from mlvc import codec
+from mlvc import codec, snapshot
 from mlvc.errors import FormatError
 from mlvc.hashing import Hashing
 from mlvc.oid import Oid
@@ -137,6 +137,60 @@ def test_what_a_reader_of_the_lockfile_refuses(data, words):
         lockfile.decode(data)
     assert words in caught.value.message
     assert "mlvc.lock" in caught.value.message
+    assert caught.value.hint
+
+
+NOT_CONTENT = [{"size": "q"}, {"size": None}, {"size": -1}, {"size": 10**19}, {"size": 1.5}, {"size": True}]
+NOT_CONTENT += [{"kind": "fifo"}, {"kind": ["file"]}, {"kind": "dir"}, {"files": 2}]
+NOT_CONTENT += [{"kind": "dir", "files": "2"}, {"oid": 1}, {"oid": "xxh128:00"}, {"oid": "md5:00"}]
+
+
+@pytest.mark.parametrize("fields", NOT_CONTENT, ids=str)
+@pytest.mark.parametrize("read", [lockfile.decode, snapshot._locked])
+def test_content_in_the_lockfile_that_is_none(read, fields):
+    value = json.loads(LOCK)
+    value["stages"]["train"]["outs"]["model.bin"] |= fields
+    with pytest.raises(FormatError, match=r"mlvc\.lock, stage 'train': ") as caught:
+        read(json.dumps(value).encode(), "mlvc.lock")
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("read", [lockfile.decode, snapshot._locked])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"not JSON",
+        b"\xff",
+        b"[]",
+        b"{}",
+        b'{"mlvc_lock": 2, "stages": {}}',
+        b'{"mlvc_lock": true, "stages": {}}',
+        b'{"mlvc_lock": 1}',
+        b'{"mlvc_lock": 1, "stages": []}',
+        b'{"mlvc_lock": 1, "stages": {"a": 1}}',
+        b'{"mlvc_lock": 1, "stages": {"a": {"outs": []}}}',
+        b'{"mlvc_lock": 1, "stages": {"a": {"outs": {"x": 1}}}}',
+        b'{"mlvc_lock": 1, "stages": {"\\ud800": {}}}',
+        b'{"mlvc_lock": 1, "stages": NaN}',
+        b'{"mlvc_lock": 1' + b"0" * 5000 + b"}",
+        b'{"mlvc_lock": ' + b"[" * 100_000,
+        b"<<<<<<< HEAD\n",
+    ],
+    ids=lambda data: str(data[:40]),
+)
+def test_what_is_no_lockfile(read, data):
+    with pytest.raises(FormatError, match=r"mlvc\.lock") as caught:
+        read(data, "mlvc.lock")
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN"])
+@pytest.mark.parametrize("old", ['"train.lr": 0.1', '"mlvc_lock": 1'])
+def test_a_number_that_cannot_be_written_again(old, number):
+    text = LOCK.decode().replace(old, f'{old}, "more": {number}')
+    with pytest.raises(FormatError, match="number"):
+        lockfile.decode(text.encode())
 
 
 def test_two_sides_that_ran_different_stages_touch_different_lines():
@@ -245,6 +299,10 @@ def test_a_record_with_any_byte_wrong_or_missing_is_no_hit_or_the_same_key(tmp_p
         (b'"mlvc_run": 1', b'"mlvc_run": 2'),
         (b'    "model.bin": {\n      "kind"', b'    "elsewhere": {\n      "kind"'),
         (b'"milliseconds": 1500', b'"milliseconds": null'),
+        (b'"milliseconds": 1500', b'"milliseconds": 1e999'),
+        (b'"train.lr": 0.1', b'"train.lr": NaN'),
+        (b'"train.lr": 0.1', b'"train.lr": "\\ud800"'),
+        (b'    "python train.py"', b'    "\\ud800"'),
         (b'"env": {}', b'"env": []'),
     ],
 )
