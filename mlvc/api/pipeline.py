@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import time
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -203,12 +205,29 @@ def _overlapping(path: str, tracked: Sequence[str]) -> str:
     return next((found for found in tracked[at : at + 1] if found.startswith(path + "/")), "")
 
 
-def _targets(repo: Repo, whole: Graph, options: Options) -> Options:
-    """Targets that are paths, as a person in a subdirectory typed them, relative to the repository."""
-    from dataclasses import replace  # noqa: PLC0415
+def target(repo: Repo, whole: Graph, word: str) -> str:
+    """The Stage that a person in the directory ``repo.cwd`` means with ``word``. PipelineError where it names none.
 
-    names = tuple(name if name in whole.stages else repo.path(name) for name in options.targets)
-    return replace(options, targets=names)
+    One of the pipeline file there comes first, then ``FILE:NAME``, the maker of that path, and a Stage at the top.
+    """
+    here = spec.address(spec.file_in(repo.cwd), word)
+    if here in whole.stages:
+        return here
+    file, _, name = word.rpartition(":")
+    there = spec.address(repo.path(file), name) if file else ""
+    if there in whole.stages:
+        return there
+    path = repo.path(word)
+    found = graph.maker(whole, path) or (word if word in whole.stages else None)
+    if found is None:
+        prefix = spec.address(spec.file_in(repo.cwd), "")
+        outputs = (posixpath.relpath(out, repo.cwd or ".") for out in whole.outputs)
+        raise graph.unknown(word, [*(name.removeprefix(prefix) for name in whole.stages), *outputs])
+    return found
+
+
+def _targets(repo: Repo, whole: Graph, options: Options) -> Options:
+    return replace(options, targets=tuple(target(repo, whole, word) for word in options.targets))
 
 
 def plan(repo: Repo, environment: Mapping[str, str], options: Options) -> tuple[Decision, ...]:
@@ -227,7 +246,7 @@ def waiting(repo: Repo, environment: Mapping[str, str]) -> tuple[Decision, ...]:
 
 def add_stage(repo: Repo, name: str, fields: Mapping[str, Any], *, force: bool = False) -> str:
     """Write a Stage into the ``mlvc.yaml`` of the user's directory, leaving the rest as it is. The file's path."""
-    path = f"{repo.cwd}/{spec.FILE}" if repo.cwd else spec.FILE
+    path = spec.file_in(repo.cwd)
     full = f"{repo.root}/{path}"
     text = edit.add_stage(_text(files.read_or_none(full) or b"", path), name, fields, file=path, force=force)
     others = [stage for stage in stages(repo) if stage.file != path]

@@ -12,7 +12,7 @@ from mlvc.cli.opening import opened
 from mlvc.cli.words import Group, argument, option
 from mlvc.errors import UsageError
 from mlvc.pipeline import draw
-from mlvc.pipeline.graph import ancestors, target
+from mlvc.pipeline.graph import ancestors
 from mlvc.pipeline.runner import Options, ReproResult
 
 Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
@@ -23,7 +23,10 @@ _NONE = "no stages yet: describe them in mlvc.yaml, or use `mlvc stage add`"
 def repro(
     targets: Annotated[
         list[str] | None,
-        argument("[TARGET]...", help="Stages or outputs; without any, the whole pipeline."),
+        argument(
+            "[TARGET]...",
+            help="Stages of this directory, DIR/mlvc.yaml:STAGE, or outputs; without any, the whole pipeline.",
+        ),
     ] = None,
     force: Annotated[bool, option("-f", "--force", help="Run the stages even where nothing changed.")] = False,
     single: Annotated[bool, option("-s", "--single-item", help="Only the targets, without what they need.")] = False,
@@ -130,7 +133,7 @@ def stage_add(
     with opened() as repo:
         path = api.add_stage(repo, name, fields, force=force)
         show.err(f"stage '{name}' is in {path}")
-        show.err("hint: run it with `mlvc repro`")
+        show.err(f"hint: run it with `mlvc repro{f' {name}' if repo.cwd else ''}`")
 
 
 def _joined(words: list[str]) -> str:
@@ -208,7 +211,7 @@ def dag(
         whole = api.load(repo)
         chosen = None
         if targets:
-            named = [target(whole, name if name in whole.stages else repo.path(name)) for name in targets]
+            named = [api.target(repo, whole, word) for word in targets]
             chosen = ancestors(whole, named) | set(named)
         if as_json:
             names = [name for name in whole.stages if chosen is None or name in chosen]

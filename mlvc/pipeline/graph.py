@@ -182,17 +182,24 @@ def _closure(edges: Mapping[str, Sequence[str]], names: Iterable[str]) -> set[st
 
 def target(graph: Graph, word: str) -> str:
     """The Stage that ``word`` names: by its name, or by an output path. PipelineError with the nearest known one."""
-    if word in graph.stages:
-        return word
-    path = word.removeprefix("./").rstrip("/")
-    for candidate in (path, *parents(path)):
-        if candidate in graph.outputs:
-            return graph.outputs[candidate]
-    near = codec.nearest(word, [*graph.stages, *graph.outputs])
-    raise PipelineError(
+    found = word if word in graph.stages else maker(graph, word.removeprefix("./").rstrip("/"))
+    if found is None:
+        raise unknown(word, [*graph.stages, *graph.outputs])
+    return found
+
+
+def unknown(word: str, known: Iterable[str]) -> PipelineError:
+    """What to say where ``word`` is to name a Stage: the nearest of what is ``known`` by name."""
+    near = codec.nearest(word, known)
+    return PipelineError(
         f"'{word}' is neither a stage nor an output of one",
         hint=f"did you mean '{near}'?" if near else "`mlvc stage list` shows the stages",
     )
+
+
+def maker(graph: Graph, path: str) -> str | None:
+    """The Stage that makes ``path``, or the directory that it is in."""
+    return next((graph.outputs[around] for around in (path, *parents(path)) if around in graph.outputs), None)
 
 
 def select(graph: Graph, targets: Sequence[str], *, single: bool = False, downstream: bool = False) -> tuple[str, ...]:

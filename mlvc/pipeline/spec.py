@@ -100,6 +100,11 @@ class Stage:
     meta: Any = None
 
 
+def file_in(directory: str) -> str:
+    """The pipeline file of a directory of the repository; '' is its root."""
+    return f"{directory}/{FILE}" if directory else FILE
+
+
 def address(file: str, name: str) -> str:
     """The name of a Stage in the whole repository; those of the root's ``mlvc.yaml`` have short ones."""
     return name if file == FILE else f"{file}:{name}"

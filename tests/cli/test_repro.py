@@ -305,3 +305,56 @@ def test_a_lockfile_that_was_spoilt_is_an_error_with_a_hint(pipeline: Path, comm
     result = run_mlvc(command, cwd=pipeline, check=False)
     assert result.code == 2
     shell.ends(result, "mlvc.lock", "git checkout -- mlvc.lock")
+
+
+# -- pipeline files in directories -------------------------------------------------------------
+
+
+@pytest.fixture
+def nested(pipeline: Path) -> Path:
+    """The pipeline, and one in s/t whose stage has the name of a stage at the top; another output has so, too."""
+    text = "stages:\n  upper: {cmd: echo inner >> ../../log; touch inner.txt other, outs: [inner.txt, other]}\n"
+    shell.write(pipeline, {"s/t/mlvc.yaml": text.encode()})
+    run_mlvc("repro", cwd=pipeline)
+    return pipeline
+
+
+@pytest.mark.parametrize(
+    ("folder", "word", "stages"),
+    [
+        (".", "upper", ["upper"]),
+        ("s/t", "upper", ["inner"]),
+        (".", "s/t/mlvc.yaml:upper", ["inner"]),
+        ("s", "t/mlvc.yaml:upper", ["inner"]),
+        ("data", "../s/t/mlvc.yaml:upper", ["inner"]),
+        ("s/t", "../../mlvc.yaml:upper", ["upper"]),
+        ("s/t", "s/t/mlvc.yaml:upper", ["inner"]),
+        ("s/t", "inner.txt", ["inner"]),
+        ("s/t", "other", ["inner"]),
+        ("s", "other", ["other"]),
+        ("s", "repeat", ["repeat"]),
+    ],
+)
+def test_a_target_is_named_as_seen_from_the_directory(nested: Path, folder: str, word: str, stages: list[str]) -> None:
+    (nested / "log").unlink()
+    run_mlvc("repro", "-f", "-s", word, cwd=nested / folder)
+    assert (nested / "log").read_text().split() == stages
+    shown = json.loads(run_mlvc("dag", "--json", word, cwd=nested / folder).out)["stages"]
+    assert shown[-1] == ("s/t/mlvc.yaml:upper" if stages == ["inner"] else stages[0])
+
+
+def test_a_target_that_is_none_is_told_with_the_nearest(nested: Path) -> None:
+    result = run_mlvc("repro", "uper", cwd=nested / "s/t", check=False)
+    shell.refused(result, 2, "'uper' is neither a stage nor an output", "did you mean 'upper'?")
+    shell.refused(run_mlvc("dag", "iner.txt", cwd=nested / "s/t", check=False), 2, "did you mean 'inner.txt'?")
+    shell.refused(run_mlvc("dag", "mlvc.yaml:none", cwd=nested / "s", check=False), 2, "neither a stage")
+    shell.refused(run_mlvc("repro", "../../../x:y", cwd=nested / "s", check=False), 2, "outside the repository")
+
+
+def test_stage_add_in_a_directory_says_what_to_type_there(pipeline: Path) -> None:
+    (pipeline / "s/t").mkdir(parents=True)
+    result = run_mlvc("stage", "add", "-n", "nb", "-o", "x", "touch x", cwd=pipeline / "s/t")
+    assert result.err == "stage 'nb' is in s/t/mlvc.yaml\nhint: run it with `mlvc repro nb`\n"
+    run_mlvc("repro", "nb", cwd=pipeline / "s/t")
+    assert (pipeline / "s/t/x").exists()
+    assert not (pipeline / "upper.txt").exists()
