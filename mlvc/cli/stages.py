@@ -102,7 +102,14 @@ def stage_add(
     outs_persist: Annotated[
         Many, option("--outs-persist", metavar="PATH", help="What it writes and finds again.")
     ] = None,
-    params: Annotated[Many, option("-p", "--params", metavar="[FILE:]KEYS", help="Parameters it depends on.")] = None,
+    params: Annotated[
+        Many,
+        option(
+            *("-p", "--params"),
+            metavar="[FILE:]KEYS",
+            help="Parameters it depends on: keys of params.yaml or FILE (`a,b` are two), all of FILE with `FILE:`.",
+        ),
+    ] = None,
     metrics: Annotated[Many, option("-m", "--metrics", metavar="PATH", help="Metrics it writes.")] = None,
     metrics_no_cache: Annotated[
         Many, option("-M", "--metrics-no-cache", metavar="PATH", help="Metrics that Git keeps.")
