@@ -16,6 +16,10 @@ from mlvc import manifest, pointer
 from mlvc.chunking import chunks
 from mlvc.hashing import Hashing
 from mlvc.manifest import Entry
+from mlvc.pipeline import lockfile
+from mlvc.pipeline import run as run_records
+from mlvc.pipeline.lockfile import Lockfile
+from mlvc.pipeline.run import Inputs, Run, key_of
 from mlvc.pointer import Content, Pointer
 from mlvc.store import local
 from mlvc.store.base import LARGE
@@ -76,6 +80,44 @@ def make(root: Path, algorithm: str) -> None:
     (root / "expected.json").write_text(json.dumps(expected, indent=1, sort_keys=True) + "\n")
 
 
+def records(hashing: Hashing) -> tuple[Lockfile, list[Run]]:
+    """A Lockfile with every kind of content and of value in it, and the Runs that it records."""
+
+    def of(data: bytes, kind: str = "file") -> Content:
+        return Content(kind, hashing.of(data), len(data))
+
+    data, _ = manifest.build(entries(hashing), hashing)
+    values = {"": {"r\u00e9": [1, 1.0, 1e-05, 0.1, True, None, "\u4e2d \"\n", {}]}, "a.b": -(10**20)}
+    wide = Inputs(
+        cmd=("python train.py", "true"),
+        wdir="sub/dir",
+        deps={"data": data, "odd \u00fc\n name": of(b"odd")},
+        params={"params.yaml": {"lr": 0.1, "name": "x"}, "sub/p.toml": values},
+        outs={"model.bin": False, "kept": True, "metrics.json": False},
+        env={"SEED": "1"},
+        image="python:3",
+    )
+    least = Inputs(cmd=("date > now",), wdir="", deps={}, params={}, outs={"now": False})
+    made = {"model.bin": of(b"model", "executable"), "kept": data, "metrics.json": of(b"{}")}
+    runs = [
+        Run(key_of(wide, hashing), wide, made, 1500),
+        Run(key_of(least, hashing), least, {"now": of(b"")}),
+    ]
+    found = [
+        lockfile.Entry(run.key, run.inputs.cmd, run.inputs.deps, run.inputs.params, run.outs, uncached, extra)
+        for run, uncached, extra in zip(runs, [frozenset(["metrics.json"]), frozenset()], [{"later": [1]}, {}], strict=True)
+    ]
+    return Lockfile(dict(zip(["sub/mlvc.yaml:train", "now"], found, strict=True)), {"later": {"a": 1}}), runs
+
+
+def make_records(root: Path, algorithm: str) -> None:
+    """The Lockfile and the Runs."""
+    lock, runs = records(Hashing(algorithm))
+    (root / "mlvc.lock").write_bytes(lockfile.encode(lock))
+    for name, run in zip(("wide", "least"), runs, strict=True):
+        (root / f"{name}.run.json").write_bytes(run_records.encode(run))
+
+
 def cuts() -> list[int]:
     """The lengths of the chunks of bytes that do not repeat: they end where the content says so."""
     file = io.BytesIO(random.Random(1).randbytes(3 << 20))
@@ -86,3 +128,4 @@ if __name__ == "__main__":
     Path(sys.argv[1], "cuts.json").write_text(json.dumps(cuts(), indent=1) + "\n")
     for name in ("xxh128", "blake3"):
         make(Path(sys.argv[1], name), name)
+        make_records(Path(sys.argv[1], name), name)

@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 from mlvc import manifest, pointer
+from mlvc.hashing import Hashing
 from mlvc.oid import to_text
+from mlvc.pipeline import lockfile, run
+from mlvc.pipeline.run import RunCache, key_of
+from mlvc.snapshot import _locked
 from mlvc.store.local import open_store
 from tests.helpers.stores import at_directory, bring, content, open_local, put_all, put_file, read_all, send
 
@@ -83,6 +87,29 @@ def test_it_is_fetched_and_pushed_on(golden, expected, tracked, algorithm, tmp_p
 def test_the_pointer_is_read_and_written_alike(golden, tracked, expected):
     assert pointer.encode(tracked) == (golden / "data.mlvc").read_bytes()
     assert tracked.content.oid.hex() == expected["manifest"][-1]
+
+
+def test_the_lockfile_is_read_and_written_alike(golden, algorithm):
+    data = (golden / "mlvc.lock").read_bytes()
+    found, (wanted, _) = lockfile.decode(data), v1.records(Hashing(algorithm))
+    assert found == wanted
+    assert lockfile.encode(found) == lockfile.encode(wanted) == data
+    outs = _locked(data, "mlvc.lock")
+    assert outs == {path: out for entry in found.stages.values() for path, out in entry.outs.items() if path in outs}
+    assert outs.keys() == {"model.bin", "kept", "now"}
+
+
+def test_the_runs_are_found_and_written_alike(golden, algorithm, tmp_path):
+    cache = RunCache(str(tmp_path / "runs"), Hashing(algorithm))
+    for name, wanted in zip(("wide", "least"), v1.records(Hashing(algorithm))[1], strict=True):
+        data = (golden / f"{name}.run.json").read_bytes()
+        found = run.decode(data, name)
+        assert found == wanted
+        assert run.encode(found) == data
+        place = Path(cache.path_of(found.key))
+        place.parent.mkdir(parents=True)
+        place.write_bytes(data)
+        assert cache.lookup(key_of(wanted.inputs, Hashing(algorithm))) == found
 
 
 def test_equal_content_has_equal_names_today(tmp_path, algorithm, expected, tracked):
