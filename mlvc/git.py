@@ -172,6 +172,22 @@ def ignored(git: Git, paths: Iterable[str]) -> dict[str, str]:
     return {path: f"{file}:{line}: {pattern}" for file, line, pattern, path in lines if not pattern.startswith("!")}
 
 
+def unstaged(git: Git, paths: Sequence[str]) -> list[str]:
+    """What is new, or changed since it was staged, at or below these paths; not what is ignored."""
+    found: dict[str, None] = {}
+    for at in range(0, len(paths), _AT_ONCE):
+        some = paths[at : at + _AT_ONCE]
+        out = _ask(
+            git, ["--literal-pathspecs", "ls-files", "-z", "--modified", "--others", "--exclude-standard", "--", *some]
+        )
+        found.update(dict.fromkeys(out.decode(errors="surrogateescape").split("\0")))
+    return [path for path in found if path]
+
+
+_AT_ONCE = 500
+"""Paths on one command line."""
+
+
 def stage(git: Git, paths: Sequence[str]) -> None:
     """``git add`` these paths."""
     if paths:

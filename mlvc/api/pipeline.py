@@ -160,14 +160,32 @@ def repro(
         busy="another `mlvc repro` is at work in this repository",
     ):
         cached = [out.path for stage in whole.stages.values() for out in stage.outs if out.cache]
+        before = files.read_or_none(f"{repo.root}/{LOCKFILE}")
         changed = git.ignore(repo.git, cached)
         try:
             result = runner.repro(whole, tools(repo, environment, output=output, progress=progress), options)
             placed.update(repo.placed, result.cached)
-            return result
         finally:
+            after = files.read_or_none(f"{repo.root}/{LOCKFILE}")
             if repo.config.get("core.autostage"):
-                git.stage(repo.git, [*changed, *(["mlvc.lock"] if files.exists(f"{repo.root}/mlvc.lock") else [])])
+                git.stage(repo.git, changed if after is None else [*changed, LOCKFILE])
+            if after != before:
+                changed.append(LOCKFILE)
+        return replace(result, record=_to_record(repo, whole, result)) if changed else result
+
+
+def _to_record(repo: Repo, whole: Graph, result: ReproResult) -> tuple[str, ...]:
+    """What a commit of this result takes that Git does not have as it is: files of mlvc, and outputs that Git keeps."""
+    done = [whole.stages[stage.stage] for stage in result.stages]
+    kept = [out.path for stage in done for out in stage.outs if not out.cache]
+    ours = [LOCKFILE]
+    for stage in whole.stages.values():
+        ours.append(stage.file)
+        ours += [posixpath.join(posixpath.dirname(out.path), ".gitignore") for out in stage.outs if out.cache]
+    asked = list(dict.fromkeys([*ours, *kept]))
+    new = git.unstaged(repo.git, asked)
+    around = {parent for path in new for parent in (path, *graph.parents(path))}
+    return tuple(path for path in asked if path in around)
 
 
 def _apart(repo: Repo, stages: Iterable[Stage]) -> None:

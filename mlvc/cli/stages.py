@@ -69,8 +69,9 @@ def repro(
         else:
             counts = Counter(stage.outcome for stage in done.stages)
             show.err("pipeline: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
-            if not done.error and counts.keys() != {"unchanged"} and not repo.config.get("core.autostage"):
-                show.err("hint: record it in Git: git add mlvc.lock")
+            if done.record and not done.error:
+                paths = [os.path.relpath(path, repo.cwd or ".") for path in done.record]
+                show.err(f"hint: record it in Git: git add {_joined(paths)}")
     if done.error:
         raise done.error
 

@@ -121,6 +121,8 @@ class ReproResult:
     """Outputs of those Stages that did not fail whose bytes are in the Store, so that Git should ignore them."""
     errors: tuple[MlvcError, ...] = ()
     """Why Stages failed: StageFailedError for a command, in the order of ``stages``."""
+    record: tuple[str, ...] = ()
+    """What is to be recorded in Git afterwards."""
 
     @property
     def error(self) -> MlvcError | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -305,6 +306,40 @@ def test_a_lockfile_that_was_spoilt_is_an_error_with_a_hint(pipeline: Path, comm
     result = run_mlvc(command, cwd=pipeline, check=False)
     assert result.code == 2
     shell.ends(result, "mlvc.lock", "git checkout -- mlvc.lock")
+
+
+# -- what Git has to be told -------------------------------------------------------------------
+
+
+def hinted(root: Path, *args: str) -> list[str]:
+    """The paths that the hint after a reproduction names."""
+    lines = [line for line in run_mlvc("repro", *args, cwd=root).err.splitlines() if "hint" in line]
+    assert all(line.startswith("hint: record it in Git: git add ") for line in lines)
+    return shlex.split(lines[0].partition("git add ")[2]) if lines else []
+
+
+def test_what_is_to_be_recorded_in_git_is_named(pipeline: Path) -> None:
+    text = PIPELINE.replace("cp model.bin copy.bin", "cp model.bin copy.bin; wc -c < model.bin > 'a size'")
+    text += "    metrics: [a size: {cache: false}]\n"
+    (pipeline / "mlvc.yaml").write_text(text)
+    assert hinted(pipeline) == ["mlvc.lock", "mlvc.yaml", ".gitignore", "a size"]
+    assert hinted(pipeline) == []
+    assert hinted(pipeline, "--force") == []  # the same results
+    shell.commit(pipeline)
+    (pipeline / "upper.txt").unlink()
+    assert hinted(pipeline) == []
+    shell.write(pipeline, {"data/one.txt": b"new\n"})
+    assert hinted(pipeline) == ["mlvc.lock"]
+    shell.commit(pipeline)
+    shell.write(pipeline, {"model.bin": b"new"})
+    assert hinted(pipeline / "data", "../copy.bin") == ["../mlvc.lock", "../a size"]
+
+
+def test_what_is_staged_at_once_is_not_named(pipeline: Path) -> None:
+    run_mlvc("config", "core.autostage", "true", cwd=pipeline)
+    git("add", "mlvc.yaml", cwd=pipeline)
+    assert hinted(pipeline) == []
+    assert {"mlvc.lock", ".gitignore"} <= set(git("diff", "--cached", "--name-only", cwd=pipeline).split())
 
 
 # -- pipeline files in directories -------------------------------------------------------------
