@@ -303,6 +303,13 @@ def exclusive(path: str, *, wait: bool = True, busy: str = "") -> Iterator[None]
         os.close(fd)
 
 
+def held(path: str) -> int:
+    """Hold ``path`` as ``exclusive`` does; the open file, for a process that is to go on holding it."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | _CLOEXEC, 0o666)
+    _hold(fd, wait=True)
+    return fd
+
+
 def _hold(fd: int, *, wait: bool) -> bool:
     if sys.platform == "win32":
         import msvcrt  # noqa: PLC0415  (Windows only)

@@ -133,7 +133,7 @@ def tools(
         RepoTree(repo, progress),
         LockfileStore(os.path.join(repo.root, LOCKFILE)),
         RunCache(os.path.join(repo.private, "runs"), repo.hashing),
-        Local(repo.root, environment, output),
+        Local(repo.root, environment, output, running=_running(repo)),
         ParamFiles(lambda path: files.read_or_none(f"{repo.root}/{path}")),
         repo.hashing,
         progress,
@@ -159,6 +159,7 @@ def repro(
         wait=False,
         busy="another `mlvc repro` is at work in this repository",
     ):
+        _wait_for_none(repo)
         cached = [out.path for stage in whole.stages.values() for out in stage.outs if out.cache]
         before = files.read_or_none(f"{repo.root}/{LOCKFILE}")
         changed = git.ignore(repo.git, cached)
@@ -172,6 +173,19 @@ def repro(
             if after != before:
                 changed.append(LOCKFILE)
         return replace(result, record=_to_record(repo, whole, result)) if changed else result
+
+
+def _running(repo: Repo) -> str:
+    return os.path.join(repo.git.dir, "mlvc", "running")
+
+
+def _wait_for_none(repo: Repo) -> None:
+    """BusyError where a command still runs whose mlvc was killed: it may write to what is to be made anew."""
+    group = files.read_or_none(_running(repo))
+    if group is not None:
+        told = f"a command that a killed `mlvc repro` started still runs (process {group.decode(errors='replace')})"
+        with files.exclusive(_running(repo), wait=False, busy=told):
+            files.remove(_running(repo))
 
 
 def _to_record(repo: Repo, whole: Graph, result: ReproResult) -> tuple[str, ...]:

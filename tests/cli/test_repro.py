@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.helpers import git, run_mlvc, shell
+from tests.helpers import SOURCES, git, run_mlvc, shell
 
 PIPELINE = """\
 # The whole of it.
@@ -140,6 +146,65 @@ def test_another_repro_at_work(pipeline: Path) -> None:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         shell.refused(run_mlvc("repro", cwd=pipeline, check=False), 8, "another `mlvc repro`")
+
+
+@pytest.fixture
+def hanging(pipeline: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A reproduction whose command has begun and waits for the file ``go``."""
+    text = (
+        "stages:\n  hang: {cmd: 'touch out up; while ! test -e go; do sleep 0.05; done; echo x > out', outs: [out]}\n"
+    )
+    (pipeline / "mlvc.yaml").write_text(text)
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "mlvc", "repro"], cwd=pipeline, env=os.environ | {"PYTHONPATH": SOURCES}
+    )
+    while not (pipeline / "up").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    yield process
+    (pipeline / "go").touch()
+    process.wait(timeout=60)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a file cannot be handed on")
+def test_a_command_that_outlives_its_mlvc_is_waited_for(pipeline: Path, hanging: subprocess.Popen[bytes]) -> None:
+    hanging.kill()
+    hanging.wait()
+    shell.refused(run_mlvc("repro", cwd=pipeline, check=False), 8, "killed `mlvc repro`", "process ")
+    assert run_mlvc("status", cwd=pipeline).code == 0
+    (pipeline / "go").touch()
+    while "x" not in (pipeline / "out").read_text():
+        time.sleep(0.01)
+    while (result := run_mlvc("repro", cwd=pipeline, check=False)).code == 8:
+        pass
+    assert result.code == 0
+    assert not (pipeline / ".git/mlvc/running").exists()
+
+
+def test_ctrl_c_while_a_command_runs(pipeline: Path, hanging: subprocess.Popen[bytes]) -> None:
+    hanging.send_signal(signal.SIGINT)
+    assert hanging.wait(timeout=60) == 130
+    assert not (pipeline / ".git/mlvc/running").exists()
+    assert not (pipeline / "mlvc.lock").exists()
+    (pipeline / "go").touch()
+    run_mlvc("repro", cwd=pipeline)
+    assert (pipeline / "out").read_text() == "x\n"
+
+
+def test_two_at_once(pipeline: Path, hanging: subprocess.Popen[bytes]) -> None:
+    shell.refused(run_mlvc("repro", cwd=pipeline, check=False), 8, "another `mlvc repro`")
+    (pipeline / "go").touch()
+    assert hanging.wait(timeout=60) == 0
+
+
+def test_what_a_command_leaves_in_the_background_is_not_waited_for(pipeline: Path) -> None:
+    text = "stages:\n  s: {cmd: 'sleep 60 > /dev/null 2>&1 & echo $! > pid; echo > out', outs: [out]}\n"
+    (pipeline / "mlvc.yaml").write_text(text)
+    try:
+        run_mlvc("repro", cwd=pipeline)
+        run_mlvc("repro", cwd=pipeline)
+    finally:
+        os.kill(int((pipeline / "pid").read_text()), signal.SIGKILL)
 
 
 # -- stage and dag -----------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Protocol
 
+from mlvc import files
 from mlvc.errors import PipelineError, SystemFailureError
 
 WINDOWS = sys.platform == "win32"
@@ -49,6 +50,9 @@ class Local:
     """A shell that knows ``-c``; None is ``/bin/sh``, and ``cmd.exe`` on Windows."""
     grace: float = 10.0
     """Seconds that a process group has after each signal before it gets a stronger one."""
+    running: str = ""
+    """A file that a command holds while it runs, with the number of its process group: where mlvc itself is killed,
+    the command goes on, and the next reproduction has to know. None on Windows."""
 
     def run(self, commands: Sequence[str], wdir: str) -> Ended:
         """Run ``commands``; PipelineError where ``wdir`` is no directory."""
@@ -72,11 +76,15 @@ class Local:
         except BaseException:
             stop(process, self.grace)
             raise
+        finally:
+            if self.running:
+                files.remove(self.running)  # what the command leaves in the background on purpose holds nothing
 
     def _start(self, command: str, directory: str) -> subprocess.Popen[bytes]:
+        held = [files.held(self.running)] if self.running and not WINDOWS else []
         # No terminal to read from: a group in the background that reads one is stopped for ever.
         try:
-            return subprocess.Popen(  # noqa: S602 - a Stage is a shell command
+            process = subprocess.Popen(  # noqa: S602 - a Stage is a shell command
                 command,
                 shell=True,
                 executable=self.shell,
@@ -87,9 +95,16 @@ class Local:
                 stderr=self.output,
                 start_new_session=not WINDOWS,
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+                pass_fds=held,
             )
+            for fd in held:
+                os.write(fd, b"%d" % process.pid)
         except OSError as error:
             raise SystemFailureError(f"the shell cannot be started: {error.strerror}") from error
+        finally:
+            for fd in held:
+                os.close(fd)
+        return process
 
 
 @contextlib.contextmanager
