@@ -255,6 +255,7 @@ def fetch(
             store.adopt(names[name], name, sizes[name])
             done += 1
     if picked:
+        remote.jobs = jobs
         packs = _pick(store, remote, picked, lost, progress)
         done += len(packs)
     return Result(plan.objects + len(plan.lost) - len(lost), plan.size, done, lost)
@@ -268,13 +269,11 @@ def _pick(
         for oid, data in remote.packed.read({location.oid for location in picked if location.kind == DATA}, lost):
             writer.add(oid, DATA, bytes(data))
             progress.advance(size=len(data))
-        for location in picked:
-            if location.kind == RECIPE:
-                recipe = remote.packed.recipe(location.oid)
-                if recipe is None:
-                    lost[location.oid] = "damaged"
-                else:
-                    writer.add(location.oid, RECIPE, encode_recipe(recipe))
+        large = {location.oid for location in picked if location.kind == RECIPE}
+        for oid, recipe in remote.packed.recipes(large):
+            large.discard(oid)
+            writer.add(oid, RECIPE, encode_recipe(recipe))
+        lost.update(dict.fromkeys(large, "damaged"))
         packs = writer.finish()
         store.publish(packs)
     return packs

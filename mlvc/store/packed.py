@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from mlvc.errors import DamagedError, ObjectsMissingError
@@ -15,6 +16,7 @@ from mlvc.store.pack import DATA, RECIPE, FrameReader, decode_recipe
 
 _FRAMES_KEPT = 8
 _CHUNKS_AT_ONCE = 4096
+_NOTHING = memoryview(b"")
 
 
 class Ranges(Protocol):
@@ -24,16 +26,21 @@ class Ranges(Protocol):
         """``length`` bytes of a Pack; fewer, or OSError, where they are not there."""
 
 
+Ahead = Callable[[Sequence[Location]], AbstractContextManager[Ranges]]
+
+
 class Packed:
     """The objects in the Packs that a Catalog lists. Everything is hashed on its way out.
 
     ``damaged`` gathers the Packs in which an object did not hash to its Oid.
     """
 
-    def __init__(self, catalog: Catalog, ranges: Ranges, hashing: Hashing) -> None:
+    def __init__(self, catalog: Catalog, ranges: Ranges, hashing: Hashing, *, ahead: Ahead | None = None) -> None:
+        """``ahead`` is told which places will be read, in their order, and gives the Ranges to read them through."""
         self.catalog = catalog
         self.damaged: set[str] = set()
         self._ranges = ranges
+        self._ahead = ahead or (lambda _: nullcontext(ranges))
         self._hashing = hashing
         self._frames = FrameReader(hashing.size)
         self._kept: OrderedDict[tuple[str, int], memoryview] = OrderedDict()
@@ -45,27 +52,30 @@ class Packed:
         recipes = self.catalog.recipes(wanted - missing) - self.catalog.whole(wanted)
         if not recipes:
             return missing
-        whole = {oid for oid in recipes if self._is_whole(oid)}
+        whole = {location.oid for location in self.catalog.locate(recipes, kind=DATA)}
+        whole.update(oid for oid, chunks in self.recipes(recipes - whole) if self.complete(chunks))
         self.catalog.set_whole(whole)
         return missing | (recipes - whole)
-
-    def _is_whole(self, oid: bytes) -> bool:
-        data = self.catalog.locate([oid], kind=DATA)
-        if data:
-            return True
-        chunks = self.recipe(oid)
-        return chunks is not None and self.complete(chunks)
 
     def complete(self, chunks: Collection[tuple[bytes, int]]) -> bool:
         """Whether every chunk of a recipe lies in some Pack."""
         return not self.catalog.missing({chunk for chunk, _ in chunks})
 
-    def recipe(self, oid: bytes) -> list[tuple[bytes, int]] | None:
+    def recipes(self, oids: Collection[bytes]) -> Iterator[tuple[bytes, list[tuple[bytes, int]]]]:
+        """The recipes of those of ``oids`` that have one, in the order in which they are cheapest to read."""
+        located = self.catalog.locate(oids, kind=RECIPE)
+        with self._ahead(located) as ranges:
+            for location in located:
+                chunks = self.recipe(location.oid, ranges)
+                if chunks is not None:
+                    yield location.oid, chunks
+
+    def recipe(self, oid: bytes, ranges: Ranges | None = None) -> list[tuple[bytes, int]] | None:
         """The ``(oid, length)`` of the chunks of a large object; None where it is not kept as chunks."""
         found = [
             chunks
             for location in self.catalog.everywhere(oid)
-            if location.kind == RECIPE and (chunks := self.recipe_at(location)) is not None
+            if location.kind == RECIPE and (chunks := self.recipe_at(location, ranges)) is not None
         ]
         if len(found) < 2:
             return found[0] if found else None
@@ -82,10 +92,10 @@ class Packed:
             return False
         return hasher.digest() == oid
 
-    def recipe_at(self, location: Location) -> list[tuple[bytes, int]] | None:
+    def recipe_at(self, location: Location, ranges: Ranges | None = None) -> list[tuple[bytes, int]] | None:
         """The recipe at one place, None where none can be read there. Only its chunks tell whether it is right."""
         try:
-            return decode_recipe(self._slice(location), self._hashing.size)
+            return decode_recipe(self._slice(location, ranges or self._ranges), self._hashing.size)
         except (DamagedError, OSError) as error:
             _reason(error)
             self.damaged.add(location.pack)
@@ -95,8 +105,8 @@ class Packed:
         """``oids`` together with the chunks of the large ones: everything that must travel."""
         wanted = set(oids)
         chunks: set[bytes] = set()
-        for oid in self.catalog.recipes(wanted):
-            chunks.update(chunk for chunk, _ in self.recipe(oid) or ())
+        for _, recipe in self.recipes(self.catalog.recipes(wanted)):
+            chunks.update(chunk for chunk, _ in recipe)
         return wanted | chunks
 
     def read(self, oids: Iterable[bytes], lost: Lost) -> Iterator[tuple[bytes, memoryview]]:
@@ -104,21 +114,22 @@ class Packed:
         wanted = set(oids)
         located = self.catalog.locate(wanted, kind=DATA)
         of = self._hashing.of
-        for location in located:
-            if location.oid not in wanted:
-                continue  # of a damaged Catalog
-            wanted.discard(location.oid)
-            try:
-                data = self._slice(location)
-                reason = "" if of(data) == location.oid else "damaged"
-            except (DamagedError, OSError) as error:
-                reason = _reason(error)
-            if not reason:
-                yield location.oid, data
-            elif (other := self._elsewhere(location)) is not None:
-                yield location.oid, other
-            else:
-                lost[location.oid] = reason
+        with self._ahead(located) as ranges:
+            for location in located:
+                if location.oid not in wanted:
+                    continue  # of a damaged Catalog
+                wanted.discard(location.oid)
+                try:
+                    data = self._slice(location, ranges)
+                    reason = "" if of(data) == location.oid else "damaged"
+                except (DamagedError, OSError) as error:
+                    reason = _reason(error)
+                if not reason:
+                    yield location.oid, data
+                elif (other := self._elsewhere(location)) is not None:
+                    yield location.oid, other
+                else:
+                    lost[location.oid] = reason
         for oid in wanted:
             yield from self._join(oid, lost)
 
@@ -138,7 +149,7 @@ class Packed:
     def at(self, location: Location) -> memoryview | None:
         """The object of kind data at one place; None where what lies there is not that object."""
         try:
-            data = self._slice(location)
+            data = self._slice(location, self._ranges)
         except (DamagedError, OSError) as error:
             _reason(error)
             return None
@@ -176,43 +187,42 @@ class Packed:
 
     def _chunks(self, oid: bytes, chunks: list[tuple[bytes, int]]) -> Iterator[memoryview]:
         """The chunks in order. After one that is lost the others are still looked at, so that all damage is known."""
-        of = self._hashing.of
         lost = ""
         for at in range(0, len(chunks), _CHUNKS_AT_ONCE):
-            batch = chunks[at : at + _CHUNKS_AT_ONCE]
-            places = {
-                location.oid: location for location in self.catalog.locate({chunk for chunk, _ in batch}, kind=DATA)
-            }
-            for chunk, _ in batch:
-                location = places.get(chunk)
-                if location is None:
-                    lost = lost or "missing"
-                    continue
-                try:
-                    data = self._slice(location)
-                    reason = "" if of(data) == chunk else "damaged"
-                except (DamagedError, OSError) as error:
-                    reason = _reason(error)
-                if not reason and not lost:
-                    yield data
-                elif reason:
-                    other = self._elsewhere(location)
-                    if other is None:
-                        lost = lost or reason
-                    elif not lost:
-                        yield other
+            batch = [chunk for chunk, _ in chunks[at : at + _CHUNKS_AT_ONCE]]
+            places = {location.oid: location for location in self.catalog.locate(batch, kind=DATA)}
+            with self._ahead([places[chunk] for chunk in batch if chunk in places]) as ranges:
+                for chunk in batch:
+                    data, reason = self._chunk(places.get(chunk), ranges)
+                    lost = lost or reason
+                    if not lost:
+                        yield data
         if lost:
             raise loss(oid, lost)
 
-    def _slice(self, location: Location) -> memoryview:
-        payload = self._payload(location)
+    def _chunk(self, location: Location | None, ranges: Ranges) -> tuple[memoryview, str]:
+        """A chunk, and '' or why there is none."""
+        if location is None:
+            return _NOTHING, "missing"
+        try:
+            data = self._slice(location, ranges)
+            if self._hashing.of(data) == location.oid:
+                return data, ""
+            reason = "damaged"
+        except (DamagedError, OSError) as error:
+            reason = _reason(error)
+        other = self._elsewhere(location)
+        return (_NOTHING, reason) if other is None else (other, "")
+
+    def _slice(self, location: Location, ranges: Ranges) -> memoryview:
+        payload = self._payload(location, ranges)
         return payload[location.start : location.start + location.length]
 
-    def _payload(self, location: Location) -> memoryview:
+    def _payload(self, location: Location, ranges: Ranges) -> memoryview:
         key = (location.pack, location.frame)
         payload = self._kept.get(key)
         if payload is None:
-            frame = self._ranges.range(location.pack, location.frame, location.extent)
+            frame = ranges.range(location.pack, location.frame, location.extent)
             payload = self._frames.payload(frame)
             self._kept[key] = payload
             if len(self._kept) > _FRAMES_KEPT:

@@ -10,7 +10,7 @@ import errno
 import os
 import struct
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -18,8 +18,9 @@ from mlvc import files
 from mlvc.directio import Reader, Writer
 from mlvc.errors import DamagedError, FormatError, MlvcError, RemoteError, SystemFailureError
 from mlvc.hashing import Hashing
+from mlvc.store.ahead import Ahead
 from mlvc.store.base import Lost
-from mlvc.store.catalog import Catalog
+from mlvc.store.catalog import Catalog, Location
 from mlvc.store.pack import SUFFIX, PackIndex, SealedPack, decode_footer, encode_footer
 from mlvc.store.packed import Packed
 
@@ -35,6 +36,9 @@ _STALE_SECONDS = 7 * 86400
 
 class Blobs(Protocol):
     """Files by name, where a Remote is. Names have at most one ``/``. OSError where something goes wrong."""
+
+    side_by_side: bool
+    """Whether ``range`` may be asked from several threads at once."""
 
     def list(self, folder: str) -> dict[str, int]:
         """Names in a folder, without it, and sizes in bytes; empty where there is no folder."""
@@ -60,6 +64,8 @@ class Blobs(Protocol):
 
 class DirectoryBlobs:
     """A directory, also on a network file system."""
+
+    side_by_side = True
 
     def __init__(self, root: str) -> None:
         self.root = root
@@ -137,6 +143,8 @@ class FsspecBlobs:
             self._fs, self._root = fsspec.core.url_to_fs(url, **options)
         except (ImportError, ValueError) as error:
             raise RemoteError(f"cannot use {url}: {error}") from None
+        # The others may have one connection, and talk to it from one thread at a time.
+        self.side_by_side = bool(getattr(self._fs, "async_impl", False))
 
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"
@@ -236,7 +244,9 @@ class RemoteStore:
         self.hashing = hashing
         self._blobs = blobs
         self.catalog = Catalog(catalog_path, self.refresh)
-        self.packed = Packed(self.catalog, self, hashing)
+        self.jobs = 4
+        """How many ranges are asked for side by side, where the place can do that."""
+        self.packed = Packed(self.catalog, self, hashing, ahead=self._ahead)
         self.present: dict[str, int] = {}
         """Packs in the last listing, with their sizes, whether a fragment lists them or not."""
 
@@ -356,6 +366,9 @@ class RemoteStore:
             if isinstance(error, FileNotFoundError) or error.errno == errno.EIO:
                 raise
             raise self._unreachable(error) from None
+
+    def _ahead(self, wanted: Sequence[Location]) -> Ahead:
+        return Ahead(self.range, wanted, self.jobs if self._blobs.side_by_side else 1)
 
     def missing(self, oids: Iterable[bytes]) -> set[bytes]:
         """Those of ``oids`` that the Remote does not have, or not with all their chunks."""

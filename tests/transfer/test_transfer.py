@@ -184,6 +184,23 @@ def test_a_large_object_travels_in_chunks_and_its_next_version_sends_what_change
     assert content(there, second) == data[:LARGE] + b"inserted" + data[LARGE:]
 
 
+def test_what_lies_together_comes_with_one_request(here, there, far, algorithm, place, *, tmp_path):
+    data = [noise(2 * LARGE, seed) for seed in range(40)]
+    large = [put_file(here, each, tmp_path / "file") for each in data]
+    send(here, far, large)
+    blobs = Counted(str(place))
+    remote = open_remote(blobs, algorithm)
+    assert bring(there, remote, large[5:10], jobs=4).lost == {}
+    calls = [name for name, _ in blobs.asked()]
+    # One for the recipes of each, two or three for their frames: there are more than forty.
+    assert calls.count("range") <= 10
+    assert calls.count("blocks") == 0
+    assert [content(there, oid) for oid in large[5:10]] == data[5:10]
+    assert content(remote, large[20]) == data[20]
+    assert [name for name, _ in blobs.asked()].count("range") <= 3
+    remote.close()
+
+
 def test_loose_objects_are_chunked_on_push_and_come_back_as_the_same(there, far, far_too, algorithm, tmp_path):
     with open_local(tmp_path / "loose", algorithm, loose=lambda: True) as here:
         data = noise(3 * LARGE)
