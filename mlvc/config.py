@@ -80,19 +80,30 @@ KEYS = {
 
 def key_of(name: str) -> Key:
     """The Key that ``name`` belongs to; UsageError with the nearest known name."""
+    key = KEYS.get(_general(name))
+    if key is None or name == "remote.NAME.url":
+        near = near_to(name)
+        hint = f"did you mean {near}?" if near else f"known settings: {', '.join(KEYS)}"
+        raise UsageError(f"unknown setting '{name}'", hint=hint)
     parts = name.split(".")
-    general = "remote.NAME." + parts[2] if len(parts) == 3 and parts[0] == "remote" else name
-    if general in KEYS and name != "remote.NAME.url":
-        if not all(_BARE.fullmatch(part) for part in parts):
-            raise UsageError(f"a remote cannot be named '{parts[1]}'", hint="use letters, digits, - and _")
-        return KEYS[general]
-    near = codec.nearest(general, KEYS).replace("NAME", parts[1] if general != name else "NAME")
-    hint = f"did you mean {near}?" if near else f"known settings: {', '.join(KEYS)}"
-    raise UsageError(f"unknown setting '{name}'", hint=hint)
+    if not all(_BARE.fullmatch(part) for part in parts):
+        raise UsageError(f"a remote cannot be named '{parts[1]}'", hint="use letters, digits, - and _")
+    return key
+
+
+def near_to(name: str) -> str:
+    """The known setting that ``name`` may be meant to be, '' where none is near."""
+    general = _general(name)
+    return codec.nearest(general, KEYS).replace("NAME", name.split(".")[1] if general != name else "NAME")
+
+
+def _general(name: str) -> str:
+    parts = name.split(".")
+    return "remote.NAME." + parts[2] if len(parts) == 3 and parts[0] == "remote" else name
 
 
 def _checked(name: str, value: Any, path: str) -> Any:
-    """A setting as it stands in the file ``path``; FormatError where it is unknown or of the wrong kind."""
+    """A known setting as it stands in the file ``path``; FormatError where it is of the wrong kind."""
     try:
         return key_of(name).read(value)
     except ValueError as error:
@@ -111,10 +122,14 @@ def _given(name: str, value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All settings that are in force, by dotted name, and the file that each comes from."""
+    """All settings that are in force, by dotted name, and the file that each comes from.
+
+    ``unknown``: file and name of each setting that this mlvc does not know. It stays in the file.
+    """
 
     values: Mapping[str, Any]
     origins: Mapping[str, str]
+    unknown: tuple[tuple[str, str], ...] = ()
 
     def get(self, name: str) -> Any:
         """The setting, or its default."""
@@ -127,14 +142,21 @@ class Config:
 
 
 def load(shared: str, private: str) -> Config:
-    """The settings in the shared file and the private one; either may be absent."""
+    """The settings in the shared file and the private one; either may be absent.
+
+    Unknown ones are left alone: a newer mlvc may have written them for those who have it.
+    """
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
+    unknown: list[tuple[str, str]] = []
     for path in (shared, private):
         for name, value in read(path).items():
+            if _general(name) not in KEYS:
+                unknown.append((path, name))
+                continue
             values[name] = _checked(name, value, path)
             origins[name] = path
-    return Config(values, origins)
+    return Config(values, origins, tuple(unknown))
 
 
 def read(path: str) -> dict[str, Any]:

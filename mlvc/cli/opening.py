@@ -6,11 +6,18 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mlvc import config as settings
+from mlvc.cli import show
 from mlvc.repo import Repo, open_repo
 
 
 @contextmanager
 def opened() -> Iterator[Repo]:
-    """The repository that the user stands in."""
+    """The repository that the user stands in. A setting that nobody here knows is told, in case it is a slip."""
     with open_repo(os.getcwd(), os.environ) as repo:
+        for path, name in repo.config.unknown:
+            near = settings.near_to(name)
+            meant = f" (did you mean {near}?)" if near else ""
+            file = os.path.relpath(path, repo.root)
+            show.err(show.clean(f"note: {file} has a setting '{name}' that this mlvc does not know{meant}"))
         yield repo

@@ -95,9 +95,11 @@ def _change(repo: Repo, name: str, value: str | None, *, unset: bool, private: b
         raise UsageError("--unset takes no value")
     if name == "core.hash" and value != repo.config.get(name):
         raise UsageError("core.hash cannot be changed after `mlvc init`: every object is named by it")
-    settings.key_of(name)
     path = _file(repo, private=private)
-    if unset and name not in settings.read(path):
+    there = unset and name in settings.read(path)
+    if not there:
+        settings.key_of(name)
+    if unset and not there:
         raise UsageError(f"{name} is not set in {path}")
     _write(repo, name, value, private=private)
 

@@ -368,13 +368,11 @@ def test_keys_of_a_pointer_that_this_version_does_not_know_are_kept(project: Pat
         (b"[core\n", ("line 1", "column 6")),
         (b"<<<<<<< HEAD\n[core]\n=======\n", ("line 1",)),
         (b"\xff\xfe", ("UTF-8",)),
-        (b"[core]\njbos = 3\n", ("core.jbos", "did you mean core.jobs?")),
         (b"[core]\njobs = 'three'\n", ("core.jobs", "'three'", "a whole number")),
         (b"[core]\njobs = 0\n", ("core.jobs", "0", "a whole number from 1")),
         (b"[core]\nautostage = 'maybe'\n", ("core.autostage", "'maybe'", "true or false")),
         (b"[core]\nlink = ['magic']\n", ("core.link", "magic", "reflink, hardlink, symlink, copy")),
         (b"[core]\nhash = 'md5'\n", ("core.hash", "md5", "xxh128, blake3")),
-        (b"[remote.store]\nur = '/x'\n", ("remote.store.ur", "did you mean remote.store.url?")),
         (b"[remote.'a b']\nurl = '/x'\n", ("a b",)),
     ],
 )
@@ -386,9 +384,40 @@ def test_settings_that_cannot_be_read(project: Path, text: bytes, parts: tuple[s
 
 def test_private_settings_that_cannot_be_read(project: Path) -> None:
     path = project / ".git/mlvc/config.toml"
-    path.write_text("[core]\njbos = 3\n")
-    for args in (["status"], ["config", "core.jobs", "3"], ["remote", "list"]):
-        said(project, *args, parts=(str(path), "core.jbos", "did you mean core.jobs?"), watch=project.parent)
+    path.write_text("[core]\njobs = 0\n")
+    for args in (["status"], ["config", "core.autostage", "true"], ["remote", "list"]):
+        said(project, *args, parts=(str(path), "core.jobs", "a whole number from 1"), watch=project.parent)
+
+
+@pytest.mark.parametrize("file", [".mlvc/config.toml", ".git/mlvc/config.toml"])
+def test_settings_of_a_newer_version_are_told_and_kept(project: Path, file: str) -> None:
+    path = project / file
+    old = path.read_text() if path.exists() else ""
+    text = old + '\n[core.newer]\nautostge = 1.5\n\n[remote.other]\nregion = ["eu"]\n\n[else]\nwhen = 2031-01-01\n'
+    path.write_text(text)
+    names = ("core.newer.autostge", "remote.other.region", "else.when")
+    for args in (["status"], ["push"], ["pull", "--json"], ["config"], ["remote", "list"], ["dag"]):
+        result = run_mlvc(*args, cwd=project)
+        for name in names:
+            line = f"note: {file} has a setting '{name}' that this mlvc does not know"
+            assert result.err.count(line) == 1
+            assert name not in result.out
+    run_mlvc("config", "core.jobs", "3", *(["--private"] if ".git" in file else []), cwd=project)
+    run_mlvc("remote", "rename", "store", "other2", cwd=project)
+    assert all(line in path.read_text().splitlines() for line in text.splitlines() if "store" not in line)
+    result = run_mlvc("config", names[0], "2", cwd=project, check=False)
+    refused(result, USAGE, f"unknown setting '{names[0]}'")
+
+
+def test_a_slip_in_a_setting_is_told_with_what_may_be_meant(project: Path) -> None:
+    path = project / ".mlvc/config.toml"
+    text = path.read_text().replace("[core]\n", "[core]\nautostge = true\n")
+    path.write_text(text + "\n[remote.store2]\nur = '/x'\n")
+    for name, meant in (("core.autostge", "core.autostage"), ("remote.store2.ur", "remote.store2.url")):
+        line = f"note: .mlvc/config.toml has a setting '{name}' that this mlvc does not know (did you mean {meant}?)"
+        assert line in run_mlvc("status", cwd=project).err.splitlines()
+    run_mlvc("config", "remote.store2.ur", "--unset", cwd=project)
+    assert "remote.store2.ur" not in path.read_text() + run_mlvc("status", cwd=project).err
 
 
 @pytest.mark.parametrize(
