@@ -109,8 +109,14 @@ def push(
     """Send what ``plan`` says: Packs first, durable, then the fragment that makes them visible.
 
     Everything is hashed on its way. What turns out damaged is not sent and is in ``lost``; the rest is.
+    A Remote is made when there is something for it; RemoteError where there is none, and nothing of what it should
+    have is here: then the data is elsewhere, and perhaps the Remote too.
     """
     lost = dict(plan.lost)
+    if plan.whole or plan.picked or plan.loose:
+        remote.make()
+    elif remote.is_new and lost:
+        raise remote.absent("nothing that is tracked is here to be sent, and nothing is")
     progress.start("push", objects=plan.objects, total=plan.size)
     sizes = store.packed.catalog.packs()
     sent: list[tuple[str, int, PackIndex]] = []

@@ -238,9 +238,13 @@ class RemoteStore:
     questions are answered without a request.
     """
 
-    def __init__(self, name: str, url: str, blobs: Blobs, hashing: Hashing, catalog_path: str) -> None:
+    def __init__(
+        self, name: str, url: str, blobs: Blobs, hashing: Hashing, catalog_path: str, *, configured: str = ""
+    ) -> None:
+        """``configured``: the address as the settings have it, where ``url`` is what that means here."""
         self.name = name
         self.url = url
+        self._place = url if configured in ("", url) else f"{configured}, which is {url} here"
         self.hashing = hashing
         self._blobs = blobs
         self.catalog = Catalog(catalog_path, self.refresh)
@@ -249,6 +253,8 @@ class RemoteStore:
         self.packed = Packed(self.catalog, self, hashing, ahead=self._ahead)
         self.present: dict[str, int] = {}
         """Packs in the last listing, with their sizes, whether a fragment lists them or not."""
+        self.is_new = False
+        """Whether ``begin`` found nothing, so that ``make`` has a Remote to make."""
 
     # -- opening
 
@@ -271,20 +277,32 @@ class RemoteStore:
         return True
 
     def begin(self) -> None:
-        """Make the Remote where it is not there yet. RemoteError where it was there and is gone."""
+        """Look whether there is a Remote; nothing is made yet. RemoteError where it was there and is gone."""
+        is_there = self.check()
+        if not is_there and self.catalog.packs():
+            raise RemoteError(
+                f"remote '{self.name}' was at {self.url}, and nothing is there now",
+                hint="is the disk mounted? If it is gone for good: `mlvc remote remove`, then `mlvc remote add`",
+            )
+        self.is_new = not is_there
+
+    def make(self) -> None:
+        """Make the Remote if ``begin`` found none. To be called before anything is sent."""
         try:
-            if self.check():
-                self._blobs.begin()
-                return
-            if self.catalog.packs():
-                raise RemoteError(
-                    f"remote '{self.name}' was at {self.url}, and nothing is there now",
-                    hint="is the disk mounted? If it is gone for good: `mlvc remote remove`, then `mlvc remote add`",
-                )
             self._blobs.begin()
-            self._blobs.write(MARKER, [f"mlvc remote {_VERSION}\nhash {self.hashing.name}\n".encode()])
+            if self.is_new:
+                self._blobs.write(MARKER, [f"mlvc remote {_VERSION}\nhash {self.hashing.name}\n".encode()])
         except OSError as error:
             raise self._unreachable(error) from None
+        self.is_new = False
+
+    def absent(self, what: str) -> RemoteError:
+        """The error for a Remote that is not there. The address may be one that is right elsewhere."""
+        return RemoteError(
+            f"{what} at remote '{self.name}' ({self._place})",
+            hint=f"is the address right? `mlvc remote modify {self.name} url PATH --private` changes it for this clone "
+            "alone; a new Remote is filled by `mlvc push` from a clone that has the data",
+        )
 
     def _unreachable(self, error: OSError) -> MlvcError:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -298,12 +316,11 @@ class RemoteStore:
         )
 
     def refresh(self) -> None:
-        """Bring the Catalog up to what the Remote's listing says."""
+        """Bring the Catalog up to what the Remote's listing says. One that is still to be made has nothing."""
+        if self.is_new:
+            return
         if not self.check():
-            raise RemoteError(
-                f"nothing is at remote '{self.name}' ({self.url})",
-                hint="`mlvc push` fills a Remote; is the address right?",
-            )
+            raise self.absent("nothing is")
         for _ in range(4):
             try:
                 self._read_listing()

@@ -472,6 +472,7 @@ def test_an_interrupted_push_sends_no_pack_twice(here, far, blobs, place, algori
 def test_a_half_pack_of_an_interrupted_push_elsewhere_is_written_anew(here, far, place):
     oids = put_all(here, small(60))
     far.begin()
+    far.make()
     name = next(iter(here.packed.catalog.packs()))
     Path(place, "packs", name + ".pack").write_bytes(b"half")
     assert send(here, far, oids).lost == {}
@@ -509,6 +510,8 @@ def test_who_may_only_read_merges_nothing_and_fetches(here, there, far, far_too,
 
 def test_a_remote_of_another_hash_or_version_is_refused(far, place, algorithm):
     far.begin()
+    assert not place.exists()
+    far.make()
     assert (place / "mlvc-remote").read_text() == f"mlvc remote 1\nhash {algorithm}\n"
     other = "blake3" if algorithm == "xxh128" else "xxh128"
     for text, message in [
@@ -533,6 +536,17 @@ def test_a_remote_that_is_not_there(here, far, place):
     place.write_text("a file")
     with pytest.raises(RemoteError, match="cannot be used"):
         far.refresh()
+
+
+def test_no_remote_is_made_where_there_is_nothing_to_send(here, far, place):
+    absent = here.hashing.of(b"absent")
+    with pytest.raises(RemoteError, match="nothing that is tracked is here to be sent"):
+        send(here, far, [absent])
+    assert send(here, far, []).lost == {}
+    assert not place.exists()
+    oids = put_all(here, [b"x"])
+    assert send(here, far, [absent, *oids]).lost == {absent: "missing"}
+    assert send(here, far, [absent]).lost == {absent: "missing"}
 
 
 def test_a_remote_that_stops_answering_is_no_damage(here, there, far, far_too, monkeypatch):
