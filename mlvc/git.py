@@ -88,10 +88,31 @@ def _ask(git: Git, arguments: Sequence[str], *, data: bytes | None = None) -> by
 
 def resolve(git: Git, revision: str) -> str:
     """The commit that ``revision`` names, in hex; UsageError where it names none."""
-    answer = _run(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"], cwd=git.root)
+    answer = _parse(git, revision)
     if answer.returncode:
-        raise UsageError(f"'{revision}' is no revision of this repository", hint="`git log --oneline --all` lists them")
+        raise UsageError(f"'{revision}' is no revision of this repository", hint=_no_revision(git, revision))
     return answer.stdout.decode().strip()
+
+
+def is_revision(git: Git, name: str) -> bool:
+    """Whether ``name`` names a commit."""
+    return _parse(git, name).returncode == 0
+
+
+def _parse(git: Git, revision: str) -> subprocess.CompletedProcess[bytes]:
+    return _run(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"], cwd=git.root)
+
+
+def _no_revision(git: Git, given: str) -> str:
+    """What may have been meant: Git itself takes a path, or two revisions in one word, in this place."""
+    old, dots, new = given.partition("..")
+    if dots:
+        return f"two revisions are two words: `mlvc diff {old or 'HEAD'} {new.removeprefix('.') or 'HEAD'}`"
+    if given and os.path.lexists(os.path.join(git.root, given)):
+        import shlex  # noqa: PLC0415  (only where something went wrong)
+
+        return f"it is a path, and paths go after -t: `mlvc diff -t {shlex.quote(given)}`"
+    return "`git log --oneline --all` lists them"
 
 
 def has_commits(git: Git) -> bool:

@@ -25,8 +25,11 @@ def load(root: str) -> Ignore | None:
 
     try:
         spec = GitIgnoreSpec.from_lines(data.decode().splitlines())
-    except (UnicodeDecodeError, ValueError) as error:
-        raise FormatError(f"{NAME} cannot be read: {error}") from None
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise FormatError(f"{NAME}, line {line}, is not UTF-8 text", hint="save it as UTF-8") from None
+    except ValueError as error:
+        raise FormatError(f"{NAME} cannot be read: {error}", hint="its patterns are those of .gitignore") from None
 
     def ignored(path: str, is_dir: bool) -> bool:  # noqa: FBT001  (the shape of a callback)
         return spec.match_file(path + "/" if is_dir else path)

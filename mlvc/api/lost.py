@@ -9,10 +9,12 @@ from mlvc.snapshot import problem
 from mlvc.workspace.checkout import MISNAMED
 
 
-def check(lost: Mapping[str, str], verb: str, unreadable: Collection[FormatError] = ()) -> MlvcError | None:
+def check(
+    lost: Mapping[str, str], verb: str, unreadable: Collection[FormatError] = (), *, rev: str = ""
+) -> MlvcError | None:
     """The error that ends a command which could not do all of its work; None where it could.
 
-    ``unreadable``: what is wrong with Pointers that it could not read.
+    ``unreadable``: what is wrong with Pointers that it could not read. ``rev``: the revision that it was about.
     """
     if not lost:
         return problem(unreadable)
@@ -22,6 +24,9 @@ def check(lost: Mapping[str, str], verb: str, unreadable: Collection[FormatError
         return DamagedError(f"{path} could not be {verb}: its object is {reason}{more}", hint=_MISNAMED)
     kind = DamagedError if reason == "damaged" else ObjectsMissingError
     hint = _DAMAGED if (verb, reason) == ("fetched", "damaged") else _HINTS.get(verb, "")
+    if rev:
+        for command in ("mlvc fetch", "mlvc checkout"):
+            hint = hint.replace(f"`{command}`", f"`{command} --rev {rev}`")
     return kind(f"{path} could not be {verb}: its object is {reason}{more}", hint=hint)
 
 

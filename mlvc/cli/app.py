@@ -23,6 +23,33 @@ Start in a Git repository with `mlvc init`, or watch `mlvc demo`.
 """
 
 
+_REMOVE = "to track PATH no more, delete its Pointer PATH.mlvc and its line in .gitignore; the data stays"
+_MOVE = "rename the data, `mlvc add` its new name, then delete the old Pointer and its line in .gitignore"
+_IMPORT = "copy the data in and track it with `mlvc add`; `mlvc add -o PATH SOURCE` does both"
+_EXPERIMENT = "put each experiment on a Git branch and run it with `mlvc repro`; `mlvc diff A B` compares two"
+_TEXT = "small text files are best kept in Git itself, and compared with `git diff`"
+ELSEWHERE = {
+    "remove": _REMOVE,
+    "rm": _REMOVE,
+    "mv": _MOVE,
+    "move": _MOVE,
+    "clone": "`git clone URL`, then `mlvc pull` in the clone",
+    "gc": "nothing is deleted from the store or from a Remote yet",
+    "log": "`git log PATH.mlvc` lists the versions of PATH, and `mlvc diff A B` compares two",
+    "ls": "`git ls-files '*.mlvc'` lists what is tracked, and `mlvc status` what changed",
+    "unprotect": "`mlvc config core.link copy`, then `mlvc checkout --relink`, makes files that may be written",
+    "install": "mlvc needs no Git hooks: run `mlvc checkout` after `git checkout`",
+    "exp": _EXPERIMENT,
+    "experiments": _EXPERIMENT,
+    "metrics": _TEXT,
+    "params": _TEXT,
+    "import": _IMPORT,
+    "get": _IMPORT,
+    "fsck": "all data is checked each time it is read; `mlvc status` tells what is missing",
+}
+"""Commands that people know from Git and from other tools, and what does their work here."""
+
+
 def run(commands: Mapping[str, Command | Group], given: Sequence[str]) -> int:
     """Run a command line among ``commands``. Its exit code."""
     return _call(make(commands), list(given))
@@ -125,6 +152,8 @@ def _usage(error: Any, command: Any, arguments: Sequence[str]) -> UsageError:
     see = f"see `{typed} --help`"
     unknown = re.match(r"No such command '(.*?)'", message)
     if unknown is not None:
+        if typed == "mlvc" and unknown[1] in ELSEWHERE:
+            return UsageError(f"there is no command 'mlvc {unknown[1]}'", hint=ELSEWHERE[unknown[1]])
         near = codec.nearest(unknown[1], command.commands)
         return UsageError(
             f"there is no command '{typed} {unknown[1]}'", hint=f"did you mean `{typed} {near}`?" if near else see

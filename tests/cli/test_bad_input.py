@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from mlvc.api import lost
+from mlvc.cli.app import ELSEWHERE
+from mlvc.cli.main import COMMANDS
 from mlvc.errors import (
     DamagedError,
     NotARepositoryError,
@@ -19,6 +22,7 @@ from mlvc.errors import (
     UsageError,
     WouldOverwriteError,
 )
+from mlvc.git import discover, is_revision
 from tests.helpers import git, make_git_repo, run, run_mlvc, shell
 from tests.helpers.shell import image, refused
 
@@ -421,6 +425,16 @@ def test_a_slip_in_a_setting_is_told_with_what_may_be_meant(project: Path) -> No
 
 
 @pytest.mark.parametrize(
+    ("text", "parts"),
+    [(b"*.tmp\nf\xfcr\n", (".mlvcignore, line 2", "UTF-8")), (b"a\n!\n", (".mlvcignore", ".gitignore"))],
+    ids=str,
+)
+def test_an_ignore_file_that_cannot_be_read(project: Path, text: bytes, parts: tuple[str, ...]) -> None:
+    (project / ".mlvcignore").write_bytes(text)
+    said(project, "status", parts=parts)
+
+
+@pytest.mark.parametrize(
     ("args", "parts"),
     [
         (["core.jbos", "3"], ("core.jbos", "did you mean core.jobs?")),
@@ -468,6 +482,30 @@ def test_a_remote_that_never_was(project: Path) -> None:
             project, command, code=RemoteError.exit_code, parts=("'store'", str(project.parent / "remote"), "mlvc push")
         )
     assert not (project.parent / "remote").exists()
+
+
+def test_an_address_that_leads_nowhere_in_another_place(pushed: Path) -> None:
+    clone = shell.clone(pushed, "deep/er/clone")
+    elsewhere = clone.parent / "remote"
+    parts = (str(elsewhere), "mlvc remote modify store url PATH --private", "from a clone that has the data")
+    said(clone, "pull", code=RemoteError.exit_code, parts=parts, watch=pushed.parent)
+    # A push from here would make a Remote with nothing in it, and hide that the address is wrong.
+    nothing = "nothing that is tracked is here to be sent"
+    result = run_mlvc("push", cwd=clone, check=False)
+    refused(result, RemoteError.exit_code, nothing, *parts)
+    assert not elsewhere.exists()
+    run_mlvc("remote", "modify", "store", "url", "../../../remote", "--private", cwd=clone)
+    run_mlvc("pull", cwd=clone)
+    assert shell.tree(clone) == shell.tree(pushed)
+    assert not git("status", "--porcelain", cwd=clone).strip()
+
+
+def test_a_push_of_nothing_makes_no_remote() -> None:
+    root = make_git_repo("empty")
+    run_mlvc("init", cwd=root)
+    run_mlvc("remote", "add", "store", "../remote", cwd=root)
+    assert "nothing to push" in run_mlvc("push", cwd=root).err
+    assert not (root.parent / "remote").exists()
 
 
 def test_a_remote_that_was_there_and_vanished(pushed: Path) -> None:
@@ -559,6 +597,35 @@ def test_remote_commands_that_make_no_sense(project: Path, args: list[str], part
 )
 def test_a_revision_that_is_not_there(project: Path, args: list[str]) -> None:
     said(project, *args, parts=("is no revision of this repository", "git log"))
+
+
+@pytest.mark.parametrize(
+    ("args", "hint"),
+    [
+        (["diff", "data"], "`mlvc diff -t data`"),
+        (["diff", "HEAD", "data/sub/four file.txt"], "`mlvc diff -t 'data/sub/four file.txt'`"),
+        (["diff", "HEAD~1..main"], "`mlvc diff HEAD~1 main`"),
+        (["diff", "v1...v2"], "`mlvc diff v1 v2`"),
+        (["diff", "v1.."], "`mlvc diff v1 HEAD`"),
+    ],
+    ids=str,
+)
+def test_what_git_takes_in_the_place_of_a_revision(project: Path, args: list[str], hint: str) -> None:
+    said(project, *args, parts=("is no revision of this repository", hint))
+
+
+def test_whether_a_name_is_a_revision(project: Path) -> None:
+    found = discover(str(project), {})
+    assert [is_revision(found, name) for name in ("HEAD", "main", "data", "--all", "")] == [True, True, *[False] * 3]
+
+
+def test_missing_data_of_a_revision_is_fetched_by_that_revision() -> None:
+    error = lost.check({"data": "missing"}, "checked out", rev="HEAD~2")
+    assert error is not None
+    assert error.hint.endswith("with `mlvc fetch --rev HEAD~2`, then run `mlvc checkout --rev HEAD~2` again")
+    error = lost.check({"data": "missing"}, "checked out")
+    assert error is not None
+    assert "--rev" not in error.hint
 
 
 # -- the pipeline ------------------------------------------------------------------------------
@@ -659,6 +726,12 @@ def test_a_command_line_that_makes_no_sense(args: list[str], parts: tuple[str, .
     before = image(root)
     refused(run_mlvc(*args, cwd=root, check=False), USAGE, *parts, hint=args[0] not in {"init", "dag"})
     assert image(root) == before
+
+
+@pytest.mark.parametrize("word", sorted(ELSEWHERE))
+def test_a_command_of_git_or_of_another_tool(project: Path, word: str) -> None:
+    said(project, word, "data", parts=(f"there is no command 'mlvc {word}'\nhint: {ELSEWHERE[word]}",))
+    assert word not in COMMANDS
 
 
 def test_without_a_command_the_help_comes_on_stderr() -> None:
