@@ -11,7 +11,7 @@ import os
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 from mlvc import files
@@ -32,6 +32,7 @@ _MAGIC = b"mlvcfrag"
 _BLOCK = 4 << 20
 _MERGE_ABOVE = 64
 _STALE_SECONDS = 7 * 86400
+_WORDS = 300
 
 
 class Blobs(Protocol):
@@ -133,6 +134,23 @@ class DirectoryBlobs:
                     files.remove(os.path.join(temporary, name))
 
 
+@contextmanager
+def _as_os_error() -> Iterator[None]:
+    """Whatever a backend raises, its client's own errors among them, as OSError with its words in one line."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001  (each backend has errors of its own)
+        raise OSError(_words(error)) from None
+
+
+def _words(error: Exception) -> str:
+    """What an error says, in one line that is not too long."""
+    said = " ".join(str(getattr(error, "strerror", "") or error).split())
+    return said if 0 < len(said) <= _WORDS else f"{said[:_WORDS]}…" if said else type(error).__name__
+
+
 class FsspecBlobs:
     """Any place that fsspec knows, by its URL."""
 
@@ -141,8 +159,8 @@ class FsspecBlobs:
 
         try:
             self._fs, self._root = fsspec.core.url_to_fs(url, **options)
-        except (ImportError, ValueError) as error:
-            raise RemoteError(f"cannot use {url}: {error}") from None
+        except Exception as error:  # noqa: BLE001  (each backend has errors of its own)
+            raise RemoteError(f"cannot use {url}: {_words(error)}") from None
         # The others may have one connection, and talk to it from one thread at a time.
         self.side_by_side = bool(getattr(self._fs, "async_impl", False))
 
@@ -151,41 +169,50 @@ class FsspecBlobs:
 
     def list(self, folder: str) -> dict[str, int]:
         """See Blobs."""
-        self._fs.invalidate_cache()
         try:
-            found = self._fs.ls(self._path(folder), detail=True)
+            with _as_os_error():
+                self._fs.invalidate_cache()
+                found = self._fs.ls(self._path(folder), detail=True)
         except FileNotFoundError:
             return {}
         return {item["name"].rpartition("/")[2]: item["size"] for item in found if item["type"] == "file"}
 
     def read(self, name: str) -> bytes:
         """See Blobs."""
-        return bytes(self._fs.cat_file(self._path(name)))
+        with _as_os_error():
+            return bytes(self._fs.cat_file(self._path(name)))
 
     def range(self, name: str, start: int, length: int) -> bytes:
         """See Blobs."""
-        return bytes(self._fs.cat_file(self._path(name), start=start, end=start + length))
+        with _as_os_error():
+            return bytes(self._fs.cat_file(self._path(name), start=start, end=start + length))
 
     def blocks(self, name: str) -> Iterator[bytes | memoryview]:
         """See Blobs."""
-        with self._fs.open(self._path(name), "rb", block_size=_BLOCK, cache_type="readahead") as file:
+        with (
+            _as_os_error(),
+            self._fs.open(self._path(name), "rb", block_size=_BLOCK, cache_type="readahead") as file,
+        ):
             while block := file.read(_BLOCK):
                 yield block
 
     def write(self, name: str, blocks: Iterable[bytes | memoryview]) -> None:
         """See Blobs. The file is handed over in one request, so that it appears whole or not at all."""
         # Copied one by one: a block is valid until the next one only.
-        self._fs.pipe_file(self._path(name), b"".join([bytes(block) for block in blocks]))
+        data = b"".join([bytes(block) for block in blocks])
+        with _as_os_error():
+            self._fs.pipe_file(self._path(name), data)
 
     def delete(self, name: str) -> None:
         """See Blobs."""
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError), _as_os_error():
             self._fs.rm_file(self._path(name))
 
     def begin(self) -> None:
         """See Blobs."""
-        for folder in (PACKS, FRAGMENTS):
-            self._fs.makedirs(self._path(folder), exist_ok=True)
+        with _as_os_error():
+            for folder in (PACKS, FRAGMENTS):
+                self._fs.makedirs(self._path(folder), exist_ok=True)
 
 
 def blobs_at(url: str, options: Mapping[str, Any] | None = None) -> Blobs:
@@ -311,7 +338,7 @@ class RemoteStore:
                 hint="make room there, then run the command again; nothing that was there is lost",
             )
         return RemoteError(
-            f"remote '{self.name}' at {self.url} cannot be used: {error.strerror or error}",
+            f"remote '{self.name}' at {self.url} cannot be used: {_words(error)}",
             hint="is the address right, and may you write there? `mlvc remote list` shows it",
         )
 
