@@ -147,6 +147,8 @@ def push(
         remote.publish(sent)
     if any(reason == "damaged" for reason in lost.values()):
         store.quarantine(lost)
+    if not lost:
+        remote.settled()
     return Result(plan.objects - len(lost) + len(plan.lost), sum(size for _, size, _ in sent), len(sent), lost)
 
 
@@ -237,7 +239,7 @@ def fetch(
     """Bring what ``plan`` says. Everything is hashed as it is received, before it gets its name here.
 
     A Pack that does not hash to its name is fetched once more; then its good objects are picked out,
-    and the others are in ``lost``.
+    and the others are in ``lost``. The damaged Packs are remembered, and named where something is lost.
     """
     lost = dict(plan.lost)
     progress.start("fetch", objects=plan.objects, total=plan.size)
@@ -254,8 +256,10 @@ def fetch(
         return os.stat(names[name]).st_size
 
     sizes = remote.catalog.packs()
+    bad = set()
     for name, answer in _parallel(bring, plan.whole, jobs):
         if isinstance(answer, DamagedError):
+            bad.add(name)
             picked += [location for location in remote.catalog.members(name) if location.oid in plan.wanted]
         else:
             store.adopt(names[name], name, sizes[name])
@@ -264,6 +268,10 @@ def fetch(
         remote.jobs = jobs
         packs = _pick(store, remote, picked, lost, progress)
         done += len(packs)
+    bad |= remote.packed.damaged
+    remote.found_bad(bad)
+    for name in sorted(bad) if lost else ():
+        progress.note(f"damaged on remote '{remote.name}': {remote.where(name)}")
     return Result(plan.objects + len(plan.lost) - len(lost), plan.size, done, lost)
 
 

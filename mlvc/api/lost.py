@@ -31,7 +31,7 @@ def check(
 
 
 _DAMAGED = (
-    "the remote's copy is damaged: delete the packs there that do not hash to their names, "
+    "the remote's copy is damaged: delete the packs there that are named above, "
     "then `mlvc push` from a clone that has the data"
 )
 

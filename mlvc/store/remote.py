@@ -10,7 +10,7 @@ import errno
 import os
 import struct
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
@@ -25,6 +25,9 @@ from mlvc.store.pack import SUFFIX, PackIndex, SealedPack, decode_footer, encode
 from mlvc.store.packed import Packed
 
 MARKER, PACKS, FRAGMENTS = "mlvc-remote", "packs", "index"
+DAMAGED = "damaged"
+"""The file beside the Catalog that lists Packs which a fetch found damaged. It can be deleted at any time."""
+
 _FRAGMENT = ".fragment"
 _VERSION = 1
 _HEAD = struct.Struct("<8sBB2xI")
@@ -280,6 +283,8 @@ class RemoteStore:
         self.packed = Packed(self.catalog, self, hashing, ahead=self._ahead)
         self.present: dict[str, int] = {}
         """Packs in the last listing, with their sizes, whether a fragment lists them or not."""
+        self._bad: set[str] = set()
+        self._bad_file = "" if catalog_path == ":memory:" else os.path.join(os.path.dirname(catalog_path), DAMAGED)
         self.is_new = False
         """Whether ``begin`` found nothing, so that ``make`` has a Remote to make."""
 
@@ -304,7 +309,11 @@ class RemoteStore:
         return True
 
     def begin(self) -> None:
-        """Look whether there is a Remote; nothing is made yet. RemoteError where it was there and is gone."""
+        """Look whether there is a Remote; nothing is made yet. RemoteError where it was there and is gone.
+
+        Packs that a fetch found damaged count as absent from now on, unless they have been mended: so that what
+        was in them is sent again.
+        """
         is_there = self.check()
         if not is_there and self.catalog.packs():
             raise RemoteError(
@@ -312,6 +321,7 @@ class RemoteStore:
                 hint="is the disk mounted? If it is gone for good: `mlvc remote remove`, then `mlvc remote add`",
             )
         self.is_new = not is_there
+        self._bad = set() if self.is_new else {pack for pack in self._found_bad() if self._is_bad(pack)}
 
     def make(self) -> None:
         """Make the Remote if ``begin`` found none. To be called before anything is sent."""
@@ -330,6 +340,36 @@ class RemoteStore:
             hint=f"is the address right? `mlvc remote modify {self.name} url PATH --private` changes it for this clone "
             "alone; a new Remote is filled by `mlvc push` from a clone that has the data",
         )
+
+    # -- damage
+
+    def where(self, pack: str) -> str:
+        """The address of a Pack, for a person."""
+        return f"{self.url.rstrip('/')}/{PACKS}/{pack}{SUFFIX}"
+
+    def found_bad(self, packs: Collection[str]) -> None:
+        """Remember Packs that turned out damaged, for the next push from here."""
+        if self._bad_file and packs:
+            names = sorted(self._found_bad().union(packs))
+            files.replace(self._bad_file, "".join(f"{name}\n" for name in names).encode())
+
+    def settled(self) -> None:
+        """Forget damaged Packs: all that was to be sent is in others now."""
+        if self._bad_file:
+            files.remove(self._bad_file)
+
+    def _found_bad(self) -> set[str]:
+        data = files.read_or_none(self._bad_file) if self._bad_file else None
+        lines = (data or b"").decode(errors="replace").split()
+        return {name for name in lines if len(name) == 2 * self.hashing.size}
+
+    def _is_bad(self, pack: str) -> bool:
+        try:
+            for _ in _Hashed(self._blocks(pack), pack, self.hashing, id):
+                pass
+        except DamagedError:
+            return True
+        return False
 
     def _unreachable(self, error: OSError) -> MlvcError:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -364,7 +404,8 @@ class RemoteStore:
         known = self.catalog.packs()
         names = {name.removesuffix(_FRAGMENT) for name in self._blobs.list(FRAGMENTS) if name.endswith(_FRAGMENT)}
         listing = self._blobs.list(PACKS)
-        self.present = {n.removesuffix(SUFFIX): size for n, size in listing.items() if n.endswith(SUFFIX)}
+        found = {name.removesuffix(SUFFIX): size for name, size in listing.items() if name.endswith(SUFFIX)}
+        self.present = {name: size for name, size in found.items() if name not in self._bad}
         if any(self.present.get(name) != size for name, size in known.items()):
             self.catalog.clear()
         for name in sorted(names - self.catalog.fragments()):
@@ -460,6 +501,7 @@ class RemoteStore:
             self._blobs.write(f"{PACKS}/{pack}{SUFFIX}", blocks)
         except OSError as error:
             raise self._unreachable(error) from None
+        self._bad.discard(pack)
 
     def publish(self, packs: list[tuple[str, int, PackIndex]]) -> None:
         """Write the fragment that makes uploaded Packs visible."""

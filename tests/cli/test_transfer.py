@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -303,6 +304,43 @@ def test_anchor_c_an_object_that_the_remote_lost_is_restored_by_push(split: Path
     assert "pushed" in run_mlvc("push", cwd=split).err
     run_mlvc("pull", cwd=clone)
     assert tree(clone) == tree(split)
+
+
+def test_anchor_c_the_packs_to_delete_are_named_where_the_remote_is_damaged(split: Path) -> None:
+    remote = split.parent / "remote"
+    bad = holder(remote, THREE)
+    damage(bad, THREE)
+    clone = shell.clone(split)
+    for command in ("fetch", "pull"):
+        result = run_mlvc(command, cwd=clone, check=False)
+        assert result.code == 4
+        assert f"damaged on remote 'store': {bad}\n" in result.err
+        assert "damaged  data/sub/three.txt" in result.err
+        shell.ends(result, "data/sub/three.txt could not be fetched", "delete the packs there that are named above")
+    # As the hint says.
+    for path in re.findall(r"damaged on remote 'store': (.*)", result.err):
+        Path(path).unlink()
+    assert "pushed" in run_mlvc("push", cwd=split).err
+    run_mlvc("pull", cwd=clone)
+    assert tree(clone) == tree(split)
+
+
+def test_anchor_c_who_found_the_remote_damaged_and_has_the_data_restores_it(split: Path) -> None:
+    damage(holder(split.parent / "remote", THREE), THREE)
+    clone = shell.clone(split)
+    assert run_mlvc("pull", cwd=clone, check=False).code == 4
+    # What is still missing here is no news, and is not forgotten.
+    assert run_mlvc("push", cwd=clone, check=False).code == 4
+    (clone / "data/sub/three.txt").write_bytes(THREE)
+    run_mlvc("add", "data", cwd=clone)
+    assert "pushed" in run_mlvc("push", cwd=clone).err
+    assert "everything is there already" in run_mlvc("push", cwd=clone).err
+    other = shell.clone(split, "other")
+    run_mlvc("pull", cwd=other)
+    assert tree(other) == tree(split)
+    # Whoever mends it first: nothing is sent again.
+    third = shell.clone(split, "third")
+    assert "damaged" not in run_mlvc("pull", cwd=third).err
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read any file")
