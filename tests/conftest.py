@@ -27,12 +27,11 @@ settings.register_profile(
 )
 settings.load_profile("mlvc")
 
+# No init.defaultBranch, as Git comes: who needs a branch of a certain name asks for it.
 GIT_CONFIG = """\
 [user]
 	name = Ada Lovelace
 	email = ada@example.org
-[init]
-	defaultBranch = main
 [protocol "file"]
 	allow = always
 [gc]

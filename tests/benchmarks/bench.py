@@ -292,7 +292,7 @@ def repository(lab: Lab, tool: Tool) -> Path:
     """A new Git repository in which ``tool`` is set up, with a directory Remote beside it."""
     path = lab.spot / "repository"
     path.mkdir()
-    call(lab, path, "git", "init", "-q")
+    call(lab, path, "git", "init", "-q", "-b", "main")
     for args in (("init",), *tool.settings, ("remote", "add", "-d", "store", str(lab.spot / "remote"))):
         call(lab, path, *tool.argv, *args, tool=tool)
     return path

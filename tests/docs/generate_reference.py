@@ -49,9 +49,7 @@ def examples() -> str:
     environment = dict(os.environ)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        (home / ".gitconfig").write_text(
-            "[user]\n\tname = Ada\n\temail = ada@example.org\n[init]\n\tdefaultBranch = main\n"
-        )
+        (home / ".gitconfig").write_text("[user]\n\tname = Ada\n\temail = ada@example.org\n")
         os.environ.update(helpers.hermetic_environment(home, home))
         try:
             for title, args, cwd in _scene(home):

@@ -112,5 +112,5 @@ def make_git_repo(path: str | os.PathLike[str] | None = None) -> Path:
     """Make a Git repository at ``path`` (here, where not given), with the folders above it. No commits."""
     root = Path(path or ".").absolute()
     root.mkdir(parents=True, exist_ok=True)
-    git("init", "--quiet", cwd=root)
+    git("init", "--quiet", "-b", "main", cwd=root)
     return root
