@@ -9,6 +9,7 @@ import pytest
 from mlvc import config, errors
 from mlvc.cli.main import BUG, INTERRUPTED
 from mlvc.cli.report import CHANGES
+from mlvc.pipeline import spec
 from tests.helpers.pages import ROOT, name_of, pages, split
 
 PAGES = {name_of(page): page for page in pages()}
@@ -163,3 +164,42 @@ def test_decisions_are_numbered_without_a_gap():
     for name in names:
         headings = re.findall(r"^## (.*)$", (ROOT / "docs" / "adr" / name).read_text(encoding="utf-8"), re.MULTILINE)
         assert headings == ["Context", "Options measured", "Choice", "Consequence"], name
+
+
+def keys_of(page: str, name: str) -> list[str]:
+    """The first column of the table below ``<!-- keys: NAME -->``."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    table = text.partition(f"<!-- keys: {name} -->\n")[2].partition("\n\n")[0]
+    return [key for line in table.splitlines() for key in re.findall(r"`(\w+)`", line.split("|")[1])]
+
+
+PIPELINE = "docs/reference/pipeline.md"
+
+
+@pytest.mark.parametrize(
+    ("table", "known"),
+    [
+        ("file", spec.TOP_KEYS),
+        ("stage", spec.STAGE_KEYS),
+        # Those of dvc.yaml that are refused are told too, whether the code lists them or not.
+        ("out", {*spec.OUT_FLAGS, "push", "remote"}),
+        ("plot", spec.PLOT_FLAGS.keys() - spec.OUT_FLAGS.keys()),
+    ],
+)
+def test_the_keys_of_mlvc_yaml_are_those_that_the_code_knows(table, known):
+    told = keys_of(PIPELINE, table)
+    assert len(told) == len(set(told))
+    assert set(told) == set(known)
+
+
+def test_the_defaults_of_an_output_are_those_of_the_code():
+    text = (ROOT / PIPELINE).read_text(encoding="utf-8")
+    told = dict(re.findall(r"^\| `(cache|persist|push)` \| .* \| `(\w+)` \|$", text, re.MULTILINE))
+    assert told == {key: shown(getattr(spec.Out("x"), key)) for key in ("cache", "persist", "push")}
+
+
+@pytest.mark.parametrize("key", spec.LATER_KEYS)
+def test_the_keys_that_are_told_to_be_refused_are(key):
+    assert f"| `{key}` | refused as not supported yet" in (ROOT / PIPELINE).read_text(encoding="utf-8")
+    with pytest.raises(errors.PipelineError, match="not supported yet"):
+        spec.parse_stage("s", {"cmd": "x", key: "y"}, "mlvc.yaml")

@@ -1,4 +1,4 @@
-"""What README.md and the tutorial show is what happens."""
+"""What the pages with commands in them show is what happens."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from tests.helpers.pages import ROOT, agree, play, steps
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md", "docs/reference/pipeline.md"])
 def test_every_command_prints_what_the_page_shows(page, tmp_path):
     text = (ROOT / page).read_text(encoding="utf-8")
     assert len(list(steps(text))) >= 10
