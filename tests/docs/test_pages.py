@@ -5,8 +5,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from fsspec.registry import known_implementations  # noqa: TID251  (asked, not used)
 
-from mlvc import config, errors
+from mlvc import config, errors, ignore
 from mlvc.cli.main import BUG, INTERRUPTED
 from mlvc.cli.report import CHANGES
 from mlvc.pipeline import spec
@@ -203,3 +204,24 @@ def test_the_keys_that_are_told_to_be_refused_are(key):
     assert f"| `{key}` | refused as not supported yet" in (ROOT / PIPELINE).read_text(encoding="utf-8")
     with pytest.raises(errors.PipelineError, match="not supported yet"):
         spec.parse_stage("s", {"cmd": "x", key: "y"}, "mlvc.yaml")
+
+
+HOWTO = "docs/howto/tracking.md"
+
+
+def test_the_names_that_are_told_to_be_never_tracked_are_not():
+    text = (ROOT / HOWTO).read_text(encoding="utf-8")
+    told = re.findall(r"^- `(.+?)`:", text.partition("<!-- never tracked -->")[2].partition("\n\n")[0], re.MULTILINE)
+    assert len(told) == 3
+    assert set(told) <= ignore.ALWAYS
+
+
+def test_the_packages_that_remotes_need_are_those_that_fsspec_asks_for():
+    text = (ROOT / HOWTO).read_text(encoding="utf-8")
+    table = text.partition("<!-- places -->\n")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| (`\w+://.*?) \| .*? \| (?:`pip install (\w+)` )?\|$", table, re.MULTILINE)
+    assert len(rows) == 7
+    for urls, package in rows:
+        for protocol in re.findall(r"`(\w+)://", urls):
+            asked = known_implementations[protocol].get("err", "")
+            assert package in asked if package else not asked

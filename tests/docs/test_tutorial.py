@@ -4,14 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.pages import ROOT, agree, play, steps
+from tests.helpers.pages import ROOT, agree, name_of, pages, play, steps
+
+PLAYED = ("README.md", "docs/tutorial.md", "docs/reference/pipeline.md", "docs/howto/tracking.md")
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md", "docs/reference/pipeline.md"])
+@pytest.mark.parametrize("page", PLAYED)
 def test_every_command_prints_what_the_page_shows(page, tmp_path):
     text = (ROOT / page).read_text(encoding="utf-8")
     assert len(list(steps(text))) >= 10
     play(text, tmp_path / "work")
+
+
+def test_every_page_with_commands_is_played():
+    assert {name_of(page) for page in pages() if list(steps(page.read_text(encoding="utf-8")))} == set(PLAYED)
 
 
 PAGE = """\
