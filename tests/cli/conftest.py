@@ -17,15 +17,33 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture
-def project(scenes: dict[str, Path], tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
-    """A repository of this test's own: see shell.project. Its Remote is empty."""
-    return _copy(scenes, tmp_path_factory, tmp_path, "project", shell.project)
+def algorithm() -> str:
+    """What names objects in ``project`` and ``pushed``; a test that stores or moves objects asks for ``BOTH``."""
+    return "xxh128"
 
 
 @pytest.fixture
-def pushed(scenes: dict[str, Path], tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+def project(scenes: dict[str, Path], tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, algorithm: str) -> Path:
+    """A repository of this test's own: see shell.project. Its Remote is empty."""
+    return _copy(
+        scenes,
+        tmp_path_factory,
+        tmp_path,
+        f"project-{algorithm}",
+        lambda root: shell.project(root, algorithm=algorithm),
+    )
+
+
+@pytest.fixture
+def pushed(scenes: dict[str, Path], tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, algorithm: str) -> Path:
     """As ``project``, with everything on its Remote, ``remote`` beside it."""
-    return _copy(scenes, tmp_path_factory, tmp_path, "pushed", lambda root: shell.project(root, pushed=True))
+    return _copy(
+        scenes,
+        tmp_path_factory,
+        tmp_path,
+        f"pushed-{algorithm}",
+        lambda root: shell.project(root, pushed=True, algorithm=algorithm),
+    )
 
 
 def _copy(

@@ -10,13 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from mlvc.oid import LENGTHS
 from tests.helpers import git, run_mlvc, shell
 from tests.helpers.faults import counted, process_faults
 from tests.helpers.shell import image, tree
 
 pytestmark = pytest.mark.fault
-SPREAD = 10
-"""How many of the calls a command is killed at, evenly spread, the first and the last among them."""
+BOTH = list(LENGTHS)
+SPREAD = 12
+"""How many of the calls a command is killed at, evenly spread, the first and the last among them.
+
+Both hashes take turns.
+"""
 
 PIPELINE = """\
 stages:
@@ -87,9 +92,9 @@ def without_temporary(root: Path) -> list[str]:
     return [path for path in left if not path.startswith(".git/objects")]
 
 
-@pytest.mark.parametrize("part", range(2))
+@pytest.mark.parametrize("algorithm", BOTH)
 @pytest.mark.parametrize("name", SCENES)
-def test_kill(project: Path, tmp_path: Path, name: str, part: int) -> None:
+def test_kill(project: Path, tmp_path: Path, name: str, algorithm: str) -> None:
     scene = SCENES[name]
     scene.prepare(project)
     start = project.parent
@@ -101,7 +106,8 @@ def test_kill(project: Path, tmp_path: Path, name: str, part: int) -> None:
     expected = told(end)
     calls = len(counted(log))
     assert calls > 5
-    numbers = sorted({1 + round(step * (calls - 1) / (SPREAD - 1)) for step in range(SPREAD)})[part::2]
+    spread = sorted({1 + round(step * (calls - 1) / (SPREAD - 1)) for step in range(SPREAD)})
+    numbers = spread[BOTH.index(algorithm) :: len(BOTH)]
     for n in numbers:
         place = shell.copied(start, tmp_path / f"{n}")
         root = place / scene.where

@@ -10,9 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from mlvc.oid import LENGTHS
 from tests.helpers import git, run_mlvc, shell
 from tests.helpers.faults import counted, process_faults
 from tests.helpers.shell import image, refused, tree
+
+BOTH = list(LENGTHS)
+"""Both hashes. Where a test has many cases, they take turns."""
+both = pytest.mark.parametrize("algorithm", BOTH)
 
 
 def more(root: Path, path: str, data: bytes, *, branch: str = "", tag: str = "") -> None:
@@ -37,6 +42,7 @@ def as_json(root: Path, *args: str) -> dict[str, object]:
 # -- options -----------------------------------------------------------------------------------
 
 
+@both
 def test_push_and_pull(project: Path) -> None:
     shown = as_json(project, "push", "--dry-run")
     assert not (project.parent / "remote").exists()
@@ -57,6 +63,7 @@ def test_push_and_pull(project: Path) -> None:
     assert "everything is here already" in again.err
 
 
+@both
 def test_targets_and_subdirectories(project: Path) -> None:
     run_mlvc("push", "../model.bin", cwd=project / "data")
     clone = shell.clone(project)
@@ -73,6 +80,7 @@ def test_targets_and_subdirectories(project: Path) -> None:
     assert tree(clone) == tree(project)
 
 
+@both
 def test_remotes_by_name(project: Path) -> None:
     run_mlvc("remote", "add", "other", "../other", cwd=project)
     assert as_json(project, "push", "-r", "other")["remote"] == "other"
@@ -83,6 +91,7 @@ def test_remotes_by_name(project: Path) -> None:
     assert tree(clone) == tree(project)
 
 
+@both
 def test_a_url_of_a_file_system(project: Path) -> None:
     run_mlvc("remote", "add", "url", (project.parent / "by-url").as_uri(), cwd=project)
     run_mlvc("push", "-r", "url", cwd=project)
@@ -106,15 +115,15 @@ def history(project: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("options", "expected"),
+    ("algorithm", "options", "expected"),
     [
-        ([], set()),
-        (["--all-branches"], {"side"}),
-        (["--all-tags"], {"tagged"}),
-        (["-a", "-T"], {"side", "tagged"}),
-        (["--all-commits"], {"side", "tagged", "old"}),
-        (["--rev", "branch"], {"side"}),
-        (["--rev", "v1", "--rev", "branch", "side"], {"side"}),
+        ("xxh128", [], set()),
+        ("blake3", ["--all-branches"], {"side"}),
+        ("xxh128", ["--all-tags"], {"tagged"}),
+        ("blake3", ["-a", "-T"], {"side", "tagged"}),
+        ("xxh128", ["--all-commits"], {"side", "tagged", "old"}),
+        ("blake3", ["--rev", "branch"], {"side"}),
+        ("xxh128", ["--rev", "v1", "--rev", "branch", "side"], {"side"}),
     ],
     ids=[str(number) for number in range(7)],
 )
@@ -129,6 +138,7 @@ def test_revisions(history: Path, options: list[str], expected: set[str]) -> Non
     assert found == expected
 
 
+@both
 def test_fetch_of_revisions(history: Path) -> None:
     run_mlvc("push", "--all-commits", cwd=history)
     clone = shell.clone(history)
@@ -143,6 +153,7 @@ def test_fetch_of_revisions(history: Path) -> None:
     assert (clone / "tagged").read_bytes() == b"tagged"
 
 
+@both
 def test_pull_takes_nothing_that_is_stored_nowhere(pushed: Path) -> None:
     shell.write(pushed, {"data/one.txt": b"the only copy"})
     result = run_mlvc("pull", cwd=pushed, check=False)
@@ -153,6 +164,7 @@ def test_pull_takes_nothing_that_is_stored_nowhere(pushed: Path) -> None:
     assert (pushed / "data/one.txt").read_bytes() == b"one\n"
 
 
+@both
 def test_few_files_on_the_remote(project: Path) -> None:
     shell.write(project, {f"many/{number}": b"%d" % number for number in range(2000)})
     run_mlvc("add", "many", cwd=project)
@@ -194,6 +206,7 @@ def holder(store: Path, text: bytes) -> Path:
     return next(path for path in packs(store) if text in path.read_bytes())
 
 
+@both
 def test_anchor_a_a_truncated_download_is_never_trusted(pushed: Path) -> None:
     remote = pushed.parent / "remote"
     clone = shell.clone(pushed)
@@ -210,6 +223,7 @@ def test_anchor_a_a_truncated_download_is_never_trusted(pushed: Path) -> None:
     assert tree(clone) == tree(pushed)
 
 
+@both
 def test_anchor_a_a_connection_that_drops_in_the_middle_leaves_nothing_behind(pushed: Path) -> None:
     clone = shell.clone(pushed)
     result = run_mlvc("pull", cwd=clone, check=False, env=process_faults(fail_at=6, error=5, root=clone / ".git"))
@@ -219,6 +233,7 @@ def test_anchor_a_a_connection_that_drops_in_the_middle_leaves_nothing_behind(pu
     assert tree(clone) == tree(pushed)
 
 
+@both
 def test_anchor_b_a_damaged_object_is_found_named_and_never_sent(split: Path) -> None:
     run_mlvc("remote", "add", "-d", "other", "../other", cwd=split)
     shell.commit(split)
@@ -242,6 +257,7 @@ def test_anchor_b_a_damaged_object_is_found_named_and_never_sent(split: Path) ->
     assert tree(clone) == tree(split)
 
 
+@both
 def test_anchor_b_a_damaged_object_is_not_checked_out(split: Path) -> None:
     damage(holder(split / ".git/mlvc", THREE), THREE)
     whole = tree(split)
@@ -263,7 +279,7 @@ def test_anchor_b_a_damaged_object_is_not_checked_out(split: Path) -> None:
     assert tree(split) == whole
 
 
-@pytest.mark.parametrize("way", ["checkout", "fetch"])
+@pytest.mark.parametrize(("way", "algorithm"), [("checkout", "xxh128"), ("fetch", "blake3")])
 def test_anchor_b_a_damaged_manifest(pushed: Path, way: str) -> None:
     whole = tree(pushed)
     damage(holder(pushed / ".git/mlvc", b"three\n"), b"three\n")  # in one frame with the manifest
@@ -280,6 +296,7 @@ def test_anchor_b_a_damaged_manifest(pushed: Path, way: str) -> None:
     assert tree(pushed) == whole
 
 
+@both
 def test_anchor_b_a_large_object_that_is_damaged(project: Path) -> None:
     for path in packs(project / ".git/mlvc"):
         path.chmod(0o644)
@@ -294,6 +311,7 @@ def test_anchor_b_a_large_object_that_is_damaged(project: Path) -> None:
     assert not (project / "model.bin").exists()
 
 
+@both
 def test_anchor_c_an_object_that_the_remote_lost_is_restored_by_push(split: Path) -> None:
     remote = split.parent / "remote"
     holder(remote, THREE).unlink()
@@ -352,7 +370,7 @@ def test_anchor_d_a_file_that_cannot_be_read(project: Path) -> None:
     assert image(project) == before
 
 
-@pytest.mark.parametrize("n", [1, 2, 4, 6, 8, 10])
+@pytest.mark.parametrize(("n", "algorithm"), list(zip([1, 2, 4, 6, 8, 10], BOTH * 3, strict=True)))
 def test_anchor_d_an_add_that_cannot_store_everything_writes_no_pointer(project: Path, n: int) -> None:
     shell.write(project, {"new/x": b"x", "new/y": b"y", "new/large": shell.LARGE[::-1]})
     before = image(project)
@@ -366,6 +384,7 @@ def test_anchor_d_an_add_that_cannot_store_everything_writes_no_pointer(project:
     assert (project / "new.mlvc").is_file()
 
 
+@both
 def test_anchor_e_an_object_that_is_missing_here_is_named_by_push(split: Path) -> None:
     run_mlvc("remote", "add", "other", "../other", cwd=split)
     holder(split / ".git/mlvc", THREE).unlink()
@@ -378,6 +397,7 @@ def test_anchor_e_an_object_that_is_missing_here_is_named_by_push(split: Path) -
     run_mlvc("push", "-r", "other", cwd=split)
 
 
+@both
 def test_anchor_e_an_object_that_is_missing_there_is_named_by_fetch(split: Path) -> None:
     holder(split.parent / "remote", THREE).unlink()
     clone = shell.clone(split)
@@ -399,6 +419,7 @@ def test_anchor_e_as_json_the_lost_are_data(split: Path) -> None:
     assert {"path": "data/sub/three.txt", "reason": "missing"} in json.loads(result.out)["lost"]
 
 
+@both
 def test_anchor_f_status_leaves_a_damaged_object_where_it_is(project: Path) -> None:
     run_mlvc("config", "core.link", "hardlink", cwd=project)
     run_mlvc("checkout", "--relink", cwd=project)
@@ -413,6 +434,7 @@ def test_anchor_f_status_leaves_a_damaged_object_where_it_is(project: Path) -> N
     assert image(project, git_index=True) == before
 
 
+@both
 def test_anchor_g_everything_in_a_directory_comes_back(pushed: Path) -> None:
     clone = shell.clone(pushed)
     run_mlvc("pull", cwd=clone)
@@ -423,7 +445,9 @@ def test_anchor_g_everything_in_a_directory_comes_back(pushed: Path) -> None:
     assert tree(clone) == tree(pushed)
 
 
-@pytest.mark.parametrize("command", ["add", "push", "pull"])
+@pytest.mark.parametrize(
+    ("command", "algorithm"), [("add", "xxh128"), ("add", "blake3"), ("push", "blake3"), ("pull", "xxh128")]
+)
 def test_anchor_h_bytes_are_flushed_before_anything_names_them(pushed: Path, command: str) -> None:
     root = shell.clone(pushed) if command == "pull" else pushed
     shell.write(pushed, {"new/x": b"x", "new/large": shell.LARGE[::-1]})

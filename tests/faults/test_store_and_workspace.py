@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import shutil
+from functools import cache
 
 import pytest
 
@@ -15,7 +16,6 @@ from tests.helpers.trees import Place, make, wipe
 
 pytestmark = pytest.mark.fault
 
-ERRORS = [errno.ENOSPC, errno.EIO]
 BEFORE = {"old": b"kept", "sub/x": b"as it was", "was": b"a file"}
 AFTER = {"new": noise(700), "sub/x": b"changed", "sub/deep/y": b"1", "link": "new", "empty": None, "was/now": b"2"}
 LARGE_FILE = noise(1_500_000)
@@ -37,24 +37,32 @@ def leftovers(place):
     return [path for path in (place.private / "tmp").glob("*/*") if path.name != "held"]
 
 
-@pytest.mark.parametrize("loose", [False, True])
-@pytest.mark.parametrize("error", ERRORS)
-def test_storing(tmp_path, error, loose):
+# Both hashes meet each error, and each way to keep large objects.
+@pytest.mark.parametrize(
+    ("error", "loose", "algorithm"),
+    [
+        (errno.ENOSPC, False, "xxh128"),
+        (errno.ENOSPC, True, "blake3"),
+        (errno.EIO, False, "blake3"),
+        (errno.EIO, True, "xxh128"),
+    ],
+)
+def test_storing(tmp_path, error, loose, algorithm):
     steps = []
     for n in itertools.count(1):
         top = tmp_path / str(n)
-        with Place(top, loose=lambda: loose) as place:
+        with Place(top, algorithm, loose=lambda: loose) as place:
             before = put_all(place.store, [b"before", noise(5000)])
             make(place.root / "data", {**AFTER, "large": LARGE_FILE})
         tree = everything(top / "work")
         with fail_at(n, error, root=top) as faults:
             try:
-                with Place(top, loose=lambda: loose) as place:
+                with Place(top, algorithm, loose=lambda: loose) as place:
                     place.add()
             except (OSError, MlvcError) as failure:
                 assert not isinstance(failure, OSError) or failure.errno == error
         assert everything(top / "work") == tree, faults.failed
-        with Place(top, loose=lambda: loose) as place:
+        with Place(top, algorithm, loose=lambda: loose) as place:
             verify(place, before)
             content = place.add()
             assert place.look().content == content
@@ -67,11 +75,11 @@ def test_storing(tmp_path, error, loose):
     assert len(steps) > 5
 
 
-@pytest.fixture(scope="module")
-def two_trees(tmp_path_factory):
+@cache
+def two_trees(algorithm, make_folder):
     """A Store with two trees, the first of which stands there; copied for every fault."""
-    top = tmp_path_factory.mktemp("two")
-    with Place(top) as place:
+    top = make_folder("two")
+    with Place(top, algorithm) as place:
         make(place.root / "data", {**AFTER, "large": LARGE_FILE})
         after = place.add()
         wipe(place.root / "data")
@@ -80,13 +88,16 @@ def two_trees(tmp_path_factory):
     return top, before, after
 
 
-@pytest.mark.parametrize(("error", "there"), [(errno.ENOSPC, True), (errno.EIO, True), (errno.EIO, False)])
-def test_checking_out(tmp_path, two_trees, error, there):
-    original, before, after = two_trees
+@pytest.mark.parametrize(
+    ("error", "there", "algorithm"),
+    [(errno.ENOSPC, True, "xxh128"), (errno.EIO, True, "blake3"), (errno.EIO, False, "xxh128")],
+)
+def test_checking_out(tmp_path, tmp_path_factory, error, there, algorithm):
+    original, before, after = two_trees(algorithm, tmp_path_factory.mktemp)
     old = snapshot(original / "work/data")
     top = tmp_path / "expected"
     shutil.copytree(original, top, symlinks=True)
-    with Place(top) as place:
+    with Place(top, algorithm) as place:
         place.checkout(after)
     new = snapshot(top / "work/data")
     steps = []
@@ -97,7 +108,7 @@ def test_checking_out(tmp_path, two_trees, error, there):
             wipe(top / "work/data")
         with fail_at(n, error, root=top) as faults:
             try:
-                with Place(top) as place:
+                with Place(top, algorithm) as place:
                     place.checkout(after)
             except (OSError, MlvcError):
                 pass
@@ -105,7 +116,7 @@ def test_checking_out(tmp_path, two_trees, error, there):
         for path, state in now.items():
             known = {old.get(path) if there else None, new.get(path)}
             assert state in known or state == ("d", b""), (path, faults.failed)
-        with Place(top) as place:
+        with Place(top, algorithm) as place:
             done = place.checkout(after)
             assert done.lost == {}, faults.failed
             assert snapshot(top / "work/data") == new, faults.failed
@@ -120,16 +131,24 @@ def test_checking_out(tmp_path, two_trees, error, there):
     assert len(steps) > 10
 
 
-@pytest.mark.parametrize(("way", "error"), [("push", errno.ENOSPC), ("push", errno.EIO), ("fetch", errno.EIO)])
-def test_pushing_and_fetching(tmp_path, way, error):
+@pytest.mark.parametrize(
+    ("way", "error", "algorithm"),
+    [
+        ("push", errno.ENOSPC, "blake3"),
+        ("push", errno.EIO, "xxh128"),
+        ("fetch", errno.EIO, "xxh128"),
+        ("fetch", errno.EIO, "blake3"),
+    ],
+)
+def test_pushing_and_fetching(tmp_path, way, error, algorithm):
     steps = []
-    with open_local(tmp_path / "here", "xxh128") as here:
+    with open_local(tmp_path / "here", algorithm) as here:
         oids = put_all(here, [noise(900, seed) for seed in range(40)])
         oids += put_all(here, [b"in a pack of its own"])
         oids.append(put_file(here, LARGE_FILE, tmp_path / "file"))
         for n in itertools.count(1):
             place, there = tmp_path / f"{way}{n}/remote", tmp_path / f"{way}{n}/there"
-            open_local(there, "xxh128").close()
+            open_local(there, algorithm).close()
             if way == "fetch":
                 with_here(here, place, oids)
             with fail_at(n, error, root=tmp_path) as faults:
@@ -137,16 +156,16 @@ def test_pushing_and_fetching(tmp_path, way, error):
                     if way == "push":
                         with_here(here, place, oids)
                     else:
-                        with_there(there, place, oids)
+                        with_there(there, place, oids, algorithm)
                 except (OSError, MlvcError):
                     pass
             assert here.missing(oids) == set(), faults.failed
-            with open_local(there, "xxh128") as store:
+            with open_local(there, algorithm) as store:
                 good = set(oids) - store.missing(oids)
                 assert read_all(store, good)[1] == {}, faults.failed
             assert with_here(here, place, oids).lost == {}, faults.failed
-            assert with_there(there, place, oids).lost == {}, faults.failed
-            with open_local(there, "xxh128") as store:
+            assert with_there(there, place, oids, algorithm).lost == {}, faults.failed
+            with open_local(there, algorithm) as store:
                 assert store.missing(oids) == set(), faults.failed
                 assert read_all(store, oids)[1] == {}, faults.failed
             assert list((place / "tmp").iterdir()) == []
@@ -159,25 +178,25 @@ def test_pushing_and_fetching(tmp_path, way, error):
 
 
 def with_here(here, place, oids):
-    remote = at_directory(place, "xxh128")
+    remote = at_directory(place, here.hashing.name)
     try:
         return send(here, remote, oids)
     finally:
         remote.close()
 
 
-def with_there(there, place, oids):
-    remote = at_directory(place, "xxh128")
+def with_there(there, place, oids, algorithm):
+    remote = at_directory(place, algorithm)
     try:
-        with open_local(there, "xxh128") as store:
+        with open_local(there, algorithm) as store:
             return bring(store, remote, oids)
     finally:
         remote.close()
 
 
-def test_reading_changes_nothing(two_trees):
-    top, before, after = two_trees
-    with Place(top) as place:
+def test_reading_changes_nothing(tmp_path_factory, algorithm):
+    top, before, after = two_trees(algorithm, tmp_path_factory.mktemp)
+    with Place(top, algorithm) as place:
         place.look()
         with count_syscalls(top / "work/.git/mlvc/packs") as faults:
             read_all(place.store, [before.oid, after.oid])

@@ -26,13 +26,13 @@ FILES = {
 }
 
 
-def project(path: str | os.PathLike[str] = "project", *, pushed: bool = False) -> Path:
+def project(path: str | os.PathLike[str] = "project", *, pushed: bool = False, algorithm: str = "xxh128") -> Path:
     """A repository with ``data``, a directory, and ``model.bin``, a large file, tracked and committed.
 
     Its default Remote is ``remote`` beside it; with ``pushed``, everything is there.
     """
     root = helpers.make_git_repo(path)
-    run_mlvc("init", cwd=root)
+    run_mlvc("init", "--hash", algorithm, cwd=root)
     write(root, FILES)
     (root / "data/empty").mkdir()
     (root / "data/link").symlink_to("one.txt")
