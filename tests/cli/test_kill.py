@@ -94,7 +94,7 @@ def without_temporary(root: Path) -> list[str]:
 
 @pytest.mark.parametrize("algorithm", BOTH)
 @pytest.mark.parametrize("name", SCENES)
-def test_kill(project: Path, tmp_path: Path, name: str, algorithm: str) -> None:
+def test_invariant_3_kill_9_loses_nothing(project: Path, tmp_path: Path, name: str, algorithm: str) -> None:
     scene = SCENES[name]
     scene.prepare(project)
     start = project.parent

@@ -194,7 +194,7 @@ def with_there(there, place, oids, algorithm):
         remote.close()
 
 
-def test_reading_changes_nothing(tmp_path_factory, algorithm):
+def test_invariant_5_reading_writes_no_object(tmp_path_factory, algorithm):
     top, before, after = two_trees(algorithm, tmp_path_factory.mktemp)
     with Place(top, algorithm) as place:
         place.look()
