@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -162,6 +163,15 @@ def test_pull_takes_nothing_that_is_stored_nowhere(pushed: Path) -> None:
     assert (pushed / "data/one.txt").read_bytes() == b"the only copy"
     run_mlvc("pull", "--force", cwd=pushed)
     assert (pushed / "data/one.txt").read_bytes() == b"one\n"
+
+
+def test_what_a_killed_push_left_on_the_remote_goes_after_a_week(pushed: Path) -> None:
+    temporary = pushed.parent / "remote/tmp"
+    for name, days in (("old", 8), ("young", 6)):
+        (temporary / name).write_bytes(b"left over")
+        os.utime(temporary / name, (time.time() - days * 86400,) * 2)
+    run_mlvc("push", cwd=pushed)
+    assert [path.name for path in temporary.iterdir()] == ["young"]
 
 
 @both
