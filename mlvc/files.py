@@ -115,7 +115,7 @@ def replace(path: str, data: bytes, *, durable: bool = True) -> None:
     """
     parent = os.path.dirname(path)
     make_dirs(parent)
-    _sweep_replaced(parent)
+    sweep_replaced(parent)
     mode = _mode_of(path)
     temporary, fd = _create_held(os.path.join(parent, f".{os.path.basename(path)[:40]}"))
     try:
@@ -159,7 +159,7 @@ _REPLACING = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 _swept: set[str] = set()
 
 
-def _sweep_replaced(directory: str) -> None:
+def sweep_replaced(directory: str) -> None:
     """Remove the temporary files of ``replace`` that no process holds; once for a directory is enough."""
     place = os.path.abspath(directory)
     if place in _swept:

@@ -49,8 +49,13 @@ def checkout(
     names = [repo.path(target) for target in targets]
     chosen, unreadable, unknown = snapshot.choose(there, names)
     if unknown:
+        typed = next(target for target in targets if repo.path(target) == unknown[0])
+        is_revision = not rev and git.is_revision(repo.git, typed)
         raise UsageError(
-            f"{unknown[0]} is not tracked" + (f" at {rev}" if rev else ""), hint="`mlvc status` lists what is"
+            f"{unknown[0]} is not tracked" + (f" at {rev}" if rev else ""),
+            hint=f"to bring the data of a revision: `mlvc checkout --rev {typed}`"
+            if is_revision
+            else f"`mlvc add {typed}` tracks what is there",
         )
     parts = snapshot.inside(chosen, names)
     behind = {path: error for path in chosen if (error := _behind(repo, path)) is not None}
@@ -69,12 +74,14 @@ def checkout(
     if dry_run:
         changes = tuple(change for made in plans for change in made.changes)
         return CheckedOut(changes, lost, kept, tuple(unreadable.values()))
-    new = [path for path in wanted if path not in placed.read(repo.placed)]
+    # What comes for the first time is hidden from Git, as after `git mv` of its Pointer; not for a look at the past.
+    before = placed.read(repo.placed)
+    new = [] if rev else [path for path in wanted if path not in before]
     hidden = git.ignored(repo.git, new) if new else {}
     done = steps.execute(repo.tree, repo.store, plans, links=repo.links, progress=progress)
     with repo.exclusive():
         ignores = git.ignore(repo.git, [path for path in new if path not in hidden and path not in lost])
-        placed.update(repo.placed, wanted, gone=[path for path in gone if path not in left])
+        placed.update(repo.placed, wanted, gone=[*(path for path in gone if path not in left), *stay])
     progress.finish()
     return CheckedOut(done.changes, {**lost, **done.lost}, kept, tuple(unreadable.values()), tuple(ignores))
 

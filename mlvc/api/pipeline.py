@@ -160,12 +160,15 @@ def repro(
         busy="another `mlvc repro` is at work in this repository",
     ):
         _wait_for_none(repo)
+        files.sweep_replaced(repo.root)  # beside the Lockfile, which may not be written this time
         cached = [out.path for stage in whole.stages.values() for out in stage.outs if out.cache]
         before = files.read_or_none(f"{repo.root}/{LOCKFILE}")
-        changed = git.ignore(repo.git, cached)
+        with repo.exclusive():
+            changed = git.ignore(repo.git, cached)
         try:
             result = runner.repro(whole, tools(repo, environment, output=output, progress=progress), options)
-            placed.update(repo.placed, result.cached)
+            with repo.exclusive():
+                placed.update(repo.placed, result.cached)
         finally:
             after = files.read_or_none(f"{repo.root}/{LOCKFILE}")
             if repo.config.get("core.autostage"):
@@ -205,6 +208,8 @@ def _to_record(repo: Repo, whole: Graph, result: ReproResult) -> tuple[str, ...]
 def _apart(repo: Repo, stages: Iterable[Stage]) -> None:
     """PipelineError where an output overlaps what a Pointer tracks, or Git has it although it goes into the Store."""
     tracked = sorted(pointers.tracked_by(path) for path in git.listed(repo.git, ("*" + SUFFIX,)))
+    stages = list(stages)
+    of_git = git.tracked(repo.git, [out.path for stage in stages for out in stage.outs if out.cache])
     for stage in stages:
         for out in stage.outs:
             where = f"{stage.file}, line {stage.line}: output '{out.path}'"
@@ -220,7 +225,7 @@ def _apart(repo: Repo, stages: Iterable[Stage]) -> None:
                     f"{where} is {how} '{other}', which is tracked by a Pointer",
                     hint=f"let the stage write to a place of its own, or untrack '{other}': delete {other}{SUFFIX}",
                 )
-            if out.cache and git.is_tracked(repo.git, out.path):
+            if out.cache and out.path in of_git:
                 raise PipelineError(
                     f"{where} is tracked by Git",
                     hint=f"`git rm -r --cached {out.path}`, or write `cache: false` below it",
@@ -278,14 +283,15 @@ def waiting(repo: Repo, environment: Mapping[str, str]) -> tuple[Decision, ...]:
 
 def add_stage(repo: Repo, name: str, fields: Mapping[str, Any], *, force: bool = False) -> str:
     """Write a Stage into the ``mlvc.yaml`` of the user's directory, leaving the rest as it is. The file's path."""
-    path = spec.file_in(repo.cwd)
-    full = f"{repo.root}/{path}"
-    text = edit.add_stage(_text(files.read_or_none(full) or b"", path), name, fields, file=path, force=force)
-    others = [stage for stage in stages(repo) if stage.file != path]
-    made = graph.build([*others, *spec.parse(text, path)]).stages[spec.address(path, name)]
-    _apart(repo, [made])
-    files.replace(full, text.encode())
-    changed = git.ignore(repo.git, [out.path for out in made.outs if out.cache])
-    if repo.config.get("core.autostage"):
-        git.stage(repo.git, [path, *changed])
+    with repo.exclusive():
+        path = spec.file_in(repo.cwd)
+        full = f"{repo.root}/{path}"
+        text = edit.add_stage(_text(files.read_or_none(full) or b"", path), name, fields, file=path, force=force)
+        others = [stage for stage in stages(repo) if stage.file != path]
+        made = graph.build([*others, *spec.parse(text, path)]).stages[spec.address(path, name)]
+        _apart(repo, [made])
+        files.replace(full, text.encode())
+        changed = git.ignore(repo.git, [out.path for out in made.outs if out.cache])
+        if repo.config.get("core.autostage"):
+            git.stage(repo.git, [path, *changed])
     return path

@@ -21,13 +21,14 @@ class PathStatus:
     """How one tracked path in the working tree compares with its Pointer.
 
     ``state``: ``modified``, or ``absent`` where nothing is there. ``changes`` file by file, where they
-    can be told: not where the manifest is not here.
+    can be told: not where the manifest is not here. ``is_output``: a stage makes it.
     """
 
     path: str
     state: str
     changes: tuple[Change, ...] = ()
     note: str = ""
+    is_output: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,8 @@ class Status:
 def status(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIET) -> Status:
     """Working tree against Pointers, Pointers against HEAD, objects that are not here. Changes nothing."""
     names = [repo.path(target) for target in targets]
-    chosen, unreadable, unknown = snapshot.choose(snapshot.on_disk(repo.git), names)
+    now = snapshot.on_disk(repo.git)
+    chosen, unreadable, unknown = snapshot.choose(now, names)
     if unknown:
         raise UsageError(f"{unknown[0]} is not tracked", hint=f"track it with `mlvc add {unknown[0]}`")
     looks = repo.tree.look(chosen, lenient=True, progress=progress)
@@ -76,7 +78,11 @@ def status(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIE
     ]
     return Status(
         len(chosen),
-        tuple(found for item in differing if (found := _confined(item, parts.get(item.path, ()))) is not None),
+        tuple(
+            replace(found, is_output=item.path in now.outs)
+            for item in differing
+            if (found := _confined(item, parts.get(item.path, ()))) is not None
+        ),
         tuple(_whole(before, chosen)),
         tuple(_missing(repo, chosen, looks)),
         refused=tuple(sentence for look in looks.values() for sentence in look.scan.refused.values()),

@@ -86,6 +86,7 @@ def fetch(
     contents, unreadable = _contents(repo, which)
     far = open_remote(repo, remote)
     try:
+        far.jobs = jobs or repo.config.get("core.jobs")
         far.refresh()
         both = steps.Chain(repo.store, far)
         lost: Lost = {}
@@ -141,7 +142,8 @@ def open_remote(repo: Repo, name: str = "") -> RemoteStore:
     except RemoteError as error:
         hint = error.hint or "install what it needs beside mlvc, or correct the address: `mlvc remote list`"
         raise RemoteError(f"remote '{name}': {error.message}", hint=hint) from None
-    return RemoteStore(name, address, blobs, repo.hashing, os.path.join(place, "catalog.sqlite"))
+    catalog = os.path.join(place, "catalog.sqlite")
+    return RemoteStore(name, address, blobs, repo.hashing, catalog, configured=remotes[name])
 
 
 def _known_of(repo: Repo, address: str) -> str:
@@ -194,7 +196,7 @@ def _contents(repo: Repo, which: Which) -> tuple[Wanted, tuple[FormatError, ...]
         parts = snapshot.inside(chosen, targets)
         found.update((item, parts.get(item[0], ())) for item in chosen.items())
     if never:
-        raise UsageError(f"{min(never)} is not tracked", hint="`mlvc status` lists what is")
+        raise UsageError(f"{min(never)} is not tracked", hint=f"`mlvc add {min(never)}` tracks what is there")
     return found, tuple(unreadable.values())
 
 

@@ -40,7 +40,7 @@ def checkout(
             show.json_out(checkout_json(done))
         else:
             print_checkout(done, dry_run=dry_run)
-    error = lost.check(done.lost, "checked out", done.unreadable)
+    error = lost.check(done.lost, "checked out", done.unreadable, rev=rev)
     if error is not None:
         raise error
 
@@ -53,7 +53,7 @@ def print_checkout(done: checkouts.CheckedOut, *, dry_run: bool = False) -> None
     total = show.summary(done.changes)
     show.err(f"{'would change' if dry_run else 'working tree'}: {total}" if total else "nothing to change")
     for path in done.kept:
-        show.err(f"kept {show.clean(path)}: it is not tracked here, and no commit has it")
+        show.err(f"kept {show.clean(path)}, which is not tracked")
     for path in done.ignores:
         show.err(f"hint: Git now ignores what came: git add {show.clean(path)}")
     named_lost(done.lost, done.unreadable)

@@ -105,7 +105,8 @@ def pull(
             _print(done.fetched, "fetch", "from", dry_run=dry_run)
             print_checkout(done.checked_out, dry_run=dry_run)
     error = lost.check(done.fetched.lost, "fetched")
-    _end(error or lost.check(done.checked_out.lost, "checked out", done.fetched.unreadable))
+    last = which.revisions[-1] if which.revisions else ""
+    _end(error or lost.check(done.checked_out.lost, "checked out", done.fetched.unreadable, rev=last))
 
 
 def _which(

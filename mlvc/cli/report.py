@@ -66,9 +66,11 @@ def _print_status(found: reports.Status) -> None:
         show.out("Changed since the last commit (record it with `git add` and `git commit`):")
         for line in show.change_lines(found.head):
             show.out(line)
-    if found.work:
-        show.out("Not as the Pointers say (`mlvc checkout` brings what they say, `mlvc commit` keeps what is here):")
-        for item in found.work:
+    for is_output, heading in _HEADINGS.items():
+        items = [item for item in found.work if item.is_output == is_output]
+        if items:
+            show.out(heading)
+        for item in items:
             _print_path(item)
     _print_rest(found)
     if found.missing:
@@ -79,6 +81,12 @@ def _print_status(found: reports.Status) -> None:
         show.out("Stages that would rerun (`mlvc repro`):")
         for stage in found.stages:
             show.out(f"  {stage.stage}: {'; '.join(stage.reasons) or 'its inputs may change'}")
+
+
+_HEADINGS = {
+    False: "Not as the Pointers say (`mlvc checkout` brings what they say, `mlvc commit` keeps what is here):",
+    True: "Outputs not as their stages made them (`mlvc checkout` brings them back, `mlvc repro` makes them anew):",
+}
 
 
 def _print_path(item: reports.PathStatus) -> None:

@@ -109,7 +109,8 @@ def _file(repo: Repo, *, private: bool) -> str:
 
 
 def _write(repo: Repo, name: str, value: object | None, *, private: bool) -> None:
-    settings.write(_file(repo, private=private), name, value)
+    with repo.exclusive():
+        settings.write(_file(repo, private=private), name, value)
     if not private:
         _stage(repo)
 

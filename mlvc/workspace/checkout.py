@@ -49,6 +49,7 @@ class PathPlan:
     look: Look | None = None
     extra: tuple[str, ...] = ()
     partial: bool = False
+    force: bool = False
     files: int = 0
     size: int = 0
 
@@ -151,6 +152,7 @@ def _plan_path(tree: WorkTree, store: LocalStore, look: Look, content: Content |
         look,
         extra,
         bool(parts),
+        asked.force,
         len(new),
         sum(entry.size for entry in new),
     )
@@ -396,7 +398,9 @@ class _Work:
         self._progress.advance(objects=1, size=entry.size)
 
     def _unchanged(self, change: Change) -> None:
-        """WouldOverwriteError where something else stands there than when the Plan was made."""
+        """WouldOverwriteError where something else stands there than when the Plan was made, or something ignored."""
+        if self._made.force:
+            return
         look = self._made.look
         directory, _, name = change.path.rpartition("/")
         record = look.scan.dirs.get(directory, {}).get(name) if look is not None else None
@@ -409,6 +413,11 @@ class _Work:
             # A link into the Store whose object is gone is as good as none.
             something = os.path.exists(f"{self._tree.root}/{change.path}") and not stat.S_ISDIR(info.st_mode)
             changed = change.old is None and something and not refused
+            if changed and self._tree.is_ignored(change.path):
+                raise WouldOverwriteError(
+                    f"{change.path} cannot be made: a file that .mlvcignore names is in its place",
+                    hint="move it away, or lose it with --force",
+                )
         else:
             # Not by the ctime: that of a hard link changes when another one of the same file is replaced.
             changed = record.inode != 0 and (

@@ -273,3 +273,16 @@ def test_the_hint_can_be_typed_where_one_stands(project: Path) -> None:
     shell.write(project, {"s/t/q": b"q"})
     hint = run_mlvc("add", "q", cwd=project / "s/t").err.splitlines()[-1]
     assert hint.endswith("git add q.mlvc .gitignore")
+
+
+def test_settings_and_stages_at_once_lose_nothing_of_each_other(project: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": SOURCES}
+    lines = [["remote", "add", f"r{n}", f"../r{n}"] for n in range(5)]
+    lines += [["stage", "add", "-n", f"s{n}", "-o", f"out{n}", "echo 1"] for n in range(5)]
+    every = [
+        subprocess.Popen([sys.executable, "-P", "-m", "mlvc", *line], cwd=project, env=environment) for line in lines
+    ]
+    assert [each.wait(60) for each in every] == [0] * len(every)
+    remotes = run_mlvc("remote", "list", cwd=project).out
+    stages = run_mlvc("stage", "list", cwd=project).out
+    assert all(f"r{n}\t" in remotes and f"s{n} " in stages for n in range(5))

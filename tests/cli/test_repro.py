@@ -284,7 +284,7 @@ stages:
 """
 
 
-@pytest.mark.parametrize("name", ["my.note", ".hg/h", ".git/HEAD", "sub/deep.note", "__pycache__/x.pyc"])
+@pytest.mark.parametrize("name", ["my.note", ".git/HEAD", "sub/deep.note", "__pycache__/x.pyc"])
 def test_what_is_ignored_in_an_output_is_kept_aside_before_the_stage_runs(pipeline: Path, name: str) -> None:
     shell.write(pipeline, {"mlvc.yaml": MAKER.encode(), ".mlvcignore": b"*.note\n"})
     run_mlvc("repro", cwd=pipeline)

@@ -170,6 +170,7 @@ def test_what_a_killed_push_left_on_the_remote_goes_after_a_week(pushed: Path) -
     for name, days in (("old", 8), ("young", 6)):
         (temporary / name).write_bytes(b"left over")
         os.utime(temporary / name, (time.time() - days * 86400,) * 2)
+    more(pushed, "another", b"another")
     run_mlvc("push", cwd=pushed)
     assert [path.name for path in temporary.iterdir()] == ["young"]
 

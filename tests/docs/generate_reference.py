@@ -30,10 +30,10 @@ _JSON = """\
 
 With `--json` a command that did its work prints one JSON value on standard output, and nothing else there. So does one
 that did a part of it and told the rest: with the [exit code](exit-codes.md) 4 the value says what is missing, with
-the code 2 its key `unreadable` says which Pointers cannot be read. Whatever else goes wrong, nothing is printed on
-standard output: the codes 3, 5, 6, 7, 8 and 130 always mean that, 2 and 4 where the command could not begin. What went
-wrong is a sentence on standard error. A script looks at the exit code first, and reads standard output unless it is
-empty.
+the code 2 its key `unreadable` says which Pointers cannot be read, with the code 7 the value of `mlvc repro` says what
+ran. Whatever else goes wrong, nothing is printed on standard output: the codes 3, 5, 6, 8 and 130 always mean that, 2,
+4 and 7 where the command could not begin. What went wrong is a sentence on standard error. A script looks at the exit
+code first, and reads standard output unless it is empty.
 
 Sizes are in bytes. The examples were made in one small repository. Keys may be added; none is taken away.
 """

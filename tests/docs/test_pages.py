@@ -196,7 +196,8 @@ def test_the_keys_of_mlvc_yaml_are_those_that_the_code_knows(table, known):
 def test_the_defaults_of_an_output_are_those_of_the_code():
     text = (ROOT / PIPELINE).read_text(encoding="utf-8")
     told = dict(re.findall(r"^\| `(cache|persist|push)` \| .* \| `(\w+)` \|$", text, re.MULTILINE))
-    assert told == {key: shown(getattr(spec.Out("x"), key)) for key in ("cache", "persist", "push")}
+    assert told.pop("push") == "true"  # the only value that is taken
+    assert told == {key: shown(getattr(spec.Out("x"), key)) for key in ("cache", "persist")}
 
 
 @pytest.mark.parametrize("key", spec.LATER_KEYS)

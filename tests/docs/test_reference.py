@@ -33,7 +33,7 @@ def test_json_is_printed_where_the_page_says_so() -> None:
             json.loads(result.out)
 
     shell.write(root, {"mlvc.yaml": b"stages: {s: {cmd: 'false', always_changed: true}}", "new": b"new"})
-    ends("repro", code=7, json_is_there=False)
+    ends("repro", code=7, json_is_there=True)
     shell.write(root, {"data/one.txt": b"stored nowhere"})
     ends("status", "--exit-code", code=1, json_is_there=True)
     ends("checkout", code=5, json_is_there=False)

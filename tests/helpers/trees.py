@@ -55,13 +55,13 @@ class Place:
 
     def forget(self) -> None:
         """Delete the Index."""
-        self.tree.index.close()
+        self.tree.close()
         for path in self.private.glob("index.sqlite*"):
             path.unlink()
 
     def close(self) -> None:
         """Let go of the files."""
-        self.tree.index.close()
+        self.tree.close()
         self.store.close()
 
     def __enter__(self) -> Self:
