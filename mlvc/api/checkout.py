@@ -102,7 +102,8 @@ def _gone(
 ) -> tuple[list[str], list[str]]:
     """What was tracked when it was put here and is not any more: what of it goes, and what stays all the same.
 
-    Nothing goes that Git has, that HEAD tracks (then its Pointer was deleted by hand), or that no commit ever tracked.
+    Nothing goes that Git has, that HEAD tracks (then its Pointer was deleted by hand, if it was not renamed), or that no
+    commit ever tracked.
     """
     known = [
         path
@@ -113,9 +114,11 @@ def _gone(
         return [], []
     owned = git.tracked(repo.git, known)
     named = frozenset[str]() if rev else snapshot.head(repo.git).contents().keys()
-    looks = repo.tree.look([path for path in known if path not in owned and path not in named], lenient=True)
+    looks = repo.tree.look([path for path in known if path not in owned], lenient=True)
     gone = set()
     for path, look in looks.items():
+        if path in named and look.content not in wanted.values():
+            continue  # not renamed
         # What is tracked inside of it stays, and is looked after by itself.
         around = any(other.startswith(path + "/") for other in (*wanted, *unreadable))
         if around or look.content is None or snapshot.recorded(repo.git, path, look.content):
