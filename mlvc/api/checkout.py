@@ -65,7 +65,10 @@ def checkout(
     sure = not targets and snapshot.LOCKFILE not in unreadable
     gone, stay = _gone(repo, wanted, unreadable, rev) if sure else ([], [])
     asked = steps.Asked(parts, tuple(wanted) if gone else (), force, relink)
-    plans, lost = steps.plan(repo.tree, repo.store, {**dict.fromkeys(gone), **wanted}, asked=asked, progress=progress)
+    # What is in the way of something goes first, all else when what comes is there.
+    first = [path for path in gone if any(other.startswith(path + "/") for other in wanted)]
+    order: dict[str, Content | None] = {**dict.fromkeys(first), **wanted, **dict.fromkeys(gone)}
+    plans, lost = steps.plan(repo.tree, repo.store, order, asked=asked, progress=progress)
     left = {made.path for made in plans if made.content is None and made.unstored and not force}
     plans = [made for made in plans if made.path not in left]
     kept = (*sorted({*left, *stay}), *(path for made in plans for path in made.extra))
@@ -102,8 +105,8 @@ def _gone(
 ) -> tuple[list[str], list[str]]:
     """What was tracked when it was put here and is not any more: what of it goes, and what stays all the same.
 
-    Nothing goes that Git has, that HEAD tracks (then its Pointer was deleted by hand, if it was not renamed), or that no
-    commit ever tracked.
+    Nothing goes that Git has, that HEAD tracks (then its Pointer was deleted by hand, if it was not renamed), or that
+    no commit ever tracked.
     """
     known = [
         path
