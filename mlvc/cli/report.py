@@ -163,7 +163,8 @@ def diff(
         else:
             for line in show.change_lines(found.changes, "", everything=True):
                 show.out(line)
-            show.err(show.summary(found.changes) or "no difference")
+            if found.changes or not (found.unknown or found.unreadable):
+                show.err(show.summary(found.changes) or "no difference")
         error = lost.check(dict.fromkeys(found.unknown, "missing"), "compared", found.unreadable)
         if error is not None:
             raise error

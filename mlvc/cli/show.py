@@ -78,6 +78,8 @@ def change_line(change: Change) -> str:
         return f"added     {path}  ({size(change.new.size if change.new else 0)})"
     if change.new is None:
         return f"deleted   {path}  ({size(change.old.size)})"
+    if change.old == change.new:
+        return f"relinked  {path}  ({size(change.new.size)})"
     if change.old.size == change.new.size and change.old.oid == change.new.oid:
         return f"modified  {path}  ({_mode(change)})"
     return f"modified  {path}  ({size(change.old.size)} -> {size(change.new.size)})"

@@ -26,6 +26,7 @@ STAGE_KEYS = (
     *("cmd", "wdir", "deps", "outs", "params", "metrics", "plots"),
     *("frozen", "always_changed", "desc", "meta", "vars", "foreach", "do", "matrix"),
 )
+_CONTROL = frozenset({".gitignore", ".gitattributes", ".gitmodules", ".mlvcignore", "mlvc.yaml", "mlvc.lock"})
 LATER_KEYS = ("vars", "foreach", "do", "matrix")
 LATER_FLAGS: Mapping[str, tuple[object, str]] = {
     "push": (True, "`cache: false` keeps an output out of every Remote: Git has it then"),
@@ -226,6 +227,8 @@ def _commands(at: _At, value: object) -> tuple[str, ...]:
         commands = () if value is None else (_text(at, value),)
     if not any(command.strip() for command in commands):
         at.fail("there is no command", hint="say in 'cmd' what the stage runs")
+    if any("\0" in command for command in commands):
+        at.fail("the command has a null character, which no program can be given", hint="take it out")
     return tuple(command.strip() for command in commands if command.strip())
 
 
@@ -238,8 +241,8 @@ def _inside(at: _At, directory: str, text: str, *, root: bool = False) -> str:
         at.fail(f"'{text}' is the repository itself")
     if path.startswith(("../", "/")) or path == ".." or re.match(r"[A-Za-z]:[\\/]", text) or "\0" in path:
         at.fail(f"'{text}' is outside the repository")
-    if path == ".git" or path.startswith(".git/"):
-        at.fail(f"'{text}' belongs to Git")
+    if ".git" in path.lower().split("/"):
+        at.fail(f"'{text}' belongs to Git", hint="choose another place")
     return "" if path == "." else path
 
 
@@ -293,7 +296,10 @@ def _out(at: _At, wdir: str, text: str, flags: object) -> Out:
         if given.pop(key, value) != value:
             at.on(text, key).fail(f"'{key}' of an output is not supported yet", hint=hint)
     direct = {key: given.pop(key) for key in ("cache", "persist", "desc") if key in given}
-    return Out(path=_inside(at, wdir, text), role=role, options=given, **direct)
+    path = _inside(at, wdir, text)
+    if posixpath.basename(path) in _CONTROL or path.split("/")[0] == ".mlvc":
+        at.fail(f"'{text}' cannot be an output: Git or mlvc reads it", hint="choose another name")
+    return Out(path=path, role=role, options=given, **direct)
 
 
 def _params(at: _At, wdir: str, value: object) -> Iterator[ParamRef]:

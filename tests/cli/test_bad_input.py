@@ -641,6 +641,10 @@ TWICE = "stages: {a: {cmd: touch y, outs: [y]}, b: {cmd: touch y, outs: [y]}}\n"
         (TWICE, ("'a'", "'b'", "'y'")),
         ("stages: {a: {cmd: touch y, otus: [y]}}\n", ("mlvc.yaml, line 1", "otus", "did you mean 'outs'?")),
         ("stages: {a: {cmd: touch data, outs: [data]}}\n", ("'data'", "Pointer")),
+        ("stages: {a: {cmd: touch y, outs: [sub/.git/x]}}\n", ("'sub/.git/x' belongs to Git",)),
+        ("stages: {a: {cmd: touch y, outs: [mlvc.lock]}}\n", ("'mlvc.lock' cannot be an output",)),
+        ("stages: {a: {cmd: touch y, outs: [{mlvc.yaml: {cache: false}}]}}\n", ("'mlvc.yaml' cannot be an output",)),
+        ('stages: {a: {cmd: "a\\0b", outs: [y]}}\n', ("null character",)),
     ],
 )
 def test_a_pipeline_that_makes_no_sense(project: Path, text: str, parts: tuple[str, ...]) -> None:
