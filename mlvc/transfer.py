@@ -29,12 +29,16 @@ _SMALL_PACK = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a transfer did. ``lost``: objects that could not be moved, with the reason."""
+    """What a transfer did. ``lost``: objects that could not be moved, with the reason.
+
+    ``whole``: everything that was missing, chunk by chunk, was in what was sent.
+    """
 
     objects: int = 0
     size: int = 0
     packs: int = 0
     lost: Lost = field(default_factory=dict)
+    whole: bool = False
 
 
 class Chain:
@@ -73,6 +77,7 @@ class PushPlan:
     objects: int
     size: int
     lost: Lost
+    missing: frozenset[bytes] = frozenset()
 
 
 def plan_push(store: LocalStore, remote: RemoteStore, oids: Iterable[bytes]) -> PushPlan:
@@ -100,7 +105,9 @@ def plan_push(store: LocalStore, remote: RemoteStore, oids: Iterable[bytes]) -> 
     picked = store.packed.catalog.locate(rest)
     size = sum(sizes[name] for name in whole) + sum(location.length for location in picked)
     size += sum(os.stat(store.loose.path(oid)).st_size for oid in loose)
-    return PushPlan(tuple(whole), tuple(picked), tuple(sorted(loose)), len(missing) - len(lost), size, lost)
+    return PushPlan(
+        tuple(whole), tuple(picked), tuple(sorted(loose)), len(missing) - len(lost), size, lost, frozenset(missing)
+    )
 
 
 def push(
@@ -149,7 +156,8 @@ def push(
         store.quarantine(lost)
     if not lost:
         remote.settled()
-    return Result(plan.objects - len(lost) + len(plan.lost), sum(size for _, size, _ in sent), len(sent), lost)
+    whole = not plan.missing.difference(*(index.oids for _, _, index in sent))
+    return Result(plan.objects - len(lost) + len(plan.lost), sum(size for _, size, _ in sent), len(sent), lost, whole)
 
 
 def _repack(store: LocalStore, picked: Sequence[Location], writer: PackWriter, lost: Lost) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from mlvc.errors import DamagedError, FormatError, MlvcError, ObjectsMissingError
 from mlvc.snapshot import problem
-from mlvc.workspace.checkout import MISNAMED
+from mlvc.store.base import MISNAMED
 
 
 def check(

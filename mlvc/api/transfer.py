@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from mlvc import files, git, manifest, snapshot
 from mlvc import transfer as steps
-from mlvc.api.checkout import CheckedOut, checkout
 from mlvc.errors import DamagedError, FormatError, ObjectsMissingError, RemoteError, UsageError
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
 from mlvc.store.base import Lost, Reader
 from mlvc.store.remote import RemoteStore, blobs_at
+
+if TYPE_CHECKING:
+    from mlvc.api.checkout import CheckedOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,8 @@ def push(
             result = steps.Result(plan.objects, plan.size, 0, plan.lost)
         else:
             result = steps.push(repo.store, far, plan, jobs=jobs or repo.config.get("core.jobs"), progress=progress)
-            result = replace(result, lost=_truth(far.missing(oids), {**lost, **result.lost}))
+            left = set() if result.whole and not lost else far.missing(oids)
+            result = replace(result, lost=_truth(left, {**lost, **result.lost}))
         progress.finish()
         return replace(_told(far.name, result, repo.store, contents), unreadable=unreadable)
     finally:
@@ -116,6 +120,8 @@ def pull(
 ) -> Pulled:
     """Fetch, then check out what was fetched. What could not be fetched is named, the rest is done."""
     fetched = fetch(repo, which, remote=remote, jobs=jobs, dry_run=dry_run, progress=progress)
+    from mlvc.api.checkout import checkout  # noqa: PLC0415  (push and fetch do without)
+
     rev = which.revisions[-1] if which.revisions else ""
     done = checkout(repo, which.targets, rev=rev, force=force, dry_run=dry_run, progress=progress)
     # Whatever a manifest that is not here yet names cannot be told before it is fetched.

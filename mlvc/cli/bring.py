@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from typing import Annotated
 
 from mlvc.api import checkout as checkouts
@@ -10,7 +9,6 @@ from mlvc.api import lost
 from mlvc.cli import show
 from mlvc.cli.opening import opened
 from mlvc.cli.words import argument, option
-from mlvc.errors import FormatError
 
 Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
 _LISTED = 20
@@ -56,7 +54,7 @@ def print_checkout(done: checkouts.CheckedOut, *, dry_run: bool = False) -> None
         show.err(f"kept {show.clean(path)}, which is not tracked")
     for path in done.ignores:
         show.err(f"hint: Git now ignores what came: git add {show.clean(path)}")
-    named_lost(done.lost, done.unreadable)
+    show.named_lost(done.lost, done.unreadable)
 
 
 def checkout_json(done: checkouts.CheckedOut) -> dict[str, object]:
@@ -67,15 +65,6 @@ def checkout_json(done: checkouts.CheckedOut) -> dict[str, object]:
         "kept": list(done.kept),
         "unreadable": [error.message for error in done.unreadable],
     }
-
-
-def named_lost(paths: Mapping[str, str], unreadable: Collection[FormatError] = ()) -> None:
-    """Every path that could not be had, with the reason; and what cannot be read, if that is not told in the end."""
-    for path, reason in paths.items():
-        show.err(f"{reason}  {show.clean(path)}")
-    if len(unreadable) > 1 or (paths and unreadable):
-        for error in unreadable:
-            show.err(f"unreadable  {show.clean(error.message)}")
 
 
 COMMANDS = {"checkout": checkout}

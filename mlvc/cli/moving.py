@@ -8,7 +8,6 @@ from mlvc.api import lost
 from mlvc.api import transfer as api
 from mlvc.api.transfer import Transferred, Which
 from mlvc.cli import show
-from mlvc.cli.bring import checkout_json, named_lost, print_checkout
 from mlvc.cli.opening import opened
 from mlvc.cli.words import argument, option
 from mlvc.errors import MlvcError
@@ -96,6 +95,8 @@ def pull(
 
     Example: git clone URL project && cd project && mlvc pull
     """
+    from mlvc.cli.bring import checkout_json, print_checkout  # noqa: PLC0415  (push and fetch do without)
+
     which = _which(paths, rev, all_branches=all_branches, all_tags=all_tags, all_commits=all_commits)
     with opened() as repo:
         done = api.pull(repo, which, remote=remote, jobs=jobs, force=force, dry_run=dry_run, progress=show.Line())
@@ -116,7 +117,7 @@ def _which(
 
 
 def _print(done: Transferred, verb: str, way: str, *, dry_run: bool) -> None:
-    named_lost(done.lost, done.unreadable)
+    show.named_lost(done.lost, done.unreadable)
     if not done.objects and not done.lost:
         show.err(f"nothing to {verb}: everything is {'there' if verb == 'push' else 'here'} already")
         return

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mlvc import oid as oids
 from mlvc.errors import MlvcError
 
 if TYPE_CHECKING:
+    from mlvc.errors import FormatError
     from mlvc.pointer import Content
     from mlvc.snapshot import Change
 
@@ -126,6 +127,15 @@ def summary(changes: Iterable[Change]) -> str:
 def content_json(content: Content) -> dict[str, Any]:
     """Tracked content as JSON."""
     return {"kind": content.kind, "oid": oids.to_text(content.oid), "size": content.size, "files": content.files}
+
+
+def named_lost(paths: Mapping[str, str], unreadable: Collection[FormatError] = ()) -> None:
+    """Every path that could not be had, with the reason; and what cannot be read, if that is not told in the end."""
+    for path, reason in paths.items():
+        err(f"{reason}  {clean(path)}")
+    if len(unreadable) > 1 or (paths and unreadable):
+        for error in unreadable:
+            err(f"unreadable  {clean(error.message)}")
 
 
 # -- progress ----------------------------------------------------------------------------------

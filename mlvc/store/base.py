@@ -12,6 +12,9 @@ from mlvc.oid import Oid, short
 LARGE = 1 << 20
 """Bytes from which an object is kept whole or in chunks, and no longer packed with others."""
 
+MISNAMED = "of another size than its Pointer says"
+"""Why a path cannot be made whose object is here."""
+
 Lost = dict[bytes, str]
 """Objects that could not be handed out, each with the reason: ``missing`` or ``damaged``."""
 

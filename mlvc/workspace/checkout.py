@@ -21,7 +21,7 @@ from mlvc.manifest import EMPTY_DIR, Entry
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
 from mlvc.snapshot import Change, as_entry, compare, within
-from mlvc.store.base import LARGE, Lost
+from mlvc.store.base import LARGE, MISNAMED, Lost
 from mlvc.store.local import LocalStore
 from mlvc.workspace.index import NEVER, Record, Records
 from mlvc.workspace.link import place
@@ -104,9 +104,6 @@ def plan(
         else:
             plans.append(made)
     return plans, lost
-
-
-MISNAMED = "of another size than its Pointer says"
 
 
 def _is_misnamed(content: Content, made: PathPlan) -> bool:
