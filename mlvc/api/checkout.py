@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlvc import files, git, snapshot
@@ -58,7 +58,7 @@ def checkout(
             else f"`mlvc add {typed}` tracks what is there",
         )
     parts = snapshot.inside(chosen, names)
-    behind = {path: error for path in chosen if (error := _behind(repo, path)) is not None}
+    behind = _behind(repo, chosen)
     unreadable.update(behind)
     wanted = {path: content for path, content in chosen.items() if path not in behind}
     # A Lockfile that cannot be read may name any of them.
@@ -89,15 +89,21 @@ def checkout(
     return CheckedOut(done.changes, {**lost, **done.lost}, kept, tuple(unreadable.values()), tuple(ignores))
 
 
-def _behind(repo: Repo, path: str) -> FormatError | None:
-    """What is wrong with a path that lies behind a symbolic link: what is written there lands elsewhere."""
-    parent = path.rpartition("/")[0]
-    if not parent or os.path.realpath(f"{repo.root}/{parent}") == os.path.normpath(f"{repo.root}/{parent}"):
-        return None
-    return FormatError(
-        f"{path} lies behind a symbolic link, to {os.path.realpath(f'{repo.root}/{parent}')}: nothing is put there",
-        hint="remove the link, or what names this path: its Pointer, or its output in mlvc.yaml",
-    )
+def _behind(repo: Repo, paths: Iterable[str]) -> dict[str, FormatError]:
+    """What is wrong with paths that lie behind a symbolic link: what is written there lands elsewhere."""
+    by_parent: dict[str, list[str]] = {}
+    for path in paths:
+        by_parent.setdefault(path.rpartition("/")[0], []).append(path)
+    found = {}
+    for parent, below in by_parent.items():
+        full = os.path.normpath(f"{repo.root}/{parent}")
+        real = os.path.realpath(full) if parent else full
+        for path in below if real != full else ():
+            found[path] = FormatError(
+                f"{path} lies behind a symbolic link, to {real}: nothing is put there",
+                hint="remove the link, or what names this path: its Pointer, or its output in mlvc.yaml",
+            )
+    return found
 
 
 def _gone(
