@@ -157,18 +157,17 @@ def blobs(git: Git, ids: Iterable[str]) -> dict[str, bytes]:
     return found
 
 
-def is_tracked(git: Git, path: str) -> bool:
-    """Whether Git itself has ``path``, or a file below it, in its index."""
-    return bool(tracked(git, [path]))
-
-
 def tracked(git: Git, paths: Collection[str]) -> set[str]:
     """Those of ``paths`` that Git itself has, or files below them, in its index."""
     if not paths:
         return set()
     out = _ask(git, ["--literal-pathspecs", "ls-files", "-z", "--cached", "--", *paths])
-    names = [name for name in out.decode(errors="surrogateescape").split("\0") if name]
-    return {path for path in paths if any(name == path or name.startswith(path + "/") for name in names)}
+    found = set()
+    for name in out.decode(errors="surrogateescape").split("\0"):
+        while name and name not in found:
+            found.add(name)
+            name = name.rpartition("/")[0]  # noqa: PLW2901  (the directories around it)
+    return found.intersection(paths)
 
 
 def versions(git: Git, paths: Sequence[str]) -> dict[str, list[str]]:

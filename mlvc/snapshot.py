@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard, TypeVar
 
@@ -55,6 +55,17 @@ def on_disk(repository: Git) -> Snapshot:
         if data is not None:
             texts[path] = data
     return _snapshot(texts)
+
+
+def pointers_of(repository: Git, paths: Iterable[str]) -> dict[str, Pointer]:
+    """The Pointers of these paths, as they are in the working tree now; FormatError for one that cannot be read."""
+    found = {}
+    for path in paths:
+        name = pointers.path_of(path)
+        data = files.read_or_none(os.path.join(repository.root, name))
+        if data is not None:
+            found[path] = pointers.decode(data, name)
+    return found
 
 
 def at(repository: Git, revision: str, name: str = "") -> Snapshot:
@@ -228,20 +239,29 @@ def inside(chosen: Iterable[str], targets: Sequence[str]) -> dict[str, tuple[str
     return found
 
 
-def within(path: str, tops: Iterable[str]) -> bool:
-    """Whether ``path`` is one of ``tops``, or below one."""
-    return any(path == top or path.startswith(top + "/") for top in tops)
+def parents(path: str) -> Iterator[str]:
+    """The directories that ``path`` lies in, the nearest first."""
+    while path := path.rpartition("/")[0]:
+        yield path
 
 
-def recorded(repository: Git, path: str, content: Content) -> bool:
-    """Whether any commit that Git knows tracks ``content`` at ``path``."""
-    ids = git.versions(repository, [pointers.path_of(path), LOCKFILE])
+def within(path: str, tops: Collection[str]) -> bool:
+    """Whether ``path`` is one of ``tops``, or below one. Many ``tops`` are to be a set, or the keys of a mapping."""
+    return path in tops or any(parent in tops for parent in parents(path))
+
+
+def recorded(repository: Git, contents: Mapping[str, Content]) -> set[str]:
+    """Those paths whose content any commit that Git knows tracks there."""
+    if not contents:
+        return set()
+    ids = git.versions(repository, [*map(pointers.path_of, contents), LOCKFILE])
     blobs = git.blobs(repository, [id_ for ids_ in ids.values() for id_ in ids_])
+    found: set[str] = set()
     for name, ids_ in ids.items():
         for id_ in ids_:
-            if _snapshot({name: blobs[id_]}).contents().get(path) == content:
-                return True
-    return False
+            shown = _snapshot({name: blobs[id_]}).contents()
+            found.update(path for path, content in shown.items() if contents.get(path) == content)
+    return found
 
 
 # -- differences -------------------------------------------------------------------------------

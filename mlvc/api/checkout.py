@@ -49,14 +49,7 @@ def checkout(
     names = [repo.path(target) for target in targets]
     chosen, unreadable, unknown = snapshot.choose(there, names)
     if unknown:
-        typed = next(target for target in targets if repo.path(target) == unknown[0])
-        is_revision = not rev and git.is_revision(repo.git, typed)
-        raise UsageError(
-            f"{unknown[0]} is not tracked" + (f" at {rev}" if rev else ""),
-            hint=f"to bring the data of a revision: `mlvc checkout --rev {typed}`"
-            if is_revision
-            else f"`mlvc add {typed}` tracks what is there",
-        )
+        raise _untracked(repo, targets[names.index(unknown[0])], rev)
     parts = snapshot.inside(chosen, names)
     behind = _behind(repo, chosen)
     unreadable.update(behind)
@@ -64,9 +57,10 @@ def checkout(
     # A Lockfile that cannot be read may name any of them.
     sure = not targets and snapshot.LOCKFILE not in unreadable
     gone, stay = _gone(repo, wanted, unreadable, rev) if sure else ([], [])
-    asked = steps.Asked(parts, tuple(wanted) if gone else (), force, relink)
+    asked = steps.Asked(parts, wanted.keys() if gone else (), force, relink)
     # What is in the way of something goes first, all else when what comes is there.
-    first = [path for path in gone if any(other.startswith(path + "/") for other in wanted)]
+    around = {parent for path in wanted for parent in snapshot.parents(path)} if gone else set()
+    first = [path for path in gone if path in around]
     order: dict[str, Content | None] = {**dict.fromkeys(first), **wanted, **dict.fromkeys(gone)}
     plans, lost = steps.plan(repo.tree, repo.store, order, asked=asked, progress=progress)
     left = {made.path for made in plans if made.content is None and made.unstored and not force}
@@ -87,6 +81,16 @@ def checkout(
         placed.update(repo.placed, wanted, gone=[*(path for path in gone if path not in left), *stay])
     progress.finish()
     return CheckedOut(done.changes, {**lost, **done.lost}, kept, tuple(unreadable.values()), tuple(ignores))
+
+
+def _untracked(repo: Repo, typed: str, rev: str) -> UsageError:
+    if rev:
+        return UsageError(f"{typed} is not tracked at {rev}", hint=f"`mlvc diff {rev}` shows what differs since")
+    if git.is_revision(repo.git, typed):
+        hint = f"to bring the data of a revision: `mlvc checkout --rev {typed}`"
+    else:
+        hint = f"`mlvc add {typed}` tracks what is there"
+    return UsageError(f"{typed} is not tracked", hint=hint)
 
 
 def _behind(repo: Repo, paths: Iterable[str]) -> dict[str, FormatError]:
@@ -124,12 +128,11 @@ def _gone(
     owned = git.tracked(repo.git, known)
     named = frozenset[str]() if rev else snapshot.head(repo.git).contents().keys()
     looks = repo.tree.look([path for path in known if path not in owned], lenient=True)
-    gone = set()
-    for path, look in looks.items():
-        if path in named and look.content not in wanted.values():
-            continue  # not renamed
-        # What is tracked inside of it stays, and is looked after by itself.
-        around = any(other.startswith(path + "/") for other in (*wanted, *unreadable))
-        if around or look.content is None or snapshot.recorded(repo.git, path, look.content):
-            gone.add(path)
+    here = set(wanted.values())
+    there = {path: look.content for path, look in looks.items() if path not in named or look.content in here}
+    # What is tracked inside of it stays, and is looked after by itself.
+    around = {parent for path in (*wanted, *unreadable) for parent in snapshot.parents(path)}
+    sure = {path for path, content in there.items() if content is None or path in around}
+    asked = {path: content for path, content in there.items() if content is not None and path not in sure}
+    gone = sure | snapshot.recorded(repo.git, asked)
     return sorted(gone), sorted(set(known) - gone - owned)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from mlvc import files, git, manifest
+from mlvc import files, git, manifest, snapshot
 from mlvc import pointer as pointers
 from mlvc.errors import DamagedError, ObjectsMissingError, PipelineError, UsageError
 from mlvc.manifest import EMPTY_DIR
@@ -201,7 +201,7 @@ def _to_record(repo: Repo, whole: Graph, result: ReproResult) -> tuple[str, ...]
         ours += [posixpath.join(posixpath.dirname(out.path), ".gitignore") for out in stage.outs if out.cache]
     asked = list(dict.fromkeys([*ours, *kept]))
     new = git.unstaged(repo.git, asked)
-    around = {parent for path in new for parent in (path, *graph.parents(path))}
+    around = {parent for path in new for parent in (path, *snapshot.parents(path))}
     return tuple(path for path in asked if path in around)
 
 
@@ -234,7 +234,7 @@ def _apart(repo: Repo, stages: Iterable[Stage]) -> None:
 
 def _overlapping(path: str, tracked: Sequence[str]) -> str:
     """The one of ``tracked``, which are sorted, that is ``path``, around it or in it; '' where none is."""
-    for around in (path, *graph.parents(path)):
+    for around in (path, *snapshot.parents(path)):
         at = bisect_left(tracked, around)
         if tracked[at : at + 1] == [around]:
             return around

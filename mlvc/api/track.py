@@ -78,12 +78,12 @@ def _take(
         progress.note(f"left out {path}: this name is never tracked")
     with repo.store.batch() as batch:
         looks = {path: repo.tree.put(path, scan, repo.store, batch, progress=progress) for path, scan in scans.items()}
-        contents = {path: look.content for path, look in looks.items() if path in whole}
+        contents = {path: looks[path].content for path in whole}
         for path in (path for path, content in contents.items() if content is None):
             raise ObjectsMissingError(f"{path} is a link into the store, where its object is missing", hint=FETCH)
         # From here on alone: what another process has just written is what this one adds to.
         with repo.exclusive():
-            now = snapshot.on_disk(repo.git)
+            now = snapshot.pointers_of(repo.git, [*whole, *inside])
             for owner, parts in inside.items():
                 entries = _merged(repo, owner, now, {path: looks[path].entries() for path in parts})
                 contents[owner], objects = manifest.build(entries, repo.hashing)
@@ -91,7 +91,7 @@ def _take(
             batch.commit()
             repo.tree.remember(looks.values())
             progress.finish()
-            return _point(repo, {path: content for path, content in contents.items() if content}, now.pointers)
+            return _point(repo, {path: content for path, content in contents.items() if content}, now)
 
 
 def commit(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIET) -> tuple[Tracked, ...]:
@@ -154,7 +154,7 @@ def _named(repo: Repo, name: str) -> str:
         raise UsageError(f"{name} is named in .mlvcignore", hint="take it out there, or leave it untracked")
     if os.path.basename(path) in _CONTROL:
         raise UsageError(f"{name} cannot be tracked: Git or mlvc reads it", hint="keep it in Git")
-    nested = next((p for p in _around(path) if files.exists(f"{repo.root}/{p}/.git")), "")
+    nested = next((p for p in snapshot.parents(path) if files.exists(f"{repo.root}/{p}/.git")), "")
     if nested:
         raise UsageError(f"{name} is in another Git repository, {nested}", hint="run mlvc there")
     if path.endswith(SUFFIX):
@@ -163,11 +163,6 @@ def _named(repo: Repo, name: str) -> str:
 
 
 _CONTROL = {".gitignore", ".gitattributes", ".gitmodules", ".mlvcignore", "mlvc.yaml", "mlvc.lock"}
-
-
-def _around(path: str) -> Iterator[str]:
-    while path := path.rpartition("/")[0]:
-        yield path
 
 
 def _expand(repo: Repo, patterns: Iterable[str]) -> list[str]:
@@ -179,7 +174,8 @@ def _expand(repo: Repo, patterns: Iterable[str]) -> list[str]:
             raise UsageError(f"nothing matches '{pattern}'")
         found += [_target(repo, name) for name in names]
     # What a pattern such as ** finds inside of something else that it finds comes with that.
-    return [path for path in found if not any(path.startswith(other + "/") for other in found)]
+    every = set(found)
+    return [path for path in found if every.isdisjoint(snapshot.parents(path))]
 
 
 @contextmanager
@@ -242,25 +238,28 @@ def _sort(repo: Repo, paths: Mapping[str, None], now: Snapshot) -> tuple[list[st
     """Paths to track whole, and paths inside of tracked directories by directory."""
     whole: list[str] = []
     inside: dict[str, list[str]] = {}
+    everything = [*now.pointers, *now.outs, *now.unreadable]
+    inner = {parent: known for known in everything for parent in snapshot.parents(known)}
     for path in paths:
-        for other, error in now.unreadable.items():
-            if path == other or path.startswith(other + "/") or other.startswith(path + "/"):
-                raise error
+        above = [path, *snapshot.parents(path)]
+        bad = next((p for p in (*above, inner.get(path, "")) if p in now.unreadable), "")
+        if bad:
+            raise now.unreadable[bad]
         if path in now.outs and path not in now.pointers:
             raise UsageError(f"{path} is made by a stage", hint="`mlvc repro` keeps it up to date")
-        owner = next((known for known in now.pointers if path.startswith(known + "/")), "")
-        maker = next((known for known in now.outs if path.startswith(known + "/")), "")
+        owner = next((parent for parent in above[1:] if parent in now.pointers), "")
+        maker = next((parent for parent in above[1:] if parent in now.outs), "")
         if maker:
             raise UsageError(
                 f"{path} is inside of {maker}, which a stage makes", hint="`mlvc repro` keeps it up to date"
             )
-        around = next((known for known in [*now.pointers, *now.outs] if known.startswith(path + "/")), "")
+        around = inner.get(path, "")
         if around:
             raise UsageError(
                 f"{path} cannot be tracked: {around} in it is tracked already",
                 hint=f"untrack that first: delete {around}{SUFFIX} and its line in .gitignore",
             )
-        other = next((p for p in paths if p != path and path.startswith(p + "/")), "")
+        other = next((parent for parent in above[1:] if parent in paths), "")
         if other:
             raise UsageError(f"{path} is inside of {other}, which is to be tracked too", hint="name only one of them")
         if owner and not now.pointers[owner].content.is_dir:
@@ -271,18 +270,18 @@ def _sort(repo: Repo, paths: Mapping[str, None], now: Snapshot) -> tuple[list[st
         if owner:
             inside.setdefault(owner, []).append(path)
             continue
-        if path not in now.pointers and git.is_tracked(repo.git, path):
-            raise UsageError(f"{path} is tracked by Git itself", hint=f"take it out first: `git rm -r --cached {path}`")
         whole.append(path)
+    for path in git.tracked(repo.git, [path for path in whole if path not in now.pointers]):
+        raise UsageError(f"{path} is tracked by Git itself", hint=f"take it out first: `git rm -r --cached {path}`")
     return whole, inside
 
 
-def _merged(repo: Repo, owner: str, now: Snapshot, parts: Mapping[str, list[Entry]]) -> list[Entry]:
+def _merged(repo: Repo, owner: str, now: Mapping[str, Pointer], parts: Mapping[str, list[Entry]]) -> list[Entry]:
     """The entries of a tracked directory with some paths in it replaced; the rest need not be present."""
-    if owner not in now.pointers:
+    if owner not in now:
         raise UsageError(f"{owner} is not tracked any more", hint="another process has just changed that")
     try:
-        entries = manifest.entries_of(repo.store, now.pointers[owner].content.oid)
+        entries = manifest.entries_of(repo.store, now[owner].content.oid)
     except ObjectsMissingError:
         raise ObjectsMissingError(
             f"which files {owner} has is not known here: its manifest is not in the store",

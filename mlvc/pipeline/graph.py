@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mlvc import codec
 from mlvc.errors import PipelineError
+from mlvc.snapshot import parents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -92,13 +93,6 @@ def _outputs(stages: Iterable[Stage]) -> dict[str, str]:
                 hint="name either the directory or what is in it",
             )
     return outputs
-
-
-def parents(path: str) -> Iterator[str]:
-    """The directories around ``path``, the nearest first, without the root."""
-    while "/" in path:
-        path = path.rpartition("/")[0]
-        yield path
 
 
 def _makers(stages: Iterable[Stage], outputs: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

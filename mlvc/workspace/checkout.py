@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -20,7 +20,7 @@ from mlvc.errors import DamagedError, ObjectsMissingError, UsageError, WouldOver
 from mlvc.manifest import EMPTY_DIR, Entry
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
-from mlvc.snapshot import Change, as_entry, compare, within
+from mlvc.snapshot import Change, as_entry, compare, parents, within
 from mlvc.store.base import LARGE, MISNAMED, Lost
 from mlvc.store.local import LocalStore
 from mlvc.workspace.index import NEVER, Record, Records
@@ -38,7 +38,7 @@ class PathPlan:
     ``whole``: nothing is there yet, so that everything is made beside and renamed into place.
     ``unstored``: paths whose content, about to be replaced or removed, is nowhere else. ``extra``: files that should
     not be there and stay, because they are nowhere else and in nobody's way. ``partial``: only a part of the path was
-    asked for. ``files``, ``size``: of all that should be there.
+    asked for. ``misnamed``: the Pointer tells of another size, or number of files, than what it names has.
     """
 
     path: str
@@ -50,8 +50,7 @@ class PathPlan:
     extra: tuple[str, ...] = ()
     partial: bool = False
     force: bool = False
-    files: int = 0
-    size: int = 0
+    misnamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ class Asked:
     """
 
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    spared: tuple[str, ...] = ()
+    spared: Collection[str] = ()
     force: bool = False
     relink: bool = False
 
@@ -99,18 +98,18 @@ def plan(
             continue
         if made is None:
             continue
-        if content is not None and _is_misnamed(content, made):
+        if made.misnamed:
             lost[path] = MISNAMED
         else:
             plans.append(made)
     return plans, lost
 
 
-def _is_misnamed(content: Content, made: PathPlan) -> bool:
+def _is_misnamed(content: Content, look: Look, new: Sequence[Entry]) -> bool:
     """Whether a Pointer tells of another size, or number of files, than what it names has, as far as that is known."""
-    if made.look is not None and made.look.content is not None and made.look.content.oid == content.oid:
-        return made.look.content.is_dir == content.is_dir and made.look.content.size != content.size
-    return content.is_dir and (made.files, made.size) != (content.files, content.size)
+    if look.content is not None and look.content.oid == content.oid:
+        return look.content.is_dir == content.is_dir and look.content.size != content.size
+    return content.is_dir and (len(new), sum(entry.size for entry in new)) != (content.files, content.size)
 
 
 def _plan_path(tree: WorkTree, store: LocalStore, look: Look, content: Content | None, asked: Asked) -> PathPlan | None:
@@ -144,14 +143,13 @@ def _plan_path(tree: WorkTree, store: LocalStore, look: Look, content: Content |
         look.path,
         content,
         tuple(change for change in changes if change.path not in extra),
-        content is not None and _is_free(f"{tree.root}/{look.path}"),
-        tuple(path for path in at_risk if path not in extra),
-        look,
-        extra,
-        bool(parts),
-        asked.force,
-        len(new),
-        sum(entry.size for entry in new),
+        whole=content is not None and _is_free(f"{tree.root}/{look.path}"),
+        unstored=tuple(path for path in at_risk if path not in extra),
+        look=look,
+        extra=extra,
+        partial=bool(parts),
+        force=asked.force,
+        misnamed=content is not None and _is_misnamed(content, look, new),
     )
 
 
@@ -167,13 +165,8 @@ def _in_nobodys_way(at_risk: Mapping[str, Change], new: Sequence[Entry]) -> tupl
     if not extra:
         return ()
     taken = {entry.path for entry in new}
-    around = {parent for path in taken for parent in _parents(path)}
-    return tuple(path for path in extra if path not in around and taken.isdisjoint(_parents(path)))
-
-
-def _parents(path: str) -> Iterator[str]:
-    while path := path.rpartition("/")[0]:
-        yield path
+    around = {parent for path in taken for parent in parents(path)}
+    return tuple(path for path in extra if path not in around and taken.isdisjoint(parents(path)))
 
 
 def _is_at_risk(change: Change, look: Look, unstored: set[bytes]) -> bool:
@@ -182,7 +175,7 @@ def _is_at_risk(change: Change, look: Look, unstored: set[bytes]) -> bool:
     if (
         refused
         and change.new is not None
-        and (change.path in refused or not refused.keys().isdisjoint(_parents(change.path)))
+        and (change.path in refused or not refused.keys().isdisjoint(parents(change.path)))
     ):
         return True
     old = change.old
@@ -458,7 +451,7 @@ class _Work:
         if parent in self._parents_made:
             return
         self._parents_made.add(parent)
-        for directory in reversed([parent, *_parents(parent)] if parent else []):
+        for directory in reversed([parent, *parents(parent)] if parent else []):
             full = f"{self._tree.root}/{directory}"
             if within(directory, [self._made.path]) and (os.path.islink(full) or os.path.isfile(full)):
                 files.remove(full)

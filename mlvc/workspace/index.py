@@ -46,6 +46,7 @@ class Index(Disposable):
 
     def __init__(self, path: str, digest_size: int) -> None:
         self._record = struct.Struct(f"<QqqQc{digest_size}s")
+        self._last: tuple[bytes, Records] = (b"", {})
         super().__init__(path, _VERSIONS[digest_size], _SCHEMA, bool)
 
     @recovering
@@ -57,9 +58,16 @@ class Index(Disposable):
 
     @recovering
     def of_dir(self, path: str) -> Records:
-        """The Records of the files directly in one directory."""
+        """The Records of the files directly in one directory; not to be changed.
+
+        Who asks for many files of one directory, one after the other, has its row taken apart once.
+        """
         row = self._db.execute("SELECT entries FROM dirs WHERE path = ?", (path,)).fetchone()
-        return self._decode(row[0]) if row else {}
+        if row is None:
+            return {}
+        if row[0] != self._last[0]:
+            self._last = (row[0], self._decode(row[0]))
+        return self._last[1]
 
     @recovering
     def root(self, path: str) -> Content | None:

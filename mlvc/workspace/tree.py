@@ -76,9 +76,11 @@ class WorkTree:
     def scan(self, path: str, since: int, *, inside: bool = False) -> Scan:
         """One tracked path beside what the Index knows. ``inside``: see Scanner.scan."""
         known = self.index.below(path)
-        parent = path.rpartition("/")[0]
+        parent, _, name = path.rpartition("/")
         if path and path not in known:
-            known[parent] = {**known.get(parent, {}), **self.index.of_dir(parent)}
+            record = self.index.of_dir(parent).get(name)
+            if record is not None:
+                known.setdefault(parent, {})[name] = record
         return self._scanner.scan(path, known, since=since, inside=inside)
 
     def look(self, paths: Iterable[str], *, lenient: bool = False, progress: Progress = QUIET) -> dict[str, Look]:
@@ -160,5 +162,6 @@ class WorkTree:
     def _merge(self, dirs: dict[str, Records], found: Mapping[str, Records]) -> None:
         """Single files share the row of their directory with others."""
         for directory, records in found.items():
-            row = dirs.setdefault(directory, self.index.of_dir(directory))
-            row.update(records)
+            if directory not in dirs:
+                dirs[directory] = dict(self.index.of_dir(directory))
+            dirs[directory].update(records)

@@ -286,3 +286,17 @@ def test_settings_and_stages_at_once_lose_nothing_of_each_other(project: Path) -
     remotes = run_mlvc("remote", "list", cwd=project).out
     stages = run_mlvc("stage", "list", cwd=project).out
     assert all(f"r{n}\t" in remotes and f"s{n} " in stages for n in range(5))
+
+
+@pytest.mark.parametrize("command", ["add", "checkout", "status"])
+def test_many_tracked_files_take_no_more_git_processes_than_few(project: Path, command: str) -> None:
+    counts = []
+    for number in (3, 40):
+        names = [f"many{number}/{n}" for n in range(number)]
+        shell.write(project, {name: name.encode() for name in names})
+        if command != "add":
+            run_mlvc("add", *names, cwd=project)
+        trace = project.parent / f"trace{number}"
+        run_mlvc(command, *names, cwd=project, env={"GIT_TRACE": str(trace)})
+        counts.append(trace.read_text().count("trace: built-in: git"))
+    assert 0 < counts[0] == counts[1]

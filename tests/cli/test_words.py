@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
@@ -59,7 +58,6 @@ def words_of(name: str) -> st.SearchStrategy[list[str]]:
 @pytest.mark.parametrize("name", ALL)
 def test_plain_command_lines_mean_what_typer_makes_of_them(name: str) -> None:
     command = ALL[name]
-    fresh = functools.partial(read, command)
     plain_ones = 0
     lacking = declared(command).keys() - defaults(command).keys()
     needed = [
@@ -75,7 +73,7 @@ def test_plain_command_lines_mean_what_typer_makes_of_them(name: str) -> None:
     @example(["a", "b"])
     def agree(words: list[str]) -> None:
         nonlocal plain_ones
-        found = fresh([*needed, *words])
+        found = read(command, [*needed, *words])
         if found is None:
             return
         plain_ones += 1

@@ -10,7 +10,7 @@ from mlvc import transfer
 from mlvc.errors import RemoteError
 from mlvc.store import remote as remotes
 from mlvc.store.remote import FsspecBlobs
-from tests.helpers.stores import bring, noise, open_local, open_remote, put_all, send
+from tests.helpers.stores import bring, noise, open_remote, put_all, send
 
 SAID = "An error occurred (SlowDown)\nwhen calling:\n   please reduce your rate"
 TOLD = "An error occurred (SlowDown) when calling: please reduce your rate"
@@ -62,18 +62,6 @@ def moody(monkeypatch):
     fsspec.register_implementation("moody", MoodyFileSystem, clobber=True)
     monkeypatch.setattr(MoodyFileSystem, "store", {})
     monkeypatch.setattr(MoodyFileSystem, "pseudo_dirs", [""])
-
-
-@pytest.fixture
-def here(tmp_path, algorithm):
-    with open_local(tmp_path / "here", algorithm) as store:
-        yield store
-
-
-@pytest.fixture
-def there(tmp_path, algorithm):
-    with open_local(tmp_path / "there", algorithm) as store:
-        yield store
 
 
 @pytest.fixture

@@ -58,18 +58,6 @@ class Counted(DirectoryBlobs):
 
 
 @pytest.fixture
-def here(tmp_path, algorithm):
-    with open_local(tmp_path / "here", algorithm) as store:
-        yield store
-
-
-@pytest.fixture
-def there(tmp_path, algorithm):
-    with open_local(tmp_path / "there", algorithm) as store:
-        yield store
-
-
-@pytest.fixture
 def place(tmp_path):
     return tmp_path / "remote"
 

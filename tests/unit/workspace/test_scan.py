@@ -371,3 +371,15 @@ def test_a_damaged_row_is_as_good_as_none(place, data):
 
 def test_errors_are_those_of_mlvc():
     assert issubclass(SystemFailureError, MlvcError)
+
+
+def test_the_row_of_a_directory_is_taken_apart_once_for_all_files_in_it(place, monkeypatch):
+    names = [f"d/{n}" for n in range(20)]
+    make(place.root, {name: name.encode() for name in names})
+    looks = place.tree.look(names)
+    decoded = []
+    decode = Index._decode
+    monkeypatch.setattr(Index, "_decode", lambda self, blob: decoded.append(blob) or decode(self, blob))
+    again = place.tree.look(names)
+    assert {name: look.content for name, look in again.items()} == {name: look.content for name, look in looks.items()}
+    assert len(decoded) == 1
