@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import accumulate, groupby
+from itertools import accumulate, chain, groupby
 from typing import TypeVar
 
 from mlvc import files
@@ -17,6 +17,7 @@ from mlvc.hashing import Hashing
 from mlvc.progress import QUIET, Progress
 from mlvc.store.base import Lost
 from mlvc.store.catalog import Location
+from mlvc.store.copies import NOTHING, Copies, CopyPlan, plan_copies
 from mlvc.store.local import LocalStore
 from mlvc.store.pack import DATA, RECIPE, PackIndex, PackWriter, SealedPack, encode_recipe
 from mlvc.store.remote import RemoteStore
@@ -242,12 +243,19 @@ def plan_fetch(store: LocalStore, remote: RemoteStore, oids: Iterable[bytes]) ->
 
 
 def fetch(
-    store: LocalStore, remote: RemoteStore, plan: FetchPlan, *, jobs: int = 4, progress: Progress = QUIET
+    store: LocalStore,
+    remote: RemoteStore,
+    plan: FetchPlan,
+    *,
+    jobs: int = 4,
+    copies: bool = False,
+    progress: Progress = QUIET,
 ) -> Result:
     """Bring what ``plan`` says. Everything is hashed as it is received, before it gets its name here.
 
     A Pack that does not hash to its name is fetched once more; then its good objects are picked out,
     and the others are in ``lost``. The damaged Packs are remembered, and named where something is lost.
+    ``copies``: large objects will be wanted as files too, and the Store keeps a copy of those that come in one piece.
     """
     lost = dict(plan.lost)
     progress.start("fetch", objects=plan.objects, total=plan.size)
@@ -257,21 +265,26 @@ def fetch(
 
     def bring(name: str) -> int:
         with suppress(DamagedError):
-            remote.download(name, names[name], lambda count: progress.advance(size=count))
+            remote.download(name, names[name], lambda count: progress.advance(size=count), made.follow(name))
             return os.stat(names[name]).st_size
         files.remove(names[name])
-        remote.download(name, names[name], lambda _count: None)
+        made.give_up(name)
+        remote.download(name, names[name])
         return os.stat(names[name]).st_size
 
     sizes = remote.catalog.packs()
     bad = set()
-    for name, answer in _parallel(bring, plan.whole, jobs):
-        if isinstance(answer, DamagedError):
-            bad.add(name)
-            picked += [location for location in remote.catalog.members(name) if location.oid in plan.wanted]
-        else:
-            store.adopt(names[name], name, sizes[name])
-            done += 1
+    with Copies(_copied(remote, plan) if copies else NOTHING, store.scratch, store.hashing) as made:
+        first = list(made.plan.packs)
+        rest = [name for name in plan.whole if name not in made.plan.packs]
+        for name, answer in chain(_parallel(bring, first, 1), _parallel(bring, rest, jobs)):
+            if isinstance(answer, DamagedError):
+                bad.add(name)
+                picked += [location for location in remote.catalog.members(name) if location.oid in plan.wanted]
+            else:
+                store.adopt(names[name], name, sizes[name])
+                done += 1
+        store.copies.update(made.done)
     if picked:
         remote.jobs = jobs
         packs = _pick(store, remote, picked, lost, progress)
@@ -281,6 +294,12 @@ def fetch(
     for name in sorted(bad) if lost else ():
         progress.note(f"damaged on remote '{remote.name}': {remote.where(name)}")
     return Result(plan.objects + len(plan.lost) - len(lost), plan.size, done, lost)
+
+
+def _copied(remote: RemoteStore, plan: FetchPlan) -> CopyPlan:
+    """What to copy. From afar the way is what takes long, and Packs that come side by side are worth more."""
+    large = remote.catalog.recipes(plan.wanted) if remote.is_near else ()
+    return plan_copies(remote.catalog, remote.packed.recipes(large), plan.whole) if large else NOTHING
 
 
 def _pick(
@@ -305,7 +324,10 @@ def _pick(
 
 
 def _parallel(work: Callable[[T], R], items: Sequence[T], jobs: int) -> Iterator[tuple[T, R | DamagedError]]:
-    """``work`` on every item, ``jobs`` at a time, in order. DamagedError is an answer, any other error ends it."""
+    """``work`` on every item, ``jobs`` at a time, in order. DamagedError is an answer, any other error ends it.
+
+    The next items are at work while the caller looks at an answer.
+    """
 
     def attempt(item: T) -> R | DamagedError:
         try:
@@ -313,7 +335,7 @@ def _parallel(work: Callable[[T], R], items: Sequence[T], jobs: int) -> Iterator
         except DamagedError as error:
             return error
 
-    if len(items) < 2 or jobs < 2:
+    if len(items) < 2:
         for item in items:
             yield item, attempt(item)
         return

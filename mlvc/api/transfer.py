@@ -15,6 +15,7 @@ from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
 from mlvc.store.base import Lost, Reader
 from mlvc.store.remote import RemoteStore, blobs_at
+from mlvc.workspace.link import HARDLINK, SYMLINK
 
 if TYPE_CHECKING:
     from mlvc.api.checkout import CheckedOut
@@ -87,6 +88,12 @@ def fetch(
     repo: Repo, which: Which, *, remote: str = "", jobs: int = 0, dry_run: bool = False, progress: Progress = QUIET
 ) -> Transferred:
     """Bring every object of the chosen paths that is not here. The working tree is not touched."""
+    return _fetch(repo, which, remote=remote, jobs=jobs, dry_run=dry_run, progress=progress)
+
+
+def _fetch(
+    repo: Repo, which: Which, *, remote: str, jobs: int, dry_run: bool, progress: Progress, copies: bool = False
+) -> Transferred:
     contents, unreadable = _contents(repo, which)
     far = open_remote(repo, remote)
     try:
@@ -100,7 +107,9 @@ def fetch(
         if dry_run:
             result = steps.Result(plan.objects, plan.size, 0, plan.lost)
         else:
-            result = steps.fetch(repo.store, far, plan, jobs=jobs or repo.config.get("core.jobs"), progress=progress)
+            many = jobs or repo.config.get("core.jobs")
+            copied = copies and _is_copied(repo)
+            result = steps.fetch(repo.store, far, plan, jobs=many, copies=copied, progress=progress)
             result = replace(result, lost=_truth(repo.store.missing(oids), {**lost, **result.lost}))
         progress.finish()
         return replace(_told(far.name, result, both, contents), unreadable=unreadable)
@@ -119,13 +128,21 @@ def pull(
     progress: Progress = QUIET,
 ) -> Pulled:
     """Fetch, then check out what was fetched. What could not be fetched is named, the rest is done."""
-    fetched = fetch(repo, which, remote=remote, jobs=jobs, dry_run=dry_run, progress=progress)
+    # What is fetched for other revisions is not wanted as a file.
+    one = len(which.revisions) < 2 and not (which.all_branches or which.all_tags or which.all_commits)
+    fetched = _fetch(repo, which, remote=remote, jobs=jobs, dry_run=dry_run, progress=progress, copies=one)
     from mlvc.api.checkout import checkout  # noqa: PLC0415  (push and fetch do without)
 
     rev = which.revisions[-1] if which.revisions else ""
     done = checkout(repo, which.targets, rev=rev, force=force, dry_run=dry_run, progress=progress)
     # Whatever a manifest that is not here yet names cannot be told before it is fetched.
     return Pulled(fetched, replace(done, lost={}) if dry_run else done)
+
+
+def _is_copied(repo: Repo) -> bool:
+    """Whether checkout makes a large file by copying it, onto the file system that the Store is on."""
+    same = os.stat(repo.store.root).st_dev == os.stat(repo.root).st_dev
+    return same and not {HARDLINK, SYMLINK}.intersection(repo.links)
 
 
 def open_remote(repo: Repo, name: str = "") -> RemoteStore:

@@ -95,6 +95,8 @@ class LocalStore:
         self.loose = Loose(os.path.join(root, "loose"), hashing)
         self._loose_wanted = loose
         self.scratch = files.Scratch(os.path.join(root, "tmp"))
+        self.copies: dict[bytes, str] = {}
+        """Files of large objects that were written while these came. Whoever first wants such a file takes it."""
         self._pack_files = PackFiles(os.path.join(root, "packs"))
         catalog = Catalog(os.path.join(root, "catalog.sqlite"), self.refresh)
         self.packed = Packed(catalog, self._pack_files, hashing)
@@ -296,6 +298,18 @@ class LocalStore:
                 os.close(fd)
             self.loose.take(temporary, oid)
         return path
+
+    def take_copy(self, oid: bytes, target: str) -> bool:
+        """Make ``target``, which does not exist, the copy that there is of a large object; whether there was one."""
+        path = self.copies.pop(oid, "")
+        if not path:
+            return False
+        try:
+            os.rename(path, target)
+        except OSError:  # another file system
+            files.remove(path)
+            return False
+        return True
 
     def close(self) -> None:
         """Let go of all files, and remove the temporary ones."""

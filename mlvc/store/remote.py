@@ -44,6 +44,9 @@ class Blobs(Protocol):
     side_by_side: bool
     """Whether ``range`` may be asked from several threads at once."""
 
+    is_near: bool
+    """Whether a file comes as fast as from this machine's disk, so that one at a time is enough."""
+
     def list(self, folder: str) -> dict[str, int]:
         """Names in a folder, without it, and sizes in bytes; empty where there is no folder."""
 
@@ -70,6 +73,7 @@ class DirectoryBlobs:
     """A directory, also on a network file system."""
 
     side_by_side = True
+    is_near = True
 
     def __init__(self, root: str) -> None:
         self.root = root
@@ -156,6 +160,8 @@ def _words(error: Exception) -> str:
 
 class FsspecBlobs:
     """Any place that fsspec knows, by its URL."""
+
+    is_near = False
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
         import fsspec  # noqa: PLC0415  (100 ms to import; a directory does without)
@@ -467,11 +473,26 @@ class RemoteStore:
         """An object of any size. See Store."""
         yield from self.packed.stream(oid)
 
-    def download(self, pack: str, path: str, note: Callable[[int], object]) -> None:
-        """A whole Pack to a new file, flushed. DamagedError where it does not hash to its name."""
+    @property
+    def is_near(self) -> bool:
+        """See Blobs."""
+        return self._blobs.is_near
+
+    def download(
+        self,
+        pack: str,
+        path: str,
+        note: Callable[[int], object] = id,
+        follow: Callable[[bytes | memoryview], object] = id,
+    ) -> None:
+        """A whole Pack to a new file, flushed. DamagedError where it does not hash to its name.
+
+        ``note`` is told the length of each part as it comes, ``follow`` is given the part itself.
+        """
         with Writer(path) as file:
             for block in _Hashed(self._blocks(pack), pack, self.hashing, note):
                 file.write(block)
+                follow(block)
             file.finish()
 
     def _blocks(self, pack: str) -> Iterator[bytes | memoryview]:

@@ -67,6 +67,8 @@ def _linked(link: str, source: str, target: str) -> bool:
 
 
 def _copy(store: LocalStore, entry: Entry, target: str) -> None:
+    if entry.kind != EXECUTABLE and store.take_copy(entry.oid, target):
+        return
     mode = 0o777 if entry.kind == EXECUTABLE else 0o666
     try:
         with Writer(target, mode, direct=entry.size >= WORTHWHILE) as file:

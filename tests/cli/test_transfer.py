@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import time
 from collections.abc import Iterator
@@ -155,6 +156,30 @@ def test_fetch_of_revisions(history: Path) -> None:
 
 
 @both
+def test_a_large_file_arrives_and_leaves_nothing_beside(project: Path) -> None:
+    """It is written while its Packs come; where it is then not wanted, no trace of it stays."""
+    data = random.Random(1).randbytes(3_000_000)
+    shell.write(project, {"model.bin": data, "more/run": data[1:]})
+    (project / "more/run").chmod(0o755)
+    run_mlvc("add", "model.bin", "more", cwd=project)
+    shell.commit(project)
+    run_mlvc("push", cwd=project)
+    clone = shell.clone(project)
+    shell.write(clone, {"model.bin": b"mine"})
+    shell.ends(run_mlvc("pull", cwd=clone, check=False), "model.bin", "--force")
+    assert (clone / "model.bin").read_bytes() == b"mine"
+    assert not list((clone / ".git/mlvc/tmp").iterdir())
+    (clone / "model.bin").unlink()
+    run_mlvc("pull", cwd=clone)
+    assert (clone / "model.bin").read_bytes() == data
+    other = shell.clone(project, "other")
+    run_mlvc("pull", cwd=other)
+    assert tree(other) == tree(project)
+    assert os.access(other / "more/run", os.X_OK)
+    assert not list((other / ".git/mlvc/tmp").iterdir())
+    assert run_mlvc("status", "--exit-code", cwd=other).err == ""
+
+
 def test_pull_takes_nothing_that_is_stored_nowhere(pushed: Path) -> None:
     shell.write(pushed, {"data/one.txt": b"the only copy"})
     result = run_mlvc("pull", cwd=pushed, check=False)
