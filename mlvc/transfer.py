@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from mlvc import files
 from mlvc.chunking import chunks
-from mlvc.errors import DamagedError
+from mlvc.errors import DamagedError, FormatError
 from mlvc.hashing import Hashing
 from mlvc.progress import QUIET, Progress
 from mlvc.store.base import Lost
@@ -138,7 +138,12 @@ def push(
         remote.upload(pack.path, pack.name, pack.size, lambda count: progress.advance(size=count))
         files.remove(pack.path)
 
-    for name, answer in _parallel(send_whole, plan.whole, jobs):
+    def expect() -> None:
+        """While the Packs are on their way, the Catalog is made ready for what is in them."""
+        with suppress(DamagedError, FormatError, OSError):  # the sending of that Pack says what is wrong
+            remote.catalog.expect([(name, store.pack_index(name, sizes[name])) for name in plan.whole])
+
+    for name, answer in _parallel(send_whole, plan.whole, jobs, meanwhile=expect):
         if isinstance(answer, DamagedError):
             # Some of its objects are still good: they are sent on their own.
             picked += store.packed.catalog.members(name)
@@ -323,10 +328,12 @@ def _pick(
 # -- side by side ------------------------------------------------------------------------------
 
 
-def _parallel(work: Callable[[T], R], items: Sequence[T], jobs: int) -> Iterator[tuple[T, R | DamagedError]]:
+def _parallel(
+    work: Callable[[T], R], items: Sequence[T], jobs: int, *, meanwhile: Callable[[], object] = bool
+) -> Iterator[tuple[T, R | DamagedError]]:
     """``work`` on every item, ``jobs`` at a time, in order. DamagedError is an answer, any other error ends it.
 
-    The next items are at work while the caller looks at an answer.
+    The next items are at work while the caller looks at an answer, and while ``meanwhile`` is done.
     """
 
     def attempt(item: T) -> R | DamagedError:
@@ -343,7 +350,9 @@ def _parallel(work: Callable[[T], R], items: Sequence[T], jobs: int) -> Iterator
 
     pool = ThreadPoolExecutor(jobs, thread_name_prefix="transfer")
     try:
-        yield from zip(items, pool.map(attempt, items), strict=True)
+        answers = pool.map(attempt, items)
+        meanwhile()
+        yield from zip(items, answers, strict=True)
     finally:
         pool.shutdown(cancel_futures=True)
 

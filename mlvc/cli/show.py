@@ -171,11 +171,13 @@ class Line:
     def _text(self, seconds: float) -> str:
         rate = self._size / seconds
         parts = [self._label]
-        if self._total:
-            parts.append(f"{min(100, 100 * self._size // self._total)}%")
+        # By the bytes; by the number of objects where nobody knows their bytes yet.
+        done, all_of_it = (self._size, self._total) if self._total else (self._count, self._objects)
+        if all_of_it:
+            parts.append(f"{min(100, 100 * done // all_of_it)}%")
         parts.append(f"{size(self._size)} at {size(int(rate))}/s")
-        if self._total > self._size and rate:
-            parts.append(f"{(self._total - self._size) / rate:.0f} s left")
+        if all_of_it > done > 0:
+            parts.append(f"{(all_of_it - done) * seconds / done:.0f} s left")
         return "  ".join(parts)
 
     def note(self, message: str) -> None:

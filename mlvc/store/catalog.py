@@ -7,7 +7,9 @@ in memory takes its place, and the owner fills it again from the Packs.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Collection, Iterable, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from mlvc.database import Disposable, recovering
@@ -48,6 +50,8 @@ class Catalog(Disposable):
     def __init__(self, path: str, refill: Callable[[], object] = bool) -> None:
         """Open the Catalog at ``path``. ``refill`` fills it again when a damaged one had to be thrown away."""
         super().__init__(path, _VERSION, _SCHEMA, refill)
+        self._expected: dict[str, int] = {}
+        self._expected_in: sqlite3.Connection | None = None
 
     @recovering
     def packs(self) -> dict[str, int]:
@@ -62,17 +66,38 @@ class Catalog(Disposable):
     @recovering
     def add(self, packs: Collection[tuple[str, int, PackIndex]], fragments: Collection[str] = ()) -> None:
         """Take in Packs (name, size, index) that are not in here, and note the fragments that they came from."""
+        expected = self._expected if self._expected_in is self._db else {}
+        ready = []
+        new_pack = "INSERT OR IGNORE INTO packs (id, name, size, objects) VALUES (?, ?, ?, ?)"
         with self._db as db:
             for name, size, index in packs:
-                cursor = db.execute(
-                    "INSERT OR IGNORE INTO packs (name, size, objects) VALUES (?, ?, ?)", (name, size, len(index.oids))
-                )
+                number = expected.get(name)
+                if number and db.execute(new_pack, (number, name, size, len(index.oids))).rowcount:
+                    ready.append(number)
+                    continue
+                cursor = db.execute(new_pack, (None, name, size, len(index.oids)))
                 if cursor.rowcount:
-                    pack = cursor.lastrowid
-                    rows = [(row[0], pack, *row[1:]) for row in index.rows()]
-                    rows.sort()
-                    db.executemany("INSERT OR IGNORE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+                    _insert(db, "objects", cursor.lastrowid or 0, index)
+            if ready:
+                marks = ",".join("?" * len(ready))
+                query = f"INSERT OR IGNORE INTO objects SELECT * FROM coming WHERE pack IN ({marks}) ORDER BY oid"  # noqa: S608
+                db.execute(query, ready)
             db.executemany("INSERT OR IGNORE INTO fragments VALUES (?)", [(name,) for name in fragments])
+
+    @recovering
+    def expect(self, packs: Collection[tuple[str, PackIndex]]) -> None:
+        """Lay the rows of Packs ready that will be added soon, so that this takes a fifth of the time.
+
+        Nobody sees them before ``add``, nor waits for them. Another thread may do this while nobody uses the Catalog.
+        """
+        with self._db as db:
+            (last,) = db.execute("SELECT coalesce(max(id), 0) FROM packs").fetchone()
+            db.execute("DROP TABLE IF EXISTS temp.coming")
+            db.execute("CREATE TEMP TABLE coming (oid, pack, kind, frame, extent, start, length)")
+            for number, (_, index) in enumerate(packs, last + 1):
+                _insert(db, "coming", number, index)
+        self._expected = {name: number for number, (name, _) in enumerate(packs, last + 1)}
+        self._expected_in = self._db
 
     @recovering
     def drop(self, names: Collection[str]) -> None:
@@ -182,6 +207,12 @@ class Catalog(Disposable):
         """Note that all chunks of these large objects are here."""
         with self._db as db:
             db.executemany("INSERT OR IGNORE INTO whole VALUES (?)", [(oid,) for oid in oids])
+
+
+def _insert(db: sqlite3.Connection, table: str, pack: int, index: PackIndex) -> None:
+    """Enter what is in a Pack, in the order of the table: that is quicker than any other."""
+    query = f"INSERT OR IGNORE INTO {table} VALUES (?, {pack:d}, ?, ?, ?, ?, ?)"  # noqa: S608  (ours, and a number)
+    db.executemany(query, sorted(index.rows(), key=itemgetter(0)))
 
 
 def _batches(items: Sequence[bytes]) -> Iterable[Sequence[bytes]]:

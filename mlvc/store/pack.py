@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate, chain, pairwise, repeat
 from typing import TYPE_CHECKING, Self
 
 from mlvc import files
@@ -35,7 +36,7 @@ _TRAILER = struct.Struct("<Q8s8s")
 RAW, ZSTD = 0, 1
 _LEVEL = 1
 _SAMPLE = 8 << 10
-_PENDING = 16
+_PENDING = 32
 _TOGETHER = 4
 """Frames that are handed to another thread at once: each handing over makes the threads wait for each other."""
 
@@ -57,15 +58,21 @@ class PackIndex:
 
     def rows(self) -> Iterator[tuple[bytes, int, int, int, int, int]]:
         """``(oid, kind, frame offset, frame extent, start in the frame's raw bytes, length)`` of every object."""
+        extents = [end - begin for begin, end in pairwise(self.offsets)]
+        return zip(
+            self.oids,
+            self.kinds,
+            chain.from_iterable(map(repeat, self.offsets, self.counts)),
+            chain.from_iterable(map(repeat, extents, self.counts)),
+            self._starts(),
+            self.lengths,
+            strict=True,
+        )
+
+    def _starts(self) -> Iterator[int]:
         first = 0
-        for frame, count in enumerate(self.counts):
-            offset = self.offsets[frame]
-            extent = self.offsets[frame + 1] - offset
-            start = 0
-            for i in range(first, first + count):
-                length = self.lengths[i]
-                yield self.oids[i], self.kinds[i], offset, extent, start, length
-                start += length
+        for count in filter(None, self.counts):
+            yield from accumulate(self.lengths[first : first + count - 1], initial=0)
             first += count
 
 

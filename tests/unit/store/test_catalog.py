@@ -9,7 +9,9 @@ import pytest
 
 from mlvc.errors import ObjectsMissingError
 from mlvc.store.base import LARGE
+from mlvc.store.catalog import Catalog
 from mlvc.store.local import open_store
+from mlvc.store.pack import PackIndex
 from tests.helpers.stores import content, noise, open_local, packs, put_all, put_file, read_all
 
 
@@ -162,3 +164,73 @@ def test_a_pack_of_another_process_is_never_taken_for_gone(root, algorithm, monk
         one.refresh()
         one.refresh()
         assert other.missing(oids) == set()
+
+
+# -- rows that are laid ready ------------------------------------------------------------------
+
+
+@pytest.fixture
+def indexes(root, stored):
+    """Name, size and index of each Pack of a Store, and where its Catalog says that everything lies."""
+    with open_store(str(root)) as store:
+        found = [(name, size, store.pack_index(name, size)) for name, size in store.packed.catalog.packs().items()]
+        return found, store.packed.catalog.locate([*stored[0]])
+
+
+def expecting(catalog, found):
+    catalog.expect([(name, index) for name, _, index in found])
+
+
+def test_what_is_expected_is_seen_by_nobody_until_it_is_added(indexes, tmp_path):
+    found, located = indexes
+    path = tmp_path / "catalog.sqlite"
+    catalog, other = Catalog(str(path)), Catalog(str(path))
+    expecting(catalog, found)
+    assert (len(catalog), len(other)) == (0, 0)
+    catalog.add(found[:1])
+    assert set(other.packs()) == {found[0][0]}
+    assert len(other) == len(found[0][2].oids)
+    catalog.add(found)
+    oids = [location.oid for location in located]
+    assert sorted(catalog.locate(oids)) == sorted(other.locate(oids)) == sorted(located)
+    catalog.close()
+    other.close()
+
+
+def test_another_process_adds_a_pack_meanwhile(indexes, tmp_path):
+    """It gets the number that was meant for the one that is expected, or is that very one."""
+    found, located = indexes
+    path = tmp_path / "catalog.sqlite"
+    for first in (found[-1:], found[:1]):
+        path.unlink(missing_ok=True)
+        catalog, other = Catalog(str(path)), Catalog(str(path))
+        expecting(catalog, found[:2])
+        other.add(first)
+        catalog.add(found)
+        assert sorted(catalog.locate([location.oid for location in located])) == sorted(located)
+        assert len(catalog) == sum(len(index.oids) for _, _, index in found)
+        catalog.close()
+        other.close()
+
+
+def test_what_was_expected_is_lost_with_the_file(indexes, tmp_path):
+    found, located = indexes
+    path = tmp_path / "catalog.sqlite"
+    catalog = Catalog(str(path))
+    expecting(catalog, found)
+    catalog._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    catalog._recover(sqlite3.DatabaseError("damaged"))
+    catalog.add(found)
+    assert sorted(catalog.locate([location.oid for location in located])) == sorted(located)
+    catalog.close()
+
+
+def test_the_rows_of_a_pack_are_its_objects_in_order():
+    index = PackIndex((16, 100, 100, 180), (2, 0, 3), b"\0\1\0\0\0", (10, 20, 1, 2, 3), (b"a", b"b", b"c", b"d", b"e"))
+    assert list(index.rows()) == [
+        (b"a", 0, 16, 84, 0, 10),
+        (b"b", 1, 16, 84, 10, 20),
+        (b"c", 0, 100, 80, 0, 1),
+        (b"d", 0, 100, 80, 1, 2),
+        (b"e", 0, 100, 80, 3, 3),
+    ]

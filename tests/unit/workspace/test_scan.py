@@ -9,7 +9,9 @@ import time
 import pytest
 
 from mlvc.errors import MlvcError, SystemFailureError, UsageError
+from mlvc.manifest import EXECUTABLE, SYMLINK
 from mlvc.store.base import LARGE
+from mlvc.workspace import scan
 from mlvc.workspace.index import NEVER, Index, Record
 from tests.helpers.stores import noise, snapshot
 from tests.helpers.trees import Place, make
@@ -247,6 +249,7 @@ def test_a_file_that_changes_while_it_is_read(place, data, monkeypatch, size, gr
     target = data / "file"
 
     def edit():
+        tick(place)
         info = target.stat()
         with target.open("r+b") as file:
             file.write(b"!!")
@@ -254,31 +257,84 @@ def test_a_file_that_changes_while_it_is_read(place, data, monkeypatch, size, gr
             file.write(growth)
         os.utime(target, ns=(info.st_atime_ns, info.st_mtime_ns))
 
-    fstat = os.fstat
-    done = []
-
-    def edits_first(fd):
-        if not done and os.readlink(f"/proc/self/fd/{fd}") == str(target):
-            done.append(1)
-            edit()
-        return fstat(fd)
-
-    monkeypatch.setattr(os, "fstat", edits_first)
-    lstat = os.lstat
-
-    def edits_too(path, **kwargs):
-        if not done and os.fspath(path) == str(target):
-            done.append(1)
-            edit()
-        return lstat(path, **kwargs)
-
-    monkeypatch.setattr(os, "lstat", edits_too)
+    done = edited_at_each_look(monkeypatch, target, edit)
     with pytest.raises(SystemFailureError, match="data/file changed while it was read"):
         place.add()
     assert done
     monkeypatch.undo()
     place.add()
     assert place.store.missing([place.store.hashing.of(target.read_bytes())]) == set()
+
+
+def edited_at_each_look(monkeypatch, target, edit):
+    """Before the system is asked for the stamps of a file, ``edit`` changes it. The list returned tells of it."""
+    done = []
+    fstat, lstat = os.fstat, os.lstat
+
+    def edits_first(fd):
+        if os.readlink(f"/proc/self/fd/{fd}") == str(target):
+            done.append(1)
+            edit()
+        return fstat(fd)
+
+    def edits_too(path, **kwargs):
+        if os.fspath(path) == str(target):
+            done.append(1)
+            edit()
+        return lstat(path, **kwargs)
+
+    monkeypatch.setattr(os, "fstat", edits_first)
+    monkeypatch.setattr(os, "lstat", edits_too)
+    return done
+
+
+def test_a_file_that_changed_just_before_it_is_read_is_stored_as_it_is(place, data, monkeypatch):
+    make(data, {"file": noise(100)})
+    tick(place)
+    edits = iter([b"once"])
+
+    def edit():
+        for content in edits:
+            tick(place)
+            (data / "file").write_bytes(content)
+
+    monkeypatch.setattr(scan, "_MANY", 0)
+    edited_at_each_look(monkeypatch, data / "file", edit)
+    content = place.add()
+    monkeypatch.undo()
+    assert (data / "file").read_bytes() == b"once"
+    assert place.look().content == content
+    assert place.store.missing([place.store.hashing.of(b"once")]) == set()
+
+
+def test_files_of_every_size_and_kind_in_a_directory_of_many(place, data):
+    """They are not looked at before they are read: what is then found out is the same as in a small directory."""
+    sizes = [0, 1, 65_535, 65_536, 65_537, 70_000, 131_073, 600_000, LARGE - 1, LARGE, LARGE + 1, 3 * LARGE]
+    contents = {f"f{size}": noise(size, 7) for size in sizes}
+    make(
+        data,
+        {**contents, **{f"small{n}": b"%d" % n for n in range(40)}, "grün": b"1", "link": "f1", ".mlvcignore": b""},
+    )
+    (data / "f70000").chmod(0o755)
+    tick(place)
+    content = place.add()
+    assert kinds(place.look())["f70000"] == EXECUTABLE
+    assert kinds(place.look())["link"] == SYMLINK
+    assert {entry.path: entry.size for entry in place.look().entries() if entry.path in contents} == {
+        name: len(value) for name, value in contents.items()
+    }
+    assert all(place.store.missing([place.store.hashing.of(value)]) == set() for value in contents.values())
+    assert place.look().scan.clean
+    assert content == place.look().content
+
+
+def test_a_file_from_the_future_is_never_believed(place, data):
+    make(data, {"file": b"1"})
+    ahead = time.time() + 1000
+    os.utime(data / "file", (ahead, ahead))
+    tick(place)
+    place.add()
+    assert not place.look().scan.clean
 
 
 def test_temporary_and_ignored_names_are_not_tracked(place, data):
