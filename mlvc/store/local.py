@@ -18,7 +18,7 @@ from mlvc.oid import Oid
 from mlvc.store.base import LARGE, Lost
 from mlvc.store.catalog import Catalog, Location
 from mlvc.store.loose import Loose
-from mlvc.store.pack import DATA, RECIPE, SUFFIX, PackIndex, PackWriter, SealedPack, encode_recipe, read_index
+from mlvc.store.pack import RECIPE, SUFFIX, PackIndex, PackWriter, SealedPack, encode_recipe, read_index
 from mlvc.store.packed import Packed
 
 _FORMAT = "1"
@@ -354,11 +354,9 @@ class LocalBatch:
         self._add(objects, oids if self._first else self._store.missing(oids))
 
     def _add(self, objects: Iterable[tuple[bytes, bytes | memoryview]], absent: set[bytes]) -> None:
-        new, add = self._new, self._writer.add
-        for oid, data in objects:
-            if oid in absent and oid not in new:
-                new.add(oid)
-                add(oid, DATA, data)
+        wanted = {oid: data for oid, data in objects if oid in absent}
+        self._new.update(wanted)
+        self._writer.add_all(wanted.items())
 
     def put_file(self, path: str) -> Oid:
         """Take in a large file: whole where the Store keeps such loose, else in chunks. A small one is put."""
@@ -406,7 +404,7 @@ class LocalBatch:
                     objects.append((hashing.of(part), part))
                 recipe += [(oid, len(part)) for oid, part in objects]
                 absent = self._store.packed.catalog.missing([oid for oid, _ in objects])
-                self._add(objects, absent)
+                self._add(objects, absent - self._new)
         oid = Oid(hasher.digest())
         if oid not in self._new and self._store.missing([oid]):
             self._new.add(oid)

@@ -229,18 +229,23 @@ class PackWriter:
 
     def add(self, oid: bytes, kind: int, data: bytes | memoryview) -> None:
         """Append an object. ``data`` must hash to ``oid``, or be the recipe of it."""
+        self.add_all(((oid, data),), kind)
+
+    def add_all(self, objects: Iterable[tuple[bytes, bytes | memoryview]], kind: int = DATA) -> None:
+        """Append objects in order. As ``add``."""
         draft = self._draft
-        size = len(data)
-        end = draft.size + size
-        if end > FRAME_SIZE:
-            self._close_frame()
-            draft = self._draft if size <= FRAME_SIZE else self._begin(size)
-            end = size
-        draft.view[draft.size : end] = data
-        draft.size = end
-        draft.kinds.append(kind)
-        draft.lengths.append(size)
-        draft.oids.append(oid)
+        for oid, data in objects:
+            size = len(data)
+            end = draft.size + size
+            if end > FRAME_SIZE:
+                self._close_frame()
+                draft = self._draft if size <= FRAME_SIZE else self._begin(size)
+                end = size
+            draft.view[end - size : end] = data
+            draft.size = end
+            draft.kinds.append(kind)
+            draft.lengths.append(size)
+            draft.oids.append(oid)
 
     def finish(self) -> list[SealedPack]:
         """Seal what was written: every Pack durable under its temporary name, in the order written."""
