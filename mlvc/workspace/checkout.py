@@ -65,7 +65,7 @@ class Done:
 class Asked:
     """How a checkout is meant.
 
-    ``parts``: the paths inside of a wanted path to which it is confined. ``spared``: paths that are never removed.
+    ``parts``: the paths inside of a wanted path to which it is confined. ``spared``: what stays of a path that goes.
     ``force``: files that are stored nowhere go, too. ``relink``: large files are made anew.
     """
 
@@ -128,10 +128,12 @@ def _plan_path(tree: WorkTree, store: LocalStore, look: Look, content: Content |
     same = look.content is not None and content is not None and look.content.is_dir == content.is_dir
     if not changes and same and look.content == content:
         return None
+    # Of a path that goes, what is tracked inside of it stays; of one that comes, nothing else is tracked inside.
+    spared = asked.spared if content is None else ()
     changes = [
         change
         for change in changes
-        if (not parts or within(change.path, parts)) and not (change.new is None and within(change.path, asked.spared))
+        if (not parts or within(change.path, parts)) and not (change.new is None and within(change.path, spared))
     ]
     olds = {c.old.oid: c.old.size for c in changes if c.old is not None and c.old != c.new and c.old.kind != EMPTY_DIR}
     absent = store.missing(olds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import re
 import shutil
 import sqlite3
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mlvc.workspace.scan import sweep
+from tests import helpers
 from tests.helpers import git, run_mlvc, shell
 from tests.helpers.shell import image, refused, tree
 
@@ -120,6 +122,72 @@ def test_a_path_that_vanishes_between_commits_goes_with_its_data(project: Path) 
     result = run_mlvc("checkout", cwd=project)
     assert "kept extra" in result.err
     assert (project / "extra/mine").read_bytes() == b"the only copy"
+
+
+def test_files_go_from_a_directory_when_another_path_goes_too(project: Path) -> None:
+    run_mlvc("config", "core.autostage", "true", cwd=project)
+    before = tree(project)
+    shell.write(project, {"data/new.txt": b"new\n", "extra": b"x"})
+    run_mlvc("add", "data", "extra", cwd=project)
+    shell.commit(project)
+    git("checkout", "--quiet", "HEAD~1", cwd=project)
+    run_mlvc("checkout", cwd=project)
+    assert tree(project).keys() == before.keys()
+    assert run_mlvc("status", "--exit-code", cwd=project, check=False).code == 0
+    git("checkout", "--quiet", "main", cwd=project)
+    run_mlvc("checkout", cwd=project)
+    run_mlvc("checkout", "--rev", "HEAD~1", cwd=project)
+    assert not (project / "data/new.txt").exists()
+    assert not (project / "extra").exists()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_from_any_commit_to_any_other(tmp_path: Path, seed: int) -> None:
+    """Paths come, go, change, turn from file to directory and into each other: each commit has its exact data back."""
+    dice = random.Random(seed)
+    root = helpers.make_git_repo(tmp_path / "any")
+    run_mlvc("init", cwd=root)
+    run_mlvc("config", "core.autostage", "true", cwd=root)
+    shell.commit(root)
+    states = {}
+    for number in range(7):
+        for top in dice.sample(["a", "b", "deep/c", "deep/d", "e.txt"], 3):
+            for path in (root / top, root / f"{top}.mlvc"):
+                if dice.random() < 0.4 or path.name.endswith(".mlvc"):
+                    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+            if dice.random() < 0.75:
+                _scribble(dice, root / top)
+            if (root / top).exists():
+                run_mlvc("add", top, cwd=root)
+        shell.commit(root)
+        git("tag", f"v{number}", cwd=root)
+        states[f"v{number}"] = tree(root)
+    tags = list(states)
+    for _ in range(8):
+        tag = dice.choice(tags)
+        git("checkout", "--quiet", tag, cwd=root)
+        run_mlvc("checkout", cwd=root)
+        assert tree(root) == states[tag], tag
+        assert run_mlvc("status", "--exit-code", cwd=root, check=False).code == 0
+
+
+def _scribble(dice: random.Random, top: Path) -> None:
+    """Make, change and delete a few files at or below ``top``, which may be a file or a directory before and after."""
+    if dice.random() < 0.3:
+        if top.is_dir():
+            shutil.rmtree(top)
+        top.parent.mkdir(exist_ok=True)
+        top.write_bytes(dice.randbytes(dice.randrange(1, 60)))
+        return
+    if top.is_file():
+        top.unlink()
+    for name in dice.sample(["1", "2", "sub/3", "sub/4", "sub/more/5"], 3):
+        path = top / name
+        if path.exists() and dice.random() < 0.5 and len(list(top.rglob("*"))) > 4:
+            path.unlink()
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(dice.choice([b"same", dice.randbytes(30)]))
 
 
 def test_a_file_where_a_directory_was(project: Path) -> None:
