@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mlvc import oid as oids
 from mlvc.errors import MlvcError
@@ -45,11 +45,13 @@ def clean(text: str) -> str:
 
 def out(text: str = "") -> None:
     """A line of data, to stdout."""
+    Line.clear()
     sys.stdout.write(text + "\n")
 
 
 def err(text: str) -> None:
     """A line about what happens, to stderr."""
+    Line.clear()
     sys.stderr.write(text + "\n")
 
 
@@ -144,10 +146,13 @@ def named_lost(paths: Mapping[str, str], unreadable: Collection[FormatError] = (
 class Line:
     """Progress as one line on a terminal, shown when something takes over a second; nothing elsewhere."""
 
+    _drawn: ClassVar[Line | None] = None
+    """The one that stands on the terminal, where the next line would be written beside it."""
+
     def __init__(self) -> None:
         self._label = ""
         self._objects = self._size = self._total = self._count = 0
-        self._began = self._shown = 0.0
+        self._began, self._shown = time.monotonic(), 0.0
         self._live = sys.stderr.isatty()
 
     def start(self, label: str, *, objects: int = 0, total: int = 0) -> None:
@@ -165,6 +170,7 @@ class Line:
         if not self._live or now - self._began < 1 or now - self._shown < 0.1:
             return
         self._shown = now
+        Line._drawn = self
         sys.stderr.write("\r\x1b[K" + self._text(now - self._began))
         sys.stderr.flush()
 
@@ -191,3 +197,10 @@ class Line:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
             self._shown = 0.0
+            Line._drawn = None
+
+    @classmethod
+    def clear(cls) -> None:
+        """Take the line off the terminal, if there is one: something else is about to be written."""
+        if cls._drawn is not None:
+            cls._drawn.finish()
