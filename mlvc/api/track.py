@@ -70,7 +70,7 @@ def _take(
     repo: Repo, whole: Sequence[str], inside: Mapping[str, Sequence[str]], progress: Progress
 ) -> tuple[Tracked, ...]:
     """Store what is at paths, and at parts of tracked directories, and let the Pointers name it."""
-    since = repo.tree.clock()
+    since = repo.tree.begin()
     scans = {path: repo.tree.scan(path, since) for path in whole}
     scans |= {path: repo.tree.scan(path, since, inside=True) for parts in inside.values() for path in parts}
     refuse(scans.values())

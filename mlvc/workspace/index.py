@@ -47,7 +47,13 @@ class Index(Disposable):
     def __init__(self, path: str, digest_size: int) -> None:
         self._record = struct.Struct(f"<QqqQc{digest_size}s")
         self._last: tuple[bytes, Records] = (b"", {})
+        self._seen: tuple[sqlite3.Connection, int] | None = None
         super().__init__(path, _VERSIONS[digest_size], _SCHEMA, bool)
+
+    @recovering
+    def begin(self) -> None:
+        """What is read from now on is what later roots are about: see ``update``."""
+        self._seen = (self._db, _changes(self._db))
 
     @recovering
     def below(self, path: str) -> dict[str, Records]:
@@ -81,10 +87,14 @@ class Index(Disposable):
     ) -> None:
         """Replace the Records of whole directories, forget those of ``gone``, set ``roots``; one transaction.
 
-        Roots around what changes are forgotten unless they are in ``roots``.
+        Roots around what changes are forgotten unless they are in ``roots``. These are not taken when another process
+        has changed anything since ``begin``: beside its Records they would say what no Records below them do.
         """
         changed = [*dirs, *gone]
         with suppress(sqlite3.OperationalError), self._db as db:  # an Index that cannot be written is slow, not wrong
+            db.execute("BEGIN IMMEDIATE")
+            if self._seen != (db, _changes(db)):
+                roots = {}
             _forget_roots(db, changed)
             db.executemany("DELETE FROM dirs WHERE path = ?", [(path,) for path in gone])
             rows = [(path, self._encode(records)) for path, records in dirs.items()]
@@ -127,6 +137,12 @@ def _range(path: str) -> tuple[str, tuple[str, ...]]:
     if not path:
         return "", ()
     return "WHERE path = ? OR (path > ? AND path < ?)", (path, path + "/", path + "0")
+
+
+def _changes(db: sqlite3.Connection) -> int:
+    """A number that changes when another connection has written."""
+    (number,) = db.execute("PRAGMA data_version").fetchone()
+    return int(number)
 
 
 def _forget_roots(db: sqlite3.Connection, changed: list[str]) -> None:

@@ -144,9 +144,7 @@ class Scanner:
         full = f"{self._root}/{directory}" if directory else self._root
         with files.directory(full) as (place, _, _), os.scandir(place) as listing:
             fresh, entries = self._unseen(prefix, list(listing), known)
-            for entry in entries:
-                name = entry.name
-                info = entry.stat(follow_symlinks=False)
+            for name, info in _stats(entries):
                 kind = info.st_mode & _TYPE
                 if (
                     name in ALWAYS
@@ -280,6 +278,18 @@ class Scanner:
         found.dirs[directory][name] = record._replace(size=len(data))
 
 
+def _stats(entries: Iterable[os.DirEntry[str]]) -> list[tuple[str, os.stat_result]]:
+    """What the system says of each entry; nothing of one that is gone since it was listed."""
+    found = []
+    for entry in entries:
+        try:
+            info = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        found.append((entry.name, info))
+    return found
+
+
 def _is_utf8(name: str) -> bool:
     try:
         name.encode()
@@ -342,17 +352,22 @@ def digest(root: str, scan: Scan, hashing: Hashing, batch: Batch | None = None, 
     Afterwards nothing of ``scan`` is fresh. A file that changes while it is read is an error.
     """
     large: list[tuple[str, str, Record]] = []
-    for objects in _small(root, scan, hashing, large):
-        if batch is not None:
-            batch.put_hashed(objects)
-        progress.advance(objects=len(objects), size=sum(len(data) for _, data in objects))
-    for directory, name, known in large:
-        path = _path(directory, name)
-        oid = batch.put_file(f"{root}/{path}") if batch is not None else hash_file(f"{root}/{path}", hashing)
-        if not _same(known, os.lstat(f"{root}/{path}")):
-            raise _changed(path)
-        scan.dirs[directory][name] = _believed(known._replace(oid=oid), scan.since)
-        progress.advance(objects=1, size=known.size)
+    try:
+        for objects in _small(root, scan, hashing, large):
+            if batch is not None:
+                batch.put_hashed(objects)
+            progress.advance(objects=len(objects), size=sum(len(data) for _, data in objects))
+        for directory, name, known in large:
+            path = _path(directory, name)
+            oid = batch.put_file(f"{root}/{path}") if batch is not None else hash_file(f"{root}/{path}", hashing)
+            if not _same(known, os.lstat(f"{root}/{path}")):
+                raise _changed(path)
+            scan.dirs[directory][name] = _believed(known._replace(oid=oid), scan.since)
+            progress.advance(objects=1, size=known.size)
+    except FileNotFoundError as error:
+        if not str(error.filename).startswith(root):
+            raise
+        raise _changed(os.path.relpath(error.filename, root)) from None
     if batch is not None:
         batch.put_hashed(list(scan.links.items()))
     scan.dirty.update(scan.fresh)

@@ -69,6 +69,11 @@ class WorkTree:
         files.make_dirs(directory)
         return files.clock(directory)
 
+    def begin(self) -> int:
+        """Begin to look at the working tree: the file system's time, which ``scan`` is to be given."""
+        self.index.begin()
+        return self.clock()
+
     def is_ignored(self, path: str) -> bool:
         """Whether ``.mlvcignore`` names ``path``."""
         return self._scanner.is_ignored(path)
@@ -88,7 +93,7 @@ class WorkTree:
 
         What cannot be tracked is an error; if ``lenient``, it is left out, and in ``scan.refused``.
         """
-        since = self.clock()
+        since = self.begin()
         found = {}
         for path in paths:
             scan = self.scan(path, since)
@@ -104,7 +109,7 @@ class WorkTree:
 
         What cannot be tracked is refused before anything is written.
         """
-        since = self.clock()
+        since = self.begin()
         scans = {path: self.scan(path, since) for path in paths}
         refuse(scans.values())
         with store.batch() as batch:

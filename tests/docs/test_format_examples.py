@@ -150,6 +150,7 @@ def test_index(tmp_path):
     }
     content = Content("dir", Oid(HASHING.of(OTHER)), 16, 2)
     index = Index(str(tmp_path / "index.sqlite"), HASHING.size)
+    index.begin()
     index.update({"data": records}, roots={"data": content})
     expected = rows("index roots")["roots"]
     assert index._db.execute("SELECT * FROM roots").fetchall() == expected

@@ -11,7 +11,7 @@ import pytest
 from mlvc.errors import MlvcError, SystemFailureError, UsageError
 from mlvc.manifest import EXECUTABLE, SYMLINK
 from mlvc.store.base import LARGE
-from mlvc.workspace import scan
+from mlvc.workspace import scan, tree
 from mlvc.workspace.index import NEVER, Index, Record
 from tests.helpers.stores import noise, snapshot
 from tests.helpers.trees import Place, make
@@ -376,6 +376,55 @@ def test_the_index_keeps_what_it_was_told(tmp_path):
     index.update({}, gone=["d/e"])
     assert index.below("d") == {"d": RECORDS}
     index.close()
+
+
+def test_what_another_process_records_meanwhile_is_not_covered_up(tmp_path, place, data, monkeypatch, algorithm):
+    """One process looks at a directory while another one changes and records a part of it."""
+    make(data, {"x/f": b"1", "y/f": b"1"})
+    tick(place)
+    first = place.add()
+    (data / "y/f").write_bytes(b"1")  # something to read
+    tick(place)
+    digest = tree.digest
+
+    def meanwhile(*args, **kwargs):
+        monkeypatch.setattr(tree, "digest", digest)
+        (data / "x/f").write_bytes(b"2")
+        tick(place)
+        with Place(tmp_path, algorithm) as other:
+            other.add()
+        digest(*args, **kwargs)
+
+    monkeypatch.setattr(tree, "digest", meanwhile)
+    assert place.look().content == first
+    for _ in range(2):
+        look = place.look()
+        assert look.content != first
+        assert {entry.path: entry.oid for entry in look.entries()}["x/f"] == place.store.hashing.of(b"2")
+    place.forget()
+    with Place(tmp_path, algorithm) as other:
+        assert other.look().content == look.content
+
+
+@pytest.mark.parametrize(("name", "call"), [("a", "open"), ("large", "lstat")])
+def test_a_file_that_vanishes_is_named_or_not_there(place, data, monkeypatch, name, call):
+    make(data, {"a": b"1", "b": b"2", "large": noise(2 * LARGE)})
+    tick(place)
+    done = []
+    real = getattr(os, call)
+
+    def vanishes(path, *args, **kwargs):
+        if not done and os.path.basename(os.fsdecode(path)) == name:
+            done.append(1)
+            os.unlink(data / name)
+        return real(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, call, vanishes)
+    with pytest.raises(SystemFailureError, match=f"data/{name} changed while it was read"):
+        place.add()
+    monkeypatch.undo()
+    place.add()
+    assert name not in kinds(place.look())
 
 
 @pytest.mark.parametrize("harm", ["delete", "garbage", "holes", "cut", "empty", "other"])
