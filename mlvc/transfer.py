@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -268,14 +269,19 @@ def fetch(
     done = 0
     names = {name: store.scratch.name() for name in plan.whole}
 
-    def bring(name: str) -> int:
-        with suppress(DamagedError):
+    def bring(name: str) -> None:
+        try:
             remote.download(name, names[name], lambda count: progress.advance(size=count), made.follow(name))
-            return os.stat(names[name]).st_size
+        except DamagedError:
+            made.give_up([name])
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not made.plan.packs:
+                raise
+            made.give_up(made.plan.packs)  # the Packs come first, and get the room of the copies
+        else:
+            return
         files.remove(names[name])
-        made.give_up(name)
         remote.download(name, names[name])
-        return os.stat(names[name]).st_size
 
     sizes = remote.catalog.packs()
     bad = set()
@@ -296,8 +302,10 @@ def fetch(
         done += len(packs)
     bad |= remote.packed.damaged
     remote.found_bad(bad)
-    for name in sorted(bad) if lost else ():
-        progress.note(f"damaged on remote '{remote.name}': {remote.where(name)}")
+    places = [remote.where(name) for name in sorted(bad)]
+    places += [remote.where_fragment(name) for name in sorted(remote.bad_fragments)]
+    for place in places if lost else ():
+        progress.note(f"damaged on remote '{remote.name}': {place}")
     return Result(plan.objects + len(plan.lost) - len(lost), plan.size, done, lost)
 
 

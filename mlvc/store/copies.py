@@ -119,11 +119,12 @@ class Copies:
         """What is to be called with each part of a Pack as it comes."""
         return _Cutter(self.plan.packs.get(pack, ()), self._frame).take
 
-    def give_up(self, pack: str) -> None:
-        """Forget the objects that have a part in a Pack which did not come."""
-        for _, oids in self.plan.packs.get(pack, ()):
-            for oid in oids:
-                self._drop(oid)
+    def give_up(self, packs: Iterable[str]) -> None:
+        """Forget the objects that have a part in Packs which did not come."""
+        for pack in packs:
+            for _, oids in self.plan.packs.get(pack, ()):
+                for oid in oids:
+                    self._drop(oid)
 
     def _frame(self, frame: memoryview, parts: Sequence[Part]) -> None:
         try:
@@ -153,8 +154,8 @@ class Copies:
             copy = self._open[oid] = _Copy(self._scratch.name(), size, self._hashing)
         copy.append(data)
         if copy.parts == len(recipe):
-            del self._open[oid]
             path = copy.finish()
+            del self._open[oid]
             if copy.hasher.digest() == oid:
                 self.done[oid] = path
             else:

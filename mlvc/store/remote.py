@@ -290,6 +290,8 @@ class RemoteStore:
         self.present: dict[str, int] = {}
         """Packs in the last listing, with their sizes, whether a fragment lists them or not."""
         self._bad: set[str] = set()
+        self.bad_fragments: set[str] = set()
+        """Index fragments in the last listing that were found damaged. What they list counts as absent."""
         self._bad_file = "" if catalog_path == ":memory:" else os.path.join(os.path.dirname(catalog_path), DAMAGED)
         self.is_new = False
         """Whether ``begin`` found nothing, so that ``make`` has a Remote to make."""
@@ -328,6 +330,10 @@ class RemoteStore:
             )
         self.is_new = not is_there
         self._bad = set() if self.is_new else {pack for pack in self._found_bad() if self._is_bad(pack)}
+        if self.is_near and not self.is_new:
+            # What was read long ago may be damaged by now, and only a push can mend it. Nearby, looking costs nothing.
+            for name in self._listed_fragments() & self.catalog.fragments():
+                self._fragment(name)
 
     def make(self) -> None:
         """Make the Remote if ``begin`` found none. To be called before anything is sent."""
@@ -352,6 +358,10 @@ class RemoteStore:
     def where(self, pack: str) -> str:
         """The address of a Pack, for a person."""
         return f"{self.url.rstrip('/')}/{PACKS}/{pack}{SUFFIX}"
+
+    def where_fragment(self, name: str) -> str:
+        """The address of an index fragment, for a person."""
+        return f"{self.url.rstrip('/')}/{FRAGMENTS}/{name}{_FRAGMENT}"
 
     def found_bad(self, packs: Collection[str]) -> None:
         """Remember Packs that turned out damaged, for the next push from here."""
@@ -407,8 +417,10 @@ class RemoteStore:
     def _read_listing(self) -> None:
         # In this order: what another client adds meanwhile is never taken for gone, and the Packs of a
         # fragment are there before it is.
+        names = self._listed_fragments()
+        if not self.catalog.fragments() <= names - self.bad_fragments:
+            self.catalog.clear()  # a Pack that no fragment lists any more is as good as absent
         known = self.catalog.packs()
-        names = {name.removesuffix(_FRAGMENT) for name in self._blobs.list(FRAGMENTS) if name.endswith(_FRAGMENT)}
         listing = self._blobs.list(PACKS)
         found = {name.removesuffix(SUFFIX): size for name, size in listing.items() if name.endswith(SUFFIX)}
         self.present = {name: size for name, size in found.items() if name not in self._bad}
@@ -426,11 +438,16 @@ class RemoteStore:
             with suppress(OSError):
                 self._merge(names)
 
+    def _listed_fragments(self) -> set[str]:
+        return {name.removesuffix(_FRAGMENT) for name in self._blobs.list(FRAGMENTS) if name.endswith(_FRAGMENT)}
+
     def _fragment(self, name: str) -> list[tuple[str, int, PackIndex]] | None:
         """What a fragment lists. None where it is damaged: it counts as absent, but may be mended any time."""
         data = self._blobs.read(f"{FRAGMENTS}/{name}{_FRAGMENT}")
         if self.hashing.of(data).hex() != name:
+            self.bad_fragments.add(name)
             return None
+        self.bad_fragments.discard(name)
         return decode_fragment(data, self.hashing.size)
 
     def _merge(self, names: Iterable[str]) -> None:
@@ -537,6 +554,7 @@ class RemoteStore:
         data = encode_fragment(packs, self.hashing.size)
         name = self.hashing.of(data).hex()
         self._blobs.write(f"{FRAGMENTS}/{name}{_FRAGMENT}", [data])
+        self.bad_fragments.discard(name)
         return name
 
     def index_of(self, pack: SealedPack) -> tuple[str, int, PackIndex]:

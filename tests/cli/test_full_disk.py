@@ -6,12 +6,14 @@ Ctrl-C in the middle: the same with exit code 130.
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -199,3 +201,32 @@ def test_interrupted_repro_ends_what_it_started(project: Path) -> None:
     (project / "mlvc.yaml").write_text(text.format("cp one two"))
     assert "1 unchanged, 1 ran" in run_mlvc("repro", cwd=project).err
     assert (project / "two").read_text() == "one\n"
+
+
+def test_a_stage_is_not_started_on_a_full_disk(disk: Path) -> None:
+    """Nobody would know of it any more, nor stop it."""
+    root = shell.project(disk / "project")
+    started = disk.parent / "started"
+    run_mlvc("stage", "add", "-n", "s", "-d", "model.bin", "-o", "out", f"echo 1 > {started}; sleep 20", cwd=root)
+    run_mlvc("status", cwd=root)
+    ballast = fill(disk, 0)
+    with suppress(OSError), (disk / "last").open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x")
+    shell.ends(run_mlvc("repro", cwd=root, check=False), "disk is full")
+    assert not started.exists()
+    ballast.unlink()
+
+
+def test_the_room_of_copies_goes_to_the_packs(disk: Path) -> None:
+    """There is room for what is fetched, and not for the file beside: all that is fetched is kept."""
+    source = shell.project(disk.parent / "source")
+    shell.write(source, {"big": random.Random(1).randbytes(9 << 20)})
+    run_mlvc("add", "big", cwd=source)
+    shell.commit(source)
+    run_mlvc("push", cwd=source)
+    clone = disk / "clone"
+    git("clone", "--quiet", source, clone)
+    run_mlvc("remote", "modify", "store", "url", str(disk.parent / "remote"), "--private", cwd=clone)
+    shell.ends(run_mlvc("pull", "big", cwd=clone, check=False), "disk is full")
+    assert "Not in the store" not in run_mlvc("status", "big", cwd=clone, check=False).out

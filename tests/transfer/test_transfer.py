@@ -331,6 +331,22 @@ def test_a_fragment_is_damaged_or_gone(here, there, far, far_too, place, *, harm
     assert there.missing([*oids, *more]) == set()
 
 
+@pytest.mark.parametrize("harm", [os.unlink, lambda path: flip(path, 30)])
+def test_a_push_writes_again_the_fragment_that_it_wrote_before(here, there, far, far_too, place, *, harm):
+    """Also from the client that pushed, and knows what the fragment said: nothing else tells others of the Packs."""
+    oids = put_all(here, small(50))
+    more = put_all(here, small(5, 50))
+    send(here, far, oids)
+    send(here, far, more)
+    before = {path.name for path in fragments(place)}
+    harm(fragments(place)[0])
+    assert send(here, far, [*oids, *more]).packs == 1
+    assert {path.name for path in fragments(place)} == before
+    assert bring(there, far_too, [*oids, *more]).lost == {}
+    assert far.bad_fragments == set()
+    assert send(here, far, [*oids, *more]).packs == 0
+
+
 def test_a_fragment_that_was_mended_is_read_again(here, there, far, far_too, place):
     oids = put_all(here, small(5))
     send(here, far, oids)
