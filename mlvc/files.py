@@ -20,10 +20,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Self
 
-from mlvc.errors import BusyError
+from mlvc.errors import BusyError, FormatError
 
 BLOCK = 1 << 20
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 READ = os.O_RDONLY | _CLOEXEC
 READ_QUIETLY = READ | getattr(os, "O_NOATIME", 0)
@@ -34,9 +35,29 @@ _FICLONE = 0x40049409
 
 
 def read(path: str) -> bytes:
-    """The whole content of a small file."""
-    with open(path, "rb", buffering=0) as file:
-        return file.readall()
+    """The whole content of a small file; FormatError where something is there that is no file."""
+    try:
+        fd = os.open(path, READ | _NONBLOCK)  # a FIFO would be waited for
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        kind = stat.S_IFLNK
+    else:
+        kind = os.fstat(fd).st_mode
+        if stat.S_ISREG(kind):
+            with open(fd, "rb", buffering=0) as file:
+                return file.readall()
+        os.close(fd)
+    what = _KINDS.get(stat.S_IFMT(kind), "a device")
+    raise FormatError(f"{path} is {what}, and should be a file", hint="move it away, or bring the file back with Git")
+
+
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFLNK: "a symbolic link that leads in a circle",
+}
 
 
 def read_or_none(path: str) -> bytes | None:

@@ -49,11 +49,14 @@ class Snapshot:
 
 def on_disk(repository: Git) -> Snapshot:
     """What the working tree's Pointers and Lockfile say."""
-    texts = {}
+    texts: dict[str, bytes | FormatError] = {}
     for path in git.listed(repository, _PATTERNS):
-        data = files.read_or_none(os.path.join(repository.root, path))
-        if data is not None:
-            texts[path] = data
+        try:
+            data = files.read_or_none(os.path.join(repository.root, path))
+        except FormatError as error:
+            texts[path] = error
+        else:
+            texts.update({} if data is None else {path: data})
     return _snapshot(texts)
 
 
@@ -84,18 +87,21 @@ def _relevant(path: str) -> bool:
     return path.endswith(SUFFIX) or path == LOCKFILE
 
 
-def _snapshot(texts: Mapping[str, bytes], where: str = "") -> Snapshot:
+def _snapshot(texts: Mapping[str, bytes | FormatError], where: str = "") -> Snapshot:
     found = {}
     outs: dict[str, Content] = {}
     unreadable: dict[str, FormatError] = {}
     for path, data in sorted(texts.items()):
         try:
+            if isinstance(data, FormatError):
+                raise data
             if path == LOCKFILE:
                 outs = _locked(data, where + path)
             else:
                 found[pointers.tracked_by(path)] = pointers.decode(data, where + path)
         except FormatError as error:
             hint = "it was committed like that; other commits are not concerned" if where else error.hint
+            hint = hint.replace("FILE", path)
             unreadable[pointers.tracked_by(path)] = FormatError(error.message, hint=hint)
     return Snapshot(found, outs, unreadable)
 
@@ -208,8 +214,8 @@ def problem(unreadable: Iterable[FormatError]) -> FormatError | None:
 def select(snapshot: Mapping[str, T], targets: Sequence[str]) -> tuple[dict[str, T], list[str]]:
     """The part of a Snapshot that ``targets`` name, and the targets that name nothing in it.
 
-    A target is a tracked path, its Pointer, a directory around tracked paths, or a path inside one
-    (which then stands for the whole of it).
+    A target is a tracked path, its Pointer, a directory around tracked paths, or a path inside one, which chooses the
+    whole of it here: ``inside`` tells which parts were meant.
     """
     if not targets:
         return dict(snapshot), []

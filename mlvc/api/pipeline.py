@@ -186,7 +186,8 @@ def _wait_for_none(repo: Repo) -> None:
     """BusyError where a command still runs whose mlvc was killed: it may write to what is to be made anew."""
     group = files.read_or_none(_running(repo))
     if group is not None:
-        told = f"a command that a killed `mlvc repro` started still runs (process {group.decode(errors='replace')})"
+        process = group.decode(errors="replace").strip() or "unknown"
+        told = f"a command that a killed `mlvc repro` started still runs (process {process})"
         with files.exclusive(_running(repo), wait=False, busy=told):
             files.remove(_running(repo))
 

@@ -9,6 +9,7 @@ from mlvc.api import lost
 from mlvc.cli import show
 from mlvc.cli.opening import opened
 from mlvc.cli.words import argument, option
+from mlvc.errors import UsageError
 
 Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
 _LISTED = 20
@@ -17,8 +18,8 @@ _LISTED = 20
 def checkout(
     paths: Annotated[list[str] | None, argument("[PATH]...", help="Tracked paths; without any, all of them.")] = None,
     rev: Annotated[
-        str, option("--rev", metavar="REV", help="Bring the data of this revision; Pointers stay as they are.")
-    ] = "",
+        str | None, option("--rev", metavar="REV", help="Bring the data of this revision; Pointers stay as they are.")
+    ] = None,
     force: Annotated[bool, option("-f", "--force", help="Overwrite changes that are stored nowhere.")] = False,
     relink: Annotated[bool, option("--relink", help="Make large files anew with the link types in core.link.")] = False,
     dry_run: Annotated[bool, option("--dry-run", help="Only show what would change.")] = False,
@@ -30,15 +31,17 @@ def checkout(
 
     Example: git checkout v1 && mlvc checkout
     """
+    if rev == "":
+        raise UsageError("--rev is given an empty word", hint="is the variable set that it was made from?")
     with opened() as repo:
         done = checkouts.checkout(
-            repo, paths or (), rev=rev, force=force, relink=relink, dry_run=dry_run, progress=show.Line()
+            repo, paths or (), rev=rev or "", force=force, relink=relink, dry_run=dry_run, progress=show.Line()
         )
         if as_json:
             show.json_out(checkout_json(done))
         else:
             print_checkout(done, dry_run=dry_run)
-    error = lost.check(done.lost, "checked out", done.unreadable, rev=rev)
+    error = lost.check(done.lost, "checked out", done.unreadable, rev=rev or "")
     if error is not None:
         raise error
 

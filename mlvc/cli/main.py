@@ -174,7 +174,9 @@ def told(error: OSError) -> SystemFailureError:
             f"the disk is full{where}", hint="make room, then run the command again; nothing that was there is lost"
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return SystemFailureError(f"no permission{where}", hint="check who owns it, and whether it may be written")
+        return SystemFailureError(
+            f"no permission{where}", hint="check who owns it, and whether you may read and write it"
+        )
     return SystemFailureError(f"{error.strerror or error}{where}")
 
 

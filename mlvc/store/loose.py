@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterable, Iterator
 
 from mlvc import files
 from mlvc.errors import DamagedError
 from mlvc.hashing import BLOCK, Hashing
+
+_MODE = 0o444
 
 
 class Loose:
@@ -52,10 +55,16 @@ class Loose:
             return False
         return True
 
+    def protect(self, oid: bytes) -> None:
+        """Make an object read-only, and no program, as it was at first: a link to it may have been given other bits."""
+        path = self.path(oid)
+        if stat.S_IMODE(os.stat(path).st_mode) != _MODE:
+            os.chmod(path, _MODE)
+
     def take(self, temporary: str, oid: bytes) -> None:
         """Give a flushed temporary file its name here. It becomes read-only."""
         path = self.path(oid)
         files.make_dirs(os.path.dirname(path))
-        os.chmod(temporary, 0o444)
+        os.chmod(temporary, _MODE)
         os.replace(temporary, path)
         files.sync_dir(os.path.dirname(path))

@@ -45,6 +45,7 @@ def place(store: LocalStore, entry: Entry, target: str, links: Sequence[str], *,
         source = store.make_loose(entry.oid)
         if not store.loose.check(entry.oid):
             break  # the copy below says what is wrong
+        store.loose.protect(entry.oid)
         if link == SYMLINK and home:
             source = os.path.relpath(source, home)
         if _linked(link, source, target):

@@ -15,6 +15,7 @@ from mlvc.cli.app import ELSEWHERE
 from mlvc.cli.main import COMMANDS
 from mlvc.errors import (
     DamagedError,
+    FormatError,
     NotARepositoryError,
     PipelineError,
     RemoteError,
@@ -341,6 +342,30 @@ def test_a_fifo_in_the_place_of_a_tracked_file(project: Path) -> None:
     said(project, "checkout", code=WouldOverwriteError.exit_code, parts=("data/one.txt",))
     run_mlvc("checkout", "--force", cwd=project)
     assert run_mlvc("status", "--exit-code", cwd=project).code == 0
+
+
+@pytest.mark.parametrize("what", ["FIFO", "directory", "device", "circle"])
+@pytest.mark.parametrize("name", ["data.mlvc", ".mlvcignore", "mlvc.lock"])
+def test_what_is_no_file_in_the_place_of_one_that_mlvc_reads(project: Path, name: str, what: str) -> None:
+    """One sentence, no waiting, no reading without end; of a Pointer, the others are not concerned."""
+    if name != "data.mlvc":
+        shell.write(project, {name: b""})
+        git("add", "--force", name, cwd=project)
+    path = project / name
+    path.unlink()
+    if what == "FIFO":
+        os.mkfifo(path)
+    elif what == "directory":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero" if what == "device" else name)
+    (project / "model.bin").unlink()
+    words = "symbolic link that leads in a circle" if what == "circle" else what
+    result = run_mlvc("checkout", cwd=project, check=False)
+    assert result.code == FormatError.exit_code
+    shell.ends(result, name, words, "move it away")
+    assert (project / "model.bin").exists() == (name != ".mlvcignore")
+    assert run_mlvc("status", cwd=project, check=False).code == FormatError.exit_code
 
 
 def test_a_symbolic_link_inside_a_tracked_directory(project: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from mlvc.errors import UsageError
 from mlvc.workspace.scan import sweep
 from tests import helpers
 from tests.helpers import git, run_mlvc, shell
@@ -220,6 +221,21 @@ def test_relink(project: Path, link: str) -> None:
     assert not path.is_symlink()
     assert os.lstat(path).st_nlink == 1
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("link", ["hardlink", "symlink"])
+def test_permission_bits_that_were_given_to_the_store_through_a_link_go(project: Path, link: str) -> None:
+    run_mlvc("config", "core.link", link, cwd=project)
+    run_mlvc("add", "model.bin", cwd=project)
+    run_mlvc("checkout", "--relink", cwd=project)
+    (project / "model.bin").chmod(0o755)
+    run_mlvc("checkout", "--force", "--relink", cwd=project)
+    assert not os.access(project / "model.bin", os.X_OK)
+    assert run_mlvc("status", "--exit-code", cwd=project, check=False).code == 0
+
+
+def test_an_empty_revision_is_refused(project: Path) -> None:
+    refused(run_mlvc("checkout", "--rev", "", cwd=project, check=False), UsageError.exit_code, "--rev")
 
 
 def test_relink_does_not_take_what_is_stored_nowhere(project: Path) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,8 +19,7 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     screen = Terminal()
-    monkeypatch.setattr(sys, "stderr", screen)
-    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setattr(show, "sys", SimpleNamespace(stderr=screen, stdout=screen))
     return screen
 
 
@@ -67,7 +66,7 @@ def test_the_rest_is_told_by_the_number_of_objects_where_nobody_knows_their_byte
 
 def test_nothing_is_shown_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch, clock: list[float]) -> None:
     screen = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(show, "sys", SimpleNamespace(stderr=screen, stdout=screen))
     line = show.Line()
     line.start("add", objects=1, total=10)
     clock[0] += 5

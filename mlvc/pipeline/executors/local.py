@@ -17,6 +17,8 @@ from mlvc import files
 from mlvc.errors import PipelineError, SystemFailureError
 
 WINDOWS = sys.platform == "win32"
+_ROOM = 20
+"""Bytes for the number of a process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +84,21 @@ class Local:
 
     def _start(self, command: str, directory: str) -> subprocess.Popen[bytes]:
         held = [files.held(self.running)] if self.running and not WINDOWS else []
+        try:
+            for fd in held:
+                os.pwrite(fd, b" " * _ROOM, 0)  # on a full disk this fails before anything runs
+            process = self._spawn(command, directory, held)
+            for fd in held:
+                os.pwrite(fd, b"%d" % process.pid, 0)
+        finally:
+            for fd in held:
+                os.close(fd)
+        return process
+
+    def _spawn(self, command: str, directory: str, held: Sequence[int]) -> subprocess.Popen[bytes]:
         # No terminal to read from: a group in the background that reads one is stopped for ever.
         try:
-            process = subprocess.Popen(  # noqa: S602 - a Stage is a shell command
+            return subprocess.Popen(  # noqa: S602 - a Stage is a shell command
                 command,
                 shell=True,
                 executable=self.shell,
@@ -97,14 +111,8 @@ class Local:
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
                 pass_fds=held,
             )
-            for fd in held:
-                os.write(fd, b"%d" % process.pid)
         except OSError as error:
             raise SystemFailureError(f"the shell cannot be started: {error.strerror}") from error
-        finally:
-            for fd in held:
-                os.close(fd)
-        return process
 
 
 @contextlib.contextmanager
