@@ -63,11 +63,12 @@ def checkout(
     first = [path for path in gone if path in around]
     order: dict[str, Content | None] = {**dict.fromkeys(first), **wanted, **dict.fromkeys(gone)}
     plans, lost = steps.plan(repo.tree, repo.store, order, asked=asked, progress=progress)
-    left = {made.path for made in plans if made.content is None and made.unstored and not force}
+    alone = {made.path: made.unstored for made in plans if made.content is None and made.unstored}
+    left = set() if force else alone.keys()
     plans = [made for made in plans if made.path not in left]
     kept = (*sorted({*left, *stay}), *(path for made in plans for path in made.extra))
     if not force:
-        steps.guard(plans)
+        steps.guard(plans, also=[path for paths in alone.values() for path in paths])
     if dry_run:
         changes = tuple(change for made in plans for change in made.changes)
         return CheckedOut(changes, lost, kept, tuple(unreadable.values()))

@@ -20,14 +20,17 @@ def checkout(
     rev: Annotated[
         str | None, option("--rev", metavar="REV", help="Bring the data of this revision; Pointers stay as they are.")
     ] = None,
-    force: Annotated[bool, option("-f", "--force", help="Overwrite changes that are stored nowhere.")] = False,
+    force: Annotated[
+        bool, option("-f", "--force", help="Overwrite or remove changes and new files that are stored nowhere.")
+    ] = False,
     relink: Annotated[bool, option("--relink", help="Make large files anew with the link types in core.link.")] = False,
     dry_run: Annotated[bool, option("--dry-run", help="Only show what would change.")] = False,
     as_json: Json = False,
 ) -> None:
     """Bring the data to what the Pointers say.
 
-    Run it after `git checkout`. What is stored nowhere is never overwritten unless --force is given.
+    Run it after `git checkout`. What is stored nowhere is never overwritten, and new files stay,
+    unless --force is given.
 
     Example: git checkout v1 && mlvc checkout
     """

@@ -85,7 +85,9 @@ def pull(
     all_branches: Branches = False,
     all_tags: Tags = False,
     all_commits: Commits = False,
-    force: Annotated[bool, option("-f", "--force", help="Overwrite changes that are stored nowhere.")] = False,
+    force: Annotated[
+        bool, option("-f", "--force", help="Overwrite or remove changes and new files that are stored nowhere.")
+    ] = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:

@@ -216,16 +216,28 @@ def _at(top: str, entries: Iterable[Entry]) -> list[Entry]:
     return [made((f"{top}/{path}" if path else top, kind, size, oid)) for path, kind, size, oid in entries]
 
 
-def guard(plans: Iterable[PathPlan], *, extra: bool = False) -> None:
-    """WouldOverwriteError where a Plan would destroy the only copy of something; or leave something ``extra``."""
+def guard(plans: Iterable[PathPlan], *, extra: bool = False, also: Sequence[str] = ()) -> None:
+    """WouldOverwriteError where a Plan would destroy the only copy of something; or leave something ``extra``.
+
+    Its hint counts all that ``--force`` would take and the sentence does not name: what the Plans leave, and ``also``.
+    """
+    plans = list(plans)
     unstored = [path for made in plans for path in (*made.unstored, *(made.extra if extra else ()))]
-    if unstored:
-        rest = len(unstored) - _NAMED
-        named = ", ".join(unstored[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
-        raise WouldOverwriteError(
-            f"{named} {'has' if len(unstored) == 1 else 'have'} changes that are stored nowhere",
-            hint=f"keep them with `mlvc add {' '.join(unstored[:_NAMED])}`, or lose them with --force",
-        )
+    if not unstored:
+        return
+    spared = [] if extra else sorted([*(path for made in plans for path in made.extra), *also])
+    named = _listed(unstored)
+    removed = f", which also removes what is stored nowhere else: {_listed(spared)}" if spared else ""
+    raise WouldOverwriteError(
+        f"{named} {'has' if len(unstored) == 1 else 'have'} changes that are stored nowhere",
+        hint=f"keep them with `mlvc add {' '.join(unstored[:_NAMED])}`, or lose them with --force{removed}",
+    )
+
+
+def _listed(paths: Sequence[str]) -> str:
+    """The first few of them, and how many more there are."""
+    rest = len(paths) - _NAMED
+    return ", ".join(paths[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def execute(

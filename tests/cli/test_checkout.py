@@ -106,6 +106,36 @@ def test_a_new_file_in_a_directory_is_not_removed(project: Path) -> None:
     assert not (project / "data/mine.txt").exists()
 
 
+def test_the_refusal_names_all_that_force_removes(project: Path) -> None:
+    """What is in nobody's way stays without --force, and goes with it."""
+    before = set((project / ".git/mlvc/packs").iterdir())
+    shell.write(project, {"gone": b"of a path that goes"})
+    run_mlvc("add", "gone", cwd=project)
+    (lost,) = set((project / ".git/mlvc/packs").iterdir()) - before
+    shell.write(project, {"other/old": b"old"})
+    run_mlvc("add", "other", cwd=project)
+    shell.commit(project)
+    git("rm", "--quiet", "gone.mlvc", cwd=project)
+    shell.commit(project)
+    lost.unlink()
+    new = {"other/new": b"only here", "data/new": b"only here, too"}
+    shell.write(project, {"data/one.txt": b"changed", **new})
+    result = run_mlvc("checkout", cwd=project, check=False)
+    refused(result, 5, "data/one.txt has changes that are stored nowhere")
+    hint, _, named = result.err.splitlines()[-1].partition(", which also removes what is stored nowhere else: ")
+    assert hint == "hint: keep them with `mlvc add data/one.txt`, or lose them with --force"
+    assert set(named.split(", ")) == {*new, "gone"}
+    refused(run_mlvc("checkout", "other", "data", cwd=project, check=False), 5, "else: data/new, other/new")
+    run_mlvc("checkout", "--force", cwd=project)
+    assert not any((project / path).exists() for path in (*new, "gone"))
+
+
+def test_the_refusal_names_no_more_than_force_removes(project: Path) -> None:
+    shell.write(project, {"data/one.txt": b"changed"})
+    result = run_mlvc("checkout", cwd=project, check=False)
+    assert result.err.endswith("hint: keep them with `mlvc add data/one.txt`, or lose them with --force\n")
+
+
 def test_a_path_that_vanishes_between_commits_goes_with_its_data(project: Path) -> None:
     shell.write(project, {"extra/x": b"x", "extra/deep/y": b"y"})
     run_mlvc("add", "extra", cwd=project)
