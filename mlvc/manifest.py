@@ -204,15 +204,22 @@ def differing(store: Reader, old: bytes, new: bytes) -> tuple[list[Entry], list[
     )
 
 
-def objects_below(store: Reader, content: Content, parts: Iterable[str], lost: Lost) -> set[bytes]:
-    """As ``objects_of`` for one directory, of whose files only those at or below ``parts`` count."""
+def objects_below(store: Reader, content: Content, parts: Iterable[str], lost: Lost) -> tuple[set[bytes], set[str]]:
+    """As ``objects_of`` for one directory, of whose files only those at or below ``parts`` count.
+
+    And the parts that it does not have, as far as that is known.
+    """
     oids: set[bytes] = {content.oid}
+    absent: set[str] = set()
     try:
         oids.update(leaf.oid for leaf in root_of(store, content.oid).leaves)
-        oids.update(e.oid for part in parts for e in find(store, content.oid, part) if e.kind != EMPTY_DIR)
+        for part in parts:
+            found = find(store, content.oid, part)
+            oids.update(e.oid for e in found if e.kind != EMPTY_DIR)
+            absent.update([] if found else [part])
     except (ObjectsMissingError, DamagedError) as error:
         lost[content.oid] = "damaged" if isinstance(error, DamagedError) else "missing"
-    return oids
+    return oids, absent
 
 
 def objects_of(store: Reader, contents: Iterable[Content], lost: Lost) -> set[bytes]:

@@ -10,7 +10,7 @@ from typing import Any, TypeGuard, TypeVar
 from mlvc import codec, files, git, manifest
 from mlvc import oid as oids
 from mlvc import pointer as pointers
-from mlvc.errors import FormatError
+from mlvc.errors import FormatError, UsageError
 from mlvc.git import Git
 from mlvc.manifest import EXECUTABLE, FILE, Entry
 from mlvc.oid import Oid
@@ -243,6 +243,13 @@ def inside(chosen: Iterable[str], targets: Sequence[str]) -> dict[str, tuple[str
         if parts and not any(not t or t in names or path.startswith(t + "/") for t in targets):
             found[path] = parts
     return found
+
+
+def not_part(root: str, part: str, path: str) -> UsageError:
+    """The error for a ``part`` that the tracked ``path`` does not have; the hint says whether something is there."""
+    there = files.exists(f"{root}/{part}")
+    hint = f"`mlvc add {part}` takes it in" if there else f"nothing is there; check the spelling, or name all of {path}"
+    return UsageError(f"{part} is not tracked: it is not part of {path}", hint=hint)
 
 
 def parents(path: str) -> Iterator[str]:

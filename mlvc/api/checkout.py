@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlvc import files, git, snapshot
-from mlvc.errors import FormatError, UsageError
+from mlvc.api import named
+from mlvc.errors import FormatError
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
@@ -49,7 +50,7 @@ def checkout(
     names = [repo.path(target) for target in targets]
     chosen, unreadable, unknown = snapshot.choose(there, names)
     if unknown:
-        raise _untracked(repo, targets[names.index(unknown[0])], rev)
+        raise named.untracked(repo, targets[names.index(unknown[0])], "checkout", [rev] if rev else [])
     parts = snapshot.inside(chosen, names)
     behind = _behind(repo, chosen)
     unreadable.update(behind)
@@ -82,16 +83,6 @@ def checkout(
         placed.update(repo.placed, wanted, gone=[*(path for path in gone if path not in left), *stay])
     progress.finish()
     return CheckedOut(done.changes, {**lost, **done.lost}, kept, tuple(unreadable.values()), tuple(ignores))
-
-
-def _untracked(repo: Repo, typed: str, rev: str) -> UsageError:
-    if rev:
-        return UsageError(f"{typed} is not tracked at {rev}", hint=f"`mlvc diff {rev}` shows what differs since")
-    if git.is_revision(repo.git, typed):
-        hint = f"to bring the data of a revision: `mlvc checkout --rev {typed}`"
-    else:
-        hint = f"`mlvc add {typed}` tracks what is there"
-    return UsageError(f"{typed} is not tracked", hint=hint)
 
 
 def _behind(repo: Repo, paths: Iterable[str]) -> dict[str, FormatError]:
@@ -127,10 +118,10 @@ def _gone(
     if not known:
         return [], []
     owned = git.tracked(repo.git, known)
-    named = frozenset[str]() if rev else snapshot.head(repo.git).contents().keys()
+    of_head = frozenset[str]() if rev else snapshot.head(repo.git).contents().keys()
     looks = repo.tree.look([path for path in known if path not in owned], lenient=True)
     here = set(wanted.values())
-    there = {path: look.content for path, look in looks.items() if path not in named or look.content in here}
+    there = {path: look.content for path, look in looks.items() if path not in of_head or look.content in here}
     # What is tracked inside of it stays, and is looked after by itself.
     around = {parent for path in (*wanted, *unreadable) for parent in snapshot.parents(path)}
     sure = {path for path, content in there.items() if content is None or path in around}

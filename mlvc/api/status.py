@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mlvc import git, snapshot
-from mlvc.errors import DamagedError, FormatError, ObjectsMissingError, UsageError
+from mlvc import files, git, snapshot
+from mlvc.api import named
+from mlvc.errors import DamagedError, FormatError, ObjectsMissingError
 from mlvc.manifest import Entry, objects_of, root_of
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
@@ -68,11 +69,12 @@ def status(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIE
     now = snapshot.on_disk(repo.git)
     chosen, unreadable, unknown = snapshot.choose(now, names)
     if unknown:
-        raise UsageError(f"{unknown[0]} is not tracked", hint=f"track it with `mlvc add {unknown[0]}`")
+        raise named.untracked(repo, targets[names.index(unknown[0])], "status")
     looks = repo.tree.look(chosen, lenient=True, progress=progress)
     before, _ = snapshot.select(snapshot.head(repo.git).contents(), names)
     before = {path: content for path, content in before.items() if path not in unreadable}
     parts = snapshot.inside(chosen, names)
+    _check_parts(repo, parts, chosen, before)
     differing = [
         _path_status(repo, looks[path], content) for path, content in chosen.items() if looks[path].content != content
     ]
@@ -88,6 +90,12 @@ def status(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIE
         refused=tuple(sentence for look in looks.values() for sentence in look.scan.refused.values()),
         unreadable=tuple(unreadable.values()),
     )
+
+
+def _check_parts(repo: Repo, parts: Mapping[str, Sequence[str]], *states: Mapping[str, Content]) -> None:
+    """UsageError for a part that is neither in the working tree nor in any of ``states``."""
+    gone = {path: [name for name in names if not files.exists(f"{repo.root}/{name}")] for path, names in parts.items()}
+    named.check_parts(repo, gone, states)
 
 
 def with_stages(found: Status, stages: Iterable[Waiting]) -> Status:
@@ -182,8 +190,17 @@ class Diff:
 def diff(repo: Repo, old: str = "HEAD", new: str = "", targets: Sequence[str] = ()) -> Diff:
     """The files that differ between two revisions, or between one and the working tree (``new`` empty)."""
     names = [repo.path(target) for target in targets]
-    before, bad, _ = snapshot.choose(_at(repo, old), names)
-    after, bad_now, _ = snapshot.choose(_at(repo, new) if new else snapshot.on_disk(repo.git), names)
+    before, bad, unknown_then = snapshot.choose(_at(repo, old), names)
+    after, bad_now, unknown_now = snapshot.choose(_at(repo, new) if new else snapshot.on_disk(repo.git), names)
+    for name in unknown_now:
+        if name in unknown_then:
+            raise named.untracked(repo, targets[names.index(name)], "diff", [old, new] if new else [])
+    parts = snapshot.inside({**before, **after}, names)
+    told = {path: asked for path, asked in parts.items() if path not in bad and path not in bad_now}
+    if new:
+        named.check_parts(repo, told, [before, after])
+    else:
+        _check_parts(repo, told, before, after)
     found: list[Change] = []
     unknown = []
     looks = {} if new else repo.tree.look(sorted(after), lenient=True)
@@ -196,7 +213,6 @@ def diff(repo: Repo, old: str = "HEAD", new: str = "", targets: Sequence[str] = 
                 found += changes(repo.store, path, before.get(path), after.get(path))
         except (ObjectsMissingError, DamagedError):
             unknown.append(path)
-    parts = snapshot.inside({**before, **after}, names)
     found = [change for change in snapshot.renames(found) if _is_asked(change.path, parts)]
     return Diff(old, new, tuple(found), tuple(unknown), (*bad.values(), *bad_now.values()))
 

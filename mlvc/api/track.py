@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from mlvc import files, git, manifest, snapshot
 from mlvc import pointer as pointers
+from mlvc.api import named
 from mlvc.errors import ObjectsMissingError, UsageError
 from mlvc.manifest import Entry
 from mlvc.pointer import SUFFIX, Content, Pointer
@@ -106,7 +107,7 @@ def commit(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIE
         raise unreadable
     chosen, unknown = snapshot.select({path: pointer.content for path, pointer in now.pointers.items()}, names)
     if unknown:
-        raise _untracked(unknown[0], now)
+        raise _untracked(repo, targets[names.index(unknown[0])], now)
     inside = snapshot.inside(chosen, names)
     whole = [path for path in chosen if path not in inside]
     present = [path for path in whole if files.exists(f"{repo.root}/{path}")]
@@ -116,13 +117,14 @@ def commit(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIE
     return _take(repo, present, inside, progress) if present or inside else ()
 
 
-def _untracked(path: str, now: Snapshot) -> UsageError:
+def _untracked(repo: Repo, typed: str, now: Snapshot) -> UsageError:
+    path = repo.path(typed)
     if path in now.outs:
         return UsageError(
             f"{path} is made by a stage: its record is that of the run",
             hint=f"make it anew with `mlvc repro`, or bring it back with `mlvc checkout --force {path}`",
         )
-    return UsageError(f"{path} is not tracked", hint=f"track it with `mlvc add {path}`")
+    return named.untracked(repo, typed, "commit")
 
 
 # -- which paths -------------------------------------------------------------------------------
@@ -280,6 +282,8 @@ def _merged(repo: Repo, owner: str, now: Mapping[str, Pointer], parts: Mapping[s
     """The entries of a tracked directory with some paths in it replaced; the rest need not be present."""
     if owner not in now:
         raise UsageError(f"{owner} is not tracked any more", hint="another process has just changed that")
+    if not now[owner].content.is_dir:
+        raise snapshot.not_part(repo.root, min(parts), owner)
     try:
         entries = manifest.entries_of(repo.store, now[owner].content.oid)
     except ObjectsMissingError:
@@ -289,7 +293,10 @@ def _merged(repo: Repo, owner: str, now: Mapping[str, Pointer], parts: Mapping[s
         ) from None
     for path, new in parts.items():
         name = path[len(owner) + 1 :]
+        before = len(entries)
         entries = [e for e in entries if e.path != name and not e.path.startswith(name + "/")]
+        if not new and len(entries) == before and not files.exists(f"{repo.root}/{path}"):
+            raise snapshot.not_part(repo.root, path, owner)
         # A file may stand where a directory was empty, and the other way round.
         entries = [e for e in entries if not name.startswith(e.path + "/")]
         entries += [e._replace(path=f"{name}/{e.path}" if e.path else name) for e in new]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mlvc import files, git, manifest, snapshot
 from mlvc import transfer as steps
+from mlvc.api import named
 from mlvc.errors import DamagedError, FormatError, ObjectsMissingError, RemoteError, UsageError
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
@@ -59,7 +61,9 @@ def push(
     repo: Repo, which: Which, *, remote: str = "", jobs: int = 0, dry_run: bool = False, progress: Progress = QUIET
 ) -> Transferred:
     """Send every object of the chosen paths that the Remote's listing does not show."""
-    contents, unreadable = _contents(repo, which)
+    contents, unreadable = _contents(repo, which, "push")
+    lost: Lost = {}
+    oids = _objects(repo, repo.store, contents, lost)
     far = open_remote(repo, remote)
     try:
         if dry_run and not far.catalog.packs() and not far.check():
@@ -68,8 +72,6 @@ def push(
             if not dry_run:
                 far.begin()
             far.refresh()
-        lost: Lost = {}
-        oids = _objects(repo.store, contents, lost)
         plan = steps.plan_push(repo.store, far, oids)
         plan.lost.update({oid: reason for oid, reason in lost.items() if oid in far.missing([oid])})
         if dry_run:
@@ -88,33 +90,45 @@ def fetch(
     repo: Repo, which: Which, *, remote: str = "", jobs: int = 0, dry_run: bool = False, progress: Progress = QUIET
 ) -> Transferred:
     """Bring every object of the chosen paths that is not here. The working tree is not touched."""
-    return _fetch(repo, which, remote=remote, jobs=jobs, dry_run=dry_run, progress=progress)
+    with _far(repo, "fetch", which, remote=remote, jobs=jobs) as source:
+        return _fetch(repo, source, dry_run=dry_run, progress=progress)
 
 
-def _fetch(
-    repo: Repo, which: Which, *, remote: str, jobs: int, dry_run: bool, progress: Progress, copies: bool = False
-) -> Transferred:
-    contents, unreadable = _contents(repo, which)
+class _Source(NamedTuple):
+    """A Remote to fetch from, its listing read, and what is wanted of it."""
+
+    far: RemoteStore
+    contents: Wanted
+    unreadable: tuple[FormatError, ...]
+
+
+@contextmanager
+def _far(repo: Repo, command: str, which: Which, *, remote: str, jobs: int) -> Iterator[_Source]:
+    contents, unreadable = _contents(repo, which, command)
     far = open_remote(repo, remote)
     try:
         far.jobs = jobs or repo.config.get("core.jobs")
         far.refresh()
-        both = steps.Chain(repo.store, far)
-        lost: Lost = {}
-        oids = _objects(both, contents, lost)
-        plan = steps.plan_fetch(repo.store, far, oids)
-        plan.lost.update({oid: reason for oid, reason in lost.items() if oid not in plan.lost})
-        if dry_run:
-            result = steps.Result(plan.objects, plan.size, 0, plan.lost)
-        else:
-            many = jobs or repo.config.get("core.jobs")
-            copied = copies and _is_copied(repo)
-            result = steps.fetch(repo.store, far, plan, jobs=many, copies=copied, progress=progress)
-            result = replace(result, lost=_truth(repo.store.missing(oids), {**lost, **result.lost}))
-        progress.finish()
-        return replace(_told(far.name, result, both, contents), unreadable=unreadable)
+        yield _Source(far, contents, unreadable)
     finally:
         far.close()
+
+
+def _fetch(repo: Repo, source: _Source, *, dry_run: bool, progress: Progress, copies: bool = False) -> Transferred:
+    far, contents, unreadable = source
+    both = steps.Chain(repo.store, far)
+    lost: Lost = {}
+    oids = _objects(repo, both, contents, lost)
+    plan = steps.plan_fetch(repo.store, far, oids)
+    plan.lost.update({oid: reason for oid, reason in lost.items() if oid not in plan.lost})
+    if dry_run:
+        result = steps.Result(plan.objects, plan.size, 0, plan.lost)
+    else:
+        copied = copies and _is_copied(repo)
+        result = steps.fetch(repo.store, far, plan, jobs=far.jobs, copies=copied, progress=progress)
+        result = replace(result, lost=_truth(repo.store.missing(oids), {**lost, **result.lost}))
+    progress.finish()
+    return replace(_told(far.name, result, both, contents), unreadable=unreadable)
 
 
 def pull(
@@ -130,13 +144,16 @@ def pull(
     """Fetch, then check out what was fetched. What could not be fetched is named, the rest is done."""
     # What is fetched for other revisions is not wanted as a file.
     one = len(which.revisions) < 2 and not (which.all_branches or which.all_tags or which.all_commits)
-    fetched = _fetch(repo, which, remote=remote, jobs=jobs, dry_run=dry_run, progress=progress, copies=one)
     from mlvc.api.checkout import checkout  # noqa: PLC0415  (push and fetch do without)
 
     rev = which.revisions[-1] if which.revisions else ""
+    with _far(repo, "pull", which, remote=remote, jobs=jobs) as source:
+        fetched = _fetch(repo, source, dry_run=dry_run, progress=progress, copies=one)
     done = checkout(repo, which.targets, rev=rev, force=force, dry_run=dry_run, progress=progress)
     # Whatever a manifest that is not here yet names cannot be told before it is fetched.
     return Pulled(fetched, replace(done, lost={}) if dry_run else done)
+    done = checkout(repo, which.targets, rev=rev, force=force, progress=progress)
+    return Pulled(fetched, done)
 
 
 def _is_copied(repo: Repo) -> bool:
@@ -187,17 +204,25 @@ Wanted = Mapping[tuple[str, Content], tuple[str, ...]]
 """Every content to transfer, with its path, and the parts of it that are asked for; none: all of it."""
 
 
-def _objects(reader: Reader, wanted: Wanted, lost: Lost) -> set[bytes]:
-    """The Oids of all that is to be transferred."""
+def _objects(repo: Repo, reader: Reader, wanted: Wanted, lost: Lost) -> set[bytes]:
+    """The Oids of all that is to be transferred. UsageError for a part that none of the contents of its path has."""
     oids = manifest.objects_of(reader, (content for (_, content), parts in wanted.items() if not parts), lost)
+    never: dict[str, set[str]] = {}
     for (path, content), parts in wanted.items():
         if parts:
             names = [part[len(path) + 1 :] for part in parts]
-            oids |= manifest.objects_below(reader, content, names, lost)
+            absent = set(names)
+            if content.is_dir:
+                found, absent = manifest.objects_below(reader, content, names, lost)
+                oids |= found
+            never[path] = never.get(path, absent) & absent
+    for path, absent in never.items():
+        if absent:
+            raise snapshot.not_part(repo.root, f"{path}/{min(absent)}", path)
     return oids
 
 
-def _contents(repo: Repo, which: Which) -> tuple[Wanted, tuple[FormatError, ...]]:
+def _contents(repo: Repo, which: Which, command: str) -> tuple[Wanted, tuple[FormatError, ...]]:
     """What is to be transferred; a path may have several contents. And what cannot be read."""
     targets = [repo.path(target) for target in which.targets]
     names = {git.resolve(repo.git, name): name for name in which.revisions}
@@ -218,8 +243,9 @@ def _contents(repo: Repo, which: Which) -> tuple[Wanted, tuple[FormatError, ...]
         unreadable.update((error.message, error) for error in bad.values())
         parts = snapshot.inside(chosen, targets)
         found.update((item, parts.get(item[0], ())) for item in chosen.items())
-    if never:
-        raise UsageError(f"{min(never)} is not tracked", hint=f"`mlvc add {min(never)}` tracks what is there")
+    for typed, target in zip(which.targets, targets, strict=True):
+        if target in never:
+            raise named.untracked(repo, typed, command, [] if len(shots) > len(names) else which.revisions)
     return found, tuple(unreadable.values())
 
 

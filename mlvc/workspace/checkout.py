@@ -16,11 +16,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from mlvc import files, manifest
-from mlvc.errors import DamagedError, ObjectsMissingError, UsageError, WouldOverwriteError
+from mlvc.errors import DamagedError, ObjectsMissingError, WouldOverwriteError
 from mlvc.manifest import EMPTY_DIR, Entry
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
-from mlvc.snapshot import Change, as_entry, compare, parents, within
+from mlvc.snapshot import Change, as_entry, compare, not_part, parents, within
 from mlvc.store.base import LARGE, MISNAMED, Lost
 from mlvc.store.local import LocalStore
 from mlvc.workspace.index import NEVER, Record, Records
@@ -115,10 +115,10 @@ def _is_misnamed(content: Content, look: Look, new: Sequence[Entry]) -> bool:
 def _plan_path(tree: WorkTree, store: LocalStore, look: Look, content: Content | None, asked: Asked) -> PathPlan | None:
     parts = asked.parts.get(look.path, ())
     if look.content == content and not asked.relink:
-        _check_parts(parts, look.path, look.entries())
+        _check_parts(tree, parts, look.path, look.entries())
         return None
     old, new = look.entries(), _entries(store, content)
-    _check_parts(parts, look.path, [*old, *new])
+    _check_parts(tree, parts, look.path, [*old, *new])
     new = _at(look.path, new)
     changes = compare(_at(look.path, old), new)
     changes = [part for change in changes for part in _unrenamed(change)]
@@ -155,10 +155,10 @@ def _plan_path(tree: WorkTree, store: LocalStore, look: Look, content: Content |
     )
 
 
-def _check_parts(parts: Iterable[str], path: str, entries: Sequence[Entry]) -> None:
+def _check_parts(tree: WorkTree, parts: Iterable[str], path: str, entries: Sequence[Entry]) -> None:
     for part in parts:
         if not any(within(f"{path}/{entry.path}", [part]) for entry in entries):
-            raise UsageError(f"{part} is not tracked: it is not part of {path}", hint=f"`mlvc add {part}` takes it in")
+            raise not_part(tree.root, part, path)
 
 
 def _in_nobodys_way(at_risk: Mapping[str, Change], new: Sequence[Entry]) -> tuple[str, ...]:
