@@ -13,6 +13,7 @@ from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
 from mlvc.snapshot import Change
+from mlvc.store.base import Reader
 from mlvc.workspace import checkout as steps
 from mlvc.workspace import placed
 
@@ -39,12 +40,14 @@ def checkout(
     force: bool = False,
     relink: bool = False,
     dry_run: bool = False,
+    reader: Reader | None = None,
     progress: Progress = QUIET,
 ) -> CheckedOut:
     """Bring tracked paths to what their Pointers say, or said at ``rev``.
 
     WouldOverwriteError, and nothing changed, where content would be lost that is stored nowhere, unless
-    ``force``. Without targets, what checkout put there and no Pointer names any more is removed.
+    ``force``. Without targets, what checkout put there and no Pointer names any more is removed. ``reader``: where
+    manifests are read for a ``dry_run``, the Store if not given.
     """
     there = snapshot.at(repo.git, git.resolve(repo.git, rev), rev) if rev else snapshot.on_disk(repo.git)
     names = [repo.path(target) for target in targets]
@@ -58,7 +61,7 @@ def checkout(
     # A Lockfile that cannot be read may name any of them.
     sure = not targets and snapshot.LOCKFILE not in unreadable
     gone, stay = _gone(repo, wanted, unreadable, rev) if sure else ([], [])
-    asked = steps.Asked(parts, wanted.keys() if gone else (), force, relink)
+    asked = steps.Asked(parts, wanted.keys() if gone else (), force, relink, reader)
     # What is in the way of something goes first, all else when what comes is there.
     around = {parent for path in wanted for parent in snapshot.parents(path)} if gone else set()
     first = [path for path in gone if path in around]

@@ -149,9 +149,11 @@ def pull(
     rev = which.revisions[-1] if which.revisions else ""
     with _far(repo, "pull", which, remote=remote, jobs=jobs) as source:
         fetched = _fetch(repo, source, dry_run=dry_run, progress=progress, copies=one)
-    done = checkout(repo, which.targets, rev=rev, force=force, dry_run=dry_run, progress=progress)
-    # Whatever a manifest that is not here yet names cannot be told before it is fetched.
-    return Pulled(fetched, replace(done, lost={}) if dry_run else done)
+        if dry_run:
+            # What would come is in manifests that may be on the Remote alone.
+            both = steps.Chain(repo.store, source.far)
+            done = checkout(repo, which.targets, rev=rev, force=force, dry_run=True, reader=both, progress=progress)
+            return Pulled(fetched, done)
     done = checkout(repo, which.targets, rev=rev, force=force, progress=progress)
     return Pulled(fetched, done)
 

@@ -55,7 +55,10 @@ def print_checkout(done: checkouts.CheckedOut, *, dry_run: bool = False) -> None
         for line in show.change_lines(done.changes, "would be " if dry_run else "  "):
             show.out(line)
     total = show.summary(done.changes)
-    show.err(f"{'would change' if dry_run else 'working tree'}: {total}" if total else "nothing to change")
+    if total:
+        show.err(f"{'would change' if dry_run else 'working tree'}: {total}")
+    elif not done.lost:
+        show.err("nothing to change")
     for path in done.kept:
         show.err(f"kept {show.clean(path)}, which is not tracked")
     for path in done.ignores:

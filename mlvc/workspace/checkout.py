@@ -21,7 +21,7 @@ from mlvc.manifest import EMPTY_DIR, Entry
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
 from mlvc.snapshot import Change, as_entry, compare, not_part, parents, within
-from mlvc.store.base import LARGE, MISNAMED, Lost
+from mlvc.store.base import LARGE, MISNAMED, Lost, Reader
 from mlvc.store.local import LocalStore
 from mlvc.workspace.index import NEVER, Record, Records
 from mlvc.workspace.link import place
@@ -67,12 +67,14 @@ class Asked:
 
     ``parts``: the paths inside of a wanted path to which it is confined. ``spared``: what stays of a path that goes.
     ``force``: files that are stored nowhere go, too. ``relink``: large files are made anew.
+    ``reader``: where manifests are read, if not from the Store: for a Plan that is to be shown and not carried out.
     """
 
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     spared: Collection[str] = ()
     force: bool = False
     relink: bool = False
+    reader: Reader | None = None
 
 
 def plan(
@@ -117,7 +119,7 @@ def _plan_path(tree: WorkTree, store: LocalStore, look: Look, content: Content |
     if look.content == content and not asked.relink:
         _check_parts(tree, parts, look.path, look.entries())
         return None
-    old, new = look.entries(), _entries(store, content)
+    old, new = look.entries(), _entries(asked.reader or store, content)
     _check_parts(tree, parts, look.path, [*old, *new])
     new = _at(look.path, new)
     changes = compare(_at(look.path, old), new)
@@ -200,7 +202,7 @@ def _unrenamed(change: Change) -> list[Change]:
     return [Change(change.source, change.old, None), Change(change.path, None, change.new)]
 
 
-def _entries(store: LocalStore, content: Content | None) -> list[Entry]:
+def _entries(store: Reader, content: Content | None) -> list[Entry]:
     if content is None:
         return []
     if not content.is_dir:

@@ -54,15 +54,34 @@ def test_push_and_pull(project: Path) -> None:
     assert "everything is there already" in run_mlvc("push", cwd=project).err
     clone = shell.clone(project)
     shown = as_json(clone, "fetch", "--dry-run")
-    assert as_json(clone, "pull", "--dry-run")["fetch"] == shown
+    would = as_json(clone, "pull", "--dry-run")
+    assert would["fetch"] == shown
     assert not (clone / "data").exists()
     pulled = as_json(clone, "pull")
+    assert would["checkout"] == pulled["checkout"]
     assert pulled["fetch"]["objects"] == shown["objects"]
     assert pulled["checkout"]["lost"] == []
     assert tree(clone) == tree(project)
     assert run_mlvc("status", cwd=clone).out.startswith("clean")
     again = run_mlvc("pull", cwd=clone)
     assert "everything is here already" in again.err
+
+
+def test_what_a_pull_would_bring_is_read_on_the_remote(pushed: Path) -> None:
+    clone = shell.clone(pushed)
+    before = tree(clone)
+    result = run_mlvc("pull", "data", "--dry-run", cwd=clone)
+    assert "would be added     data/sub/three.txt  (6 B)" in result.out
+    assert "model.bin" not in result.out
+    assert "would change: 6 added" in result.err
+    assert "nothing to change" not in result.err
+    assert tree(clone) == before
+    for pack in (pushed.parent / "remote/packs").iterdir():
+        pack.unlink()
+    result = run_mlvc("pull", "--dry-run", cwd=clone, check=False)
+    assert result.code == 4
+    assert "nothing to change" not in result.err
+    assert "data could not be fetched: its object is missing" in result.err
 
 
 @both
