@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from mlvc import codec
+from mlvc.cli import slips
 from mlvc.cli.words import Command, Group, Word, declared
 from mlvc.errors import MlvcError, UsageError
 
@@ -152,10 +153,16 @@ def _usage(error: Any, command: Any, arguments: Sequence[str]) -> UsageError:
     see = f"see `{typed} --help`"
     unknown = re.match(r"No such command '(.*?)'", message)
     if unknown is not None:
-        if typed == "mlvc" and unknown[1] in ELSEWHERE:
-            return UsageError(f"there is no command 'mlvc {unknown[1]}'", hint=ELSEWHERE[unknown[1]])
+        known = ELSEWHERE | slips.WORDS
+        wanted = f"{typed} {unknown[1]}".removeprefix("mlvc ")
+        if wanted in known:
+            return UsageError(f"there is no command 'mlvc {wanted}'", hint=known[wanted])
         near = codec.nearest(unknown[1], command.commands)
         return UsageError(
             f"there is no command '{typed} {unknown[1]}'", hint=f"did you mean `{typed} {near}`?" if near else see
         )
+    option = getattr(error, "option_name", None)
+    if type(error).__name__ == "NoSuchOption" and option:
+        hint = slips.option_hint(typed.removeprefix("mlvc "), option, command.params) or see
+        return UsageError(f"'{typed}' has no option {option}", hint=hint)
     return UsageError(message[:1].lower() + message[1:], hint=see)
