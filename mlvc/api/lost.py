@@ -25,8 +25,7 @@ def check(
     kind = DamagedError if reason == "damaged" else ObjectsMissingError
     hint = _DAMAGED if (verb, reason) == ("fetched", "damaged") else _HINTS.get(verb, "")
     if rev:
-        for command in ("mlvc fetch", "mlvc checkout"):
-            hint = hint.replace(f"`{command}`", f"`{command} --rev {rev}`")
+        hint = hint.replace("`mlvc pull`", f"`mlvc pull --rev {rev}`")
     return kind(f"{path} could not be {verb}: its object is {reason}{more}", hint=hint)
 
 
@@ -42,5 +41,5 @@ _HINTS = {
     "compared": "get what names its files with `mlvc fetch --all-commits`",
     "pushed": "get it with `mlvc fetch` from a remote that has it, or track the data again with `mlvc add`",
     "fetched": "push it again from a clone that has it: `mlvc push` there restores what the remote lacks",
-    "checked out": "get it from a remote with `mlvc fetch`, then run `mlvc checkout` again",
+    "checked out": "`mlvc pull` gets it from a remote and checks it out",
 }

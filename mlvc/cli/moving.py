@@ -13,9 +13,15 @@ from mlvc.cli.words import argument, option
 from mlvc.errors import MlvcError
 
 Paths = Annotated[list[str] | None, argument("[PATH]...", help="Tracked paths; without any, all of them.")]
-Remote = Annotated[str, option("-r", "--remote", metavar="NAME", help="The Remote; without it, the default one.")]
+Remote = Annotated[
+    str, option("-r", "--remote", metavar="NAME", help="The Remote; without it, the default or only one.")
+]
 Jobs = Annotated[int, option("-j", "--jobs", least=0, metavar="N", help="Transfers side by side; 0: core.jobs.")]
 Rev = Annotated[list[str] | None, option("--rev", metavar="REV", help="What this revision tracks; may be given again.")]
+PullRev = Annotated[
+    list[str] | None,
+    option("--rev", metavar="REV", help="Bring the data of this revision; of several, the last is checked out."),
+]
 Branches = Annotated[bool, option("-a", "--all-branches", help="What all branches track, too.")]
 Tags = Annotated[bool, option("-T", "--all-tags", help="What all tags track, too.")]
 Commits = Annotated[bool, option("-A", "--all-commits", help="What any commit tracks, too.")]
@@ -81,7 +87,7 @@ def pull(
     paths: Paths = None,
     remote: Remote = "",
     jobs: Jobs = 0,
-    rev: Rev = None,
+    rev: PullRev = None,
     all_branches: Branches = False,
     all_tags: Tags = False,
     all_commits: Commits = False,
@@ -93,7 +99,8 @@ def pull(
 ) -> None:
     """Fetch objects, then check out the data.
 
-    Brings the data to what the Pointers say: the same as `mlvc fetch` and then `mlvc checkout`.
+    Brings the data to what the Pointers say: the same as `mlvc fetch` and then `mlvc checkout`. With --rev it brings
+    the data of that revision, and the Pointers stay as they are.
 
     Example: git clone URL project && cd project && mlvc pull
     """

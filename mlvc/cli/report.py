@@ -66,15 +66,18 @@ def _print_status(found: reports.Status) -> None:
         show.out("Changed since the last commit (record it with `git add` and `git commit`):")
         for line in show.change_lines(found.head):
             show.out(line)
+    missing = {path for path, _ in found.missing}
     for is_output, heading in _HEADINGS.items():
         items = [item for item in found.work if item.is_output == is_output]
         if items:
             show.out(heading)
         for item in items:
-            _print_path(item)
+            _print_path(item, "mlvc pull" if item.path in missing else "mlvc checkout")
     _print_rest(found)
     if found.missing:
-        show.out("Not in the store (get it with `mlvc fetch`):")
+        # Where the data are here, pull would have nothing to check out.
+        absent = missing.intersection(item.path for item in found.work if item.state == "absent")
+        show.out(f"Not in the store (get it with `mlvc {'pull' if absent else 'fetch'}`):")
         for path, count in found.missing:
             show.out(f"  {show.clean(path)}  ({show.number(count, 'object')})")
     if found.stages:
@@ -89,10 +92,11 @@ _HEADINGS = {
 }
 
 
-def _print_path(item: reports.PathStatus) -> None:
+def _print_path(item: reports.PathStatus, bringing: str) -> None:
+    """One path; ``bringing``: the command that brings what its Pointer says."""
     path = show.clean(item.path)
     if item.state == "absent":
-        show.out(f"  {path}: not in the working tree (bring it with `mlvc checkout`)")
+        show.out(f"  {path}: not in the working tree (bring it with `{bringing}`)")
     elif len(item.changes) == 1 and item.changes[0].path == item.path:
         show.out("  " + show.change_line(item.changes[0]))
     else:

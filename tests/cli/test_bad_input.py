@@ -647,7 +647,7 @@ def test_whether_a_name_is_a_revision(project: Path) -> None:
 def test_missing_data_of_a_revision_is_fetched_by_that_revision() -> None:
     error = lost.check({"data": "missing"}, "checked out", rev="HEAD~2")
     assert error is not None
-    assert error.hint.endswith("with `mlvc fetch --rev HEAD~2`, then run `mlvc checkout --rev HEAD~2` again")
+    assert error.hint == "`mlvc pull --rev HEAD~2` gets it from a remote and checks it out"
     error = lost.check({"data": "missing"}, "checked out")
     assert error is not None
     assert "--rev" not in error.hint
@@ -739,7 +739,7 @@ def test_a_command_that_fails(project: Path, cmd: str, parts: tuple[str, ...]) -
         (["statsu"], ("there is no command 'mlvc statsu'", "mlvc status")),
         (["remote", "lst"], ("there is no command 'mlvc remote lst'", "mlvc remote list")),
         (["add"], ("missing argument", "PATH", "mlvc add --help")),
-        (["status", "--jsno"], ("--jsno", "mlvc status --help")),
+        (["status", "--jsno"], ("--jsno", "did you mean `--json`?")),
         (["push", "-j", "many"], ("many", "mlvc push --help")),
         (["push", "-j", "-1"], ("-1", "mlvc push --help")),
         (["push", "-r"], ("-r", "mlvc push --help")),

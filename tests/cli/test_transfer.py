@@ -84,6 +84,38 @@ def test_what_a_pull_would_bring_is_read_on_the_remote(pushed: Path) -> None:
     assert "data could not be fetched: its object is missing" in result.err
 
 
+def test_a_fresh_clone_is_told_of_pull(pushed: Path) -> None:
+    clone = shell.clone(pushed)
+    shown = run_mlvc("status", cwd=clone).out
+    assert "data: not in the working tree (bring it with `mlvc pull`)" in shown
+    assert "Not in the store (get it with `mlvc pull`)" in shown
+    refused_with = run_mlvc("checkout", cwd=clone, check=False)
+    assert refused_with.code == 4
+    assert refused_with.err.endswith("hint: `mlvc pull` gets it from a remote and checks it out\n")
+    run_mlvc("fetch", "data", cwd=clone)
+    shown = run_mlvc("status", cwd=clone).out
+    assert "data: not in the working tree (bring it with `mlvc checkout`)" in shown
+    assert "model.bin: not in the working tree (bring it with `mlvc pull`)" in shown
+    run_mlvc("pull", cwd=clone)
+    for pack in (clone / ".git/mlvc/packs").iterdir():
+        pack.unlink()
+    assert "Not in the store (get it with `mlvc fetch`)" in run_mlvc("status", cwd=clone).out
+
+
+def test_of_several_revisions_pull_checks_the_last_one_out(pushed: Path) -> None:
+    shell.write(pushed, {"data/one.txt": b"newer\n"})
+    run_mlvc("commit", cwd=pushed)
+    shell.commit(pushed)
+    run_mlvc("push", cwd=pushed)
+    clone = shell.clone(pushed)
+    run_mlvc("pull", "--rev", "HEAD~1", "--rev", "HEAD", cwd=clone)
+    assert (clone / "data/one.txt").read_bytes() == b"newer\n"
+    pointer = (clone / "data.mlvc").read_bytes()
+    run_mlvc("pull", "--rev", "HEAD", "--rev", "HEAD~1", cwd=clone)
+    assert (clone / "data/one.txt").read_bytes() == shell.FILES["data/one.txt"]
+    assert (clone / "data.mlvc").read_bytes() == pointer
+
+
 @both
 def test_targets_and_subdirectories(project: Path) -> None:
     run_mlvc("push", "../model.bin", cwd=project / "data")
