@@ -211,6 +211,8 @@ def dag(
 ) -> None:
     """Show which stage feeds which.
 
+    One line for each stage, after the stages that it takes from; their names stand behind the arrow.
+
     Example: mlvc dag --mermaid
     """
     if dot + mermaid + as_json > 1:

@@ -1,4 +1,4 @@
-"""A Graph as text: layers for a terminal, Graphviz, Mermaid, plain data."""
+"""A Graph as text: lines for a terminal, Graphviz, Mermaid, plain data."""
 
 from __future__ import annotations
 
@@ -19,29 +19,13 @@ def edges(graph: Graph, names: Iterable[str] | None = None) -> Iterator[tuple[st
             yield from ((maker, name) for maker in graph.upstream[name] if maker in chosen)
 
 
-def layers(graph: Graph, names: Iterable[str] | None = None) -> list[list[str]]:
-    """The Stages by the length of the longest way to them: all that one needs lies in layers before its own."""
-    chosen = set(graph.stages if names is None else names)
-    depth: dict[str, int] = {}
-    found: list[list[str]] = []
-    for name in graph.stages:
-        if name not in chosen:
-            continue
-        depth[name] = 1 + max((depth[maker] for maker in graph.upstream[name] if maker in chosen), default=-1)
-        if depth[name] == len(found):
-            found.append([])
-        found[depth[name]].append(name)
-    return found
-
-
 def text(graph: Graph, names: Iterable[str] | None = None) -> str:
-    """One line a Stage, indented by its layer, with the Stages that it takes from."""
-    chosen = set(graph.stages if names is None else names)
+    """One line a Stage, after those that it takes from, with their names."""
     lines = []
-    for depth, layer in enumerate(layers(graph, chosen)):
-        for name in layer:
-            makers = [maker for maker in graph.upstream[name] if maker in chosen]
-            lines.append("  " * depth + name + (f"  <- {', '.join(makers)}" if makers else ""))
+    chosen = dict.fromkeys(_chosen(graph, names))
+    for name in chosen:
+        makers = [maker for maker in graph.upstream[name] if maker in chosen]
+        lines.append(name + (f"  <- {', '.join(makers)}" if makers else ""))
     return "".join(line + "\n" for line in lines)
 
 
