@@ -151,7 +151,7 @@ def repro(
     """Rerun the Stages whose inputs changed, and restore the others' outputs. See runner.repro."""
     whole = load(repo)
     if not whole.stages:
-        raise UsageError("there is no pipeline here", hint="describe stages in mlvc.yaml, or use `mlvc stage add`")
+        raise UsageError("there is no pipeline here", hint=_no_pipeline(repo))
     _apart(repo, whole.stages.values())
     options = _targets(repo, whole, options)
     with files.exclusive(
@@ -176,6 +176,12 @@ def repro(
             if after != before:
                 changed.append(LOCKFILE)
         return replace(result, record=_to_record(repo, whole, result)) if changed else result
+
+
+def _no_pipeline(repo: Repo) -> str:
+    if any(os.path.exists(os.path.join(repo.root, folder, "dvc.yaml")) for folder in ("", repo.cwd)):
+        return "rename dvc.yaml to mlvc.yaml: its words are the same, and what is not supported is named"
+    return "describe stages in mlvc.yaml, or use `mlvc stage add`"
 
 
 def _running(repo: Repo) -> str:

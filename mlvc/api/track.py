@@ -161,10 +161,25 @@ def _named(repo: Repo, name: str) -> str:
         raise UsageError(f"{name} is in another Git repository, {nested}", hint="run mlvc there")
     if path.endswith(SUFFIX):
         raise UsageError(f"{name} is a Pointer", hint=f"add the data: `mlvc add {name.removesuffix(SUFFIX)}`")
+    if _is_of_dvc(f"{repo.root}/{path}"):
+        data = name.removesuffix(".dvc")
+        raise UsageError(f"{name} is a pointer of DVC, not data", hint=f"`dvc pull {name}`, then `mlvc add {data}`")
     return path
 
 
 _CONTROL = {".gitignore", ".gitattributes", ".gitmodules", ".mlvcignore", "mlvc.yaml", "mlvc.lock"}
+
+
+def _is_of_dvc(full: str) -> bool:
+    """Whether a file is what DVC keeps in Git in the place of data."""
+    if not full.endswith(".dvc") or not os.path.isfile(full):
+        return False
+    with open(full, "rb") as file:
+        text = b"\n" + file.read(_FEW)
+    return b"\nouts:" in text and b"path:" in text
+
+
+_FEW = 64 * 1024
 
 
 def _expand(repo: Repo, patterns: Iterable[str]) -> list[str]:

@@ -300,3 +300,11 @@ def test_many_tracked_files_take_no_more_git_processes_than_few(project: Path, c
         run_mlvc(command, *names, cwd=project, env={"GIT_TRACE": str(trace)})
         counts.append(trace.read_text().count("trace: built-in: git"))
     assert 0 < counts[0] == counts[1]
+
+
+def test_a_pointer_of_dvc_is_not_data(project: Path) -> None:
+    pointer = b"outs:\n- md5: 9f2d0a0b1c3e4f56789a0b1c2d3e4f50\n  size: 3\n  hash: md5\n  path: in\n"
+    shell.write(project, {"in.dvc": pointer, "mine.dvc": b"data of another kind", "set/in.dvc": pointer})
+    refused(run_mlvc("add", "in.dvc", cwd=project, check=False), 2, "in.dvc is a pointer of DVC", "then `mlvc add in`")
+    assert not (project / "in.dvc.mlvc").exists()
+    run_mlvc("add", "mine.dvc", "set", cwd=project)

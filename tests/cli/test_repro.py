@@ -458,3 +458,13 @@ def test_stage_add_in_a_directory_says_what_to_type_there(pipeline: Path) -> Non
     run_mlvc("repro", "nb", cwd=pipeline / "s/t")
     assert (pipeline / "s/t/x").exists()
     assert not (pipeline / "upper.txt").exists()
+
+
+@pytest.mark.parametrize("cwd", [".", "code"])
+def test_a_pipeline_of_dvc_is_to_be_renamed(project: Path, cwd: str) -> None:
+    (project / cwd).mkdir(exist_ok=True)
+    shell.refused(run_mlvc("repro", cwd=project / cwd, check=False), 2, "no pipeline here", "describe stages in")
+    shell.write(project, {f"{cwd}/dvc.yaml": b"stages: {a: {cmd: touch y, outs: [y]}}\n"})
+    shell.refused(run_mlvc("repro", cwd=project / cwd, check=False), 2, "rename dvc.yaml to mlvc.yaml")
+    (project / cwd / "dvc.yaml").rename(project / cwd / "mlvc.yaml")
+    assert "1 ran" in run_mlvc("repro", cwd=project / cwd).err
