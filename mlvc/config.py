@@ -66,11 +66,11 @@ KEYS = {
     key.name: key
     for key in (
         Key("core.hash", "hash algorithm of the repository; set once, by `mlvc init`", "xxh128", _algorithm),
-        Key("core.autostage", "stage Pointers and .gitignore files with Git when they change", False, _boolean),
+        Key("core.autostage", "stage with Git every file of Git that mlvc writes", False, _boolean),
         Key(
             "core.link", "how large files get into the working tree, the first that works", ("reflink", "copy"), _links
         ),
-        Key("core.remote", "name of the default Remote", "", _text),
+        Key("core.remote", "name of the default Remote; without it, the only one is used", "", _text),
         Key("core.jobs", "how many transfers run side by side", 4, _positive),
         Key("store.dir", "where the Store is, if not in the Git directory", "", _text),
         Key("remote.NAME.url", "where a Remote is: a directory or a URL", "", _text),

@@ -102,6 +102,18 @@ def _change(repo: Repo, name: str, value: str | None, *, unset: bool, private: b
     if unset and not there:
         raise UsageError(f"{name} is not set in {path}")
     _write(repo, name, value, private=private)
+    if name == "store.dir":
+        _tell_of_old_store(repo)
+
+
+def _tell_of_old_store(repo: Repo) -> None:
+    """A note where objects stay behind in a Store that is used no more."""
+    old = repo.place_of(repo.config)
+    new = repo.place_of(settings.load(*settings.paths(repo.root, repo.git.common)))
+    stored = any(os.listdir(place) for part in ("packs", "loose") if os.path.isdir(place := os.path.join(old, part)))
+    if stored and os.path.realpath(old) != os.path.realpath(new):
+        show.err(f"note: what is stored already stays in {show.clean(old)}")
+        show.err(f"hint: copy packs and loose from there into {show.clean(new)}, or get it with `mlvc fetch`")
 
 
 def _file(repo: Repo, *, private: bool) -> str:
@@ -147,6 +159,10 @@ def _address(repo: Repo, url: str) -> str:
         raise UsageError("the address of a remote cannot be empty")
     if "://" in url or os.path.isabs(url) or url.startswith("~"):
         return url
+    host, colon, path = url.partition(":")
+    if host and colon and "/" not in host:  # as Git and scp have it; a directory of such a name is ./NAME
+        full_path = path if path.startswith("/") else f"/FULL/PATH/{path}"
+        raise UsageError(f"{url} is not the form of an address here", hint=f"write ssh://{host}{full_path}")
     full = os.path.normpath(os.path.join(repo.root, repo.cwd, url))
     if (full + os.sep).startswith((repo.root + os.sep, repo.git.common + os.sep)):
         raise UsageError(f"{url} lies in the repository itself", hint="choose a directory outside of it")
@@ -208,11 +224,17 @@ def remote_default(
         else:
             current = repo.config.get("core.remote")
             if not current:
-                raise UsageError("no remote is the default", hint="choose one with `mlvc remote default NAME`")
+                raise UsageError("no remote is the default", hint=_no_default(list(repo.config.remotes)))
             if as_json:
                 show.json_out({"name": current, "url": repo.config.remotes.get(current)})
             else:
                 show.out(current)
+
+
+def _no_default(names: list[str]) -> str:
+    if len(names) == 1:
+        return f"the only one, '{names[0]}', is used all the same; choose it with `mlvc remote default {names[0]}`"
+    return "choose one with `mlvc remote default NAME`" if names else "add one with `mlvc remote add -d NAME URL`"
 
 
 def remote_rename(name: Name, new: Annotated[str, argument("NEW", help="Its new name.")]) -> None:

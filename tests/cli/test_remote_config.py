@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
-from tests.helpers import git, run_mlvc, shell
+import pytest
+
+from tests.helpers import git, make_git_repo, run_mlvc, shell
+from tests.helpers.shell import refused
 
 TEXT = """\
 # How this team works.
@@ -125,3 +129,56 @@ def test_a_store_elsewhere(project: Path) -> None:
     (project / "model.bin").unlink()
     run_mlvc("checkout", cwd=project)
     assert (project / "model.bin").read_bytes() == shell.LARGE
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_what_is_stored_stays_where_the_store_was_and_may_be_copied(project: Path, used: bool) -> None:
+    result = run_mlvc("config", "store.dir", "../elsewhere", cwd=project)
+    old, new = project / ".git/mlvc", project / "../elsewhere"
+    assert f"note: what is stored already stays in {old}\n" in result.err
+    assert "copy packs and loose from there" in result.err
+    if used:
+        assert "Not in the store" in run_mlvc("status", cwd=project).out
+    for part in (name for name in ("packs", "loose") if (old / name).is_dir()):
+        shutil.copytree(old / part, new / part, dirs_exist_ok=True)
+        shutil.rmtree(old / part)
+    shutil.rmtree(project / "data")
+    (project / "model.bin").unlink()
+    run_mlvc("checkout", cwd=project)
+    assert run_mlvc("status", cwd=project).out == "clean: 2 paths as tracked\n"
+    assert run_mlvc("config", "store.dir", str(new), cwd=project).err == ""
+    assert run_mlvc("config", "--unset", "store.dir", cwd=project).err.startswith("note: what is stored already stays")
+
+
+def test_nothing_is_told_of_a_store_without_objects() -> None:
+    root = make_git_repo()
+    run_mlvc("init", cwd=root)
+    assert run_mlvc("config", "store.dir", "elsewhere", cwd=root).err == ""
+    (root / "data").write_text("x")
+    run_mlvc("add", "data", cwd=root)
+    assert (root / "elsewhere/packs").is_dir()  # from the top of the repository
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("ada@host:/data/store", "ssh://ada@host/data/store"),
+        ("host:/data/store", "ssh://host/data/store"),
+        ("ada@host:store", "ssh://ada@host/FULL/PATH/store"),
+    ],
+)
+def test_an_address_as_scp_has_it(project: Path, typed: str, meant: str) -> None:
+    refused(run_mlvc("remote", "add", "far", typed, cwd=project, check=False), 2, typed, f"write {meant}")
+    refused(run_mlvc("remote", "modify", "store", "url", typed, cwd=project, check=False), 2, f"write {meant}")
+    run_mlvc("remote", "add", "near", "../a:b", cwd=project)
+
+
+def test_the_only_remote_needs_no_default(pushed: Path) -> None:
+    assert json.loads(run_mlvc("remote", "default", "--json", cwd=pushed).out) == {"name": "store", "url": "../remote"}
+    run_mlvc("remote", "default", "--unset", cwd=pushed)
+    assert "everything is there already" in run_mlvc("push", cwd=pushed).err
+    said = "the only one, 'store', is used all the same; choose it with `mlvc remote default store`"
+    refused(run_mlvc("remote", "default", cwd=pushed, check=False), 2, "no remote is the default", said)
+    run_mlvc("remote", "add", "other", "../other", cwd=pushed)
+    refused(run_mlvc("remote", "default", cwd=pushed, check=False), 2, "choose one with `mlvc remote default NAME`")
+    refused(run_mlvc("push", cwd=pushed, check=False), 2, "several remotes and none is the default")
