@@ -468,3 +468,20 @@ def test_a_pipeline_of_dvc_is_to_be_renamed(project: Path, cwd: str) -> None:
     shell.refused(run_mlvc("repro", cwd=project / cwd, check=False), 2, "rename dvc.yaml to mlvc.yaml")
     (project / cwd / "dvc.yaml").rename(project / cwd / "mlvc.yaml")
     assert "1 ran" in run_mlvc("repro", cwd=project / cwd).err
+
+
+@pytest.mark.parametrize(
+    ("stage", "code"),
+    [
+        (b"{cmd: 'false'}", 7),
+        (b"{cmd: 'true', outs: [y]}", 7),
+        (b"{cmd: touch y, outs: [y], frozen: true}", 7),
+        (b"{cmd: touch y, wdir: nowhere}", 2),
+    ],
+)
+def test_the_exit_code_of_a_stage_that_did_not_end_well(project: Path, stage: bytes, code: int) -> None:
+    """As docs/reference/exit-codes.md says; the Stages that were not reached have no entry."""
+    shell.write(project, {"mlvc.yaml": b"stages:\n  first: " + stage + b"\n  second: {cmd: 'true'}\n"})
+    result = run_mlvc("repro", "--json", cwd=project, check=False)
+    assert result.code == code
+    assert [(each["stage"], each["outcome"]) for each in json.loads(result.out)] == [("first", "failed")]
