@@ -36,6 +36,58 @@ ran. Whatever else goes wrong, nothing is printed on standard output: the codes 
 code first, and reads standard output unless it is empty.
 
 Sizes are in bytes. The examples were made in one small repository. Keys may be added; none is taken away.
+
+## Keys
+
+| key | meaning |
+|---|---|
+| `change`, `old`, `new`, `from` | what became of a path, what it was and is, and its name before a renaming |
+| `changed` | whether the Pointer was written |
+| `clean` | whether `mlvc status` has nothing to tell |
+| `default` | whether it is the default Remote |
+| `head` | what the Pointers and the Lockfile say otherwise than HEAD, each tracked path as a whole |
+| `kept` | paths that are not tracked, or not any more, and were left: stored nowhere, or in no commit |
+| `lost` | paths whose objects could not be had, each with its `reason` |
+| `missing` | tracked paths of which objects are not in the Store; `objects` is their number |
+| `new` of `mlvc init` | whether mlvc was set up just now |
+| `objects`, `size` | what was moved, with `--dry-run` what would be: objects, and bytes of the Packs that hold them |
+| `old`, `new` of `mlvc diff` | the revisions that are compared; `null` is the working tree |
+| `packs` | how many Packs the Remote, or on the way back the Store, has got; 0 with `--dry-run` |
+| `reasons` | sentences that say why a Stage runs, ran, or did not |
+| `refused` | sentences about what stands in a tracked path and cannot be tracked |
+| `stages` | the Stages that would rerun; of `mlvc dag`, the names of all |
+| `tracked` | the number of tracked paths |
+| `unknown` | tracked paths that cannot be compared, because their Manifest is not in the Store |
+| `unreadable` | sentences about Pointers, or a Lockfile, that cannot be read |
+| `working_tree` | tracked paths that are not as their Pointers say, with the files, as far as these are known |
+
+## Values
+
+More values may come in later versions.
+
+<!-- values -->
+| key | value | meaning |
+|---|---|---|
+| `change` | `added`, `deleted`, `renamed` | |
+| | `modified` | other bytes, another kind, or with `--relink` the same file made anew |
+| `state` | `modified` | something else is there |
+| | `absent` | nothing is there |
+| `kind` of a tracked path | `file`, `executable`, `dir` | as in its Pointer |
+| `kind` in a change | `f`, `x`, `l`, `d` | file, executable, symbolic link, empty directory: as in a Manifest |
+| | `dir` | a tracked directory as a whole |
+| `action` | `unchanged`, `run`, `restore` | what `mlvc repro` would do |
+| | `may run` | it waits for a Stage that runs, and whose outputs may come out the same |
+| | `frozen` | nothing, because it is frozen |
+| | `cannot run` | it is frozen, and an output is gone and cannot be brought back |
+| `outcome` | `unchanged`, `ran`, `restored`, `frozen` | what became of it |
+| | `failed` | its command failed, or it could not begin, or it did not make an output |
+| | `blocked` | with `-k`: a Stage that it needs failed |
+| `reason` | `missing` | the object is not there |
+| | `damaged` | the object is there with other bytes |
+| | `of another size than its Pointer says` | the Pointer contradicts the object that it names |
+<!-- /values -->
+
+After a failure without `-k`, the Stages that were not reached have no entry in the value of `mlvc repro`.
 """
 
 
@@ -77,6 +129,7 @@ def _scene(home: Path):
     yield "mlvc add", ["add", "data"], root
     yield "mlvc config", ["config"], root
     yield "mlvc remote list", ["remote", "list"], root
+    yield "mlvc remote default", ["remote", "default"], root
     shell.write(root, {"mlvc.yaml": b"stages: {sum: {cmd: cat data/*.csv > sum.txt, deps: [data], outs: [sum.txt]}}\n"})
     yield "mlvc stage list", ["stage", "list"], root
     yield "mlvc dag", ["dag"], root

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+from mlvc import manifest
+from mlvc.api.status import PathStatus
+from mlvc.pipeline.plan import Action
+from mlvc.pipeline.runner import StageResult
+from mlvc.pointer import KINDS, Content
+from mlvc.snapshot import Change, as_entry
+from mlvc.store.base import MISNAMED
 from tests.docs.generate_reference import PAGES, REFERENCE
 from tests.helpers import run_mlvc, shell
 from tests.helpers.faults import process_faults
@@ -20,6 +29,32 @@ def test_the_page_is_up_to_date(page: str) -> None:
     assert written == PAGES[page](), (
         f"docs/reference/{page} is not what the code says: run `python -m tests.docs.generate_reference` and commit it"
     )
+
+
+def test_the_values_in_json_are_those_of_the_code() -> None:
+    told: dict[str, list[str]] = {}
+    key = ""
+    table = (REFERENCE / "json.md").read_text().partition("<!-- values -->")[2].partition("<!-- /values -->")[0]
+    for line in table.strip().splitlines()[2:]:
+        named, values, _ = (cell.strip() for cell in line.strip("|").split("|"))
+        key = named or key
+        told.setdefault(key.replace("`", ""), []).extend(re.findall("`(.+?)`", values))
+    one, other = (manifest.Entry("p", manifest.FILE, 1, oid * 16) for oid in (b"1", b"2"))
+    changes = [Change("p", None, one), Change("p", one, None), Change("q", one, one, "p"), Change("p", one, other)]
+    entries = [manifest.FILE, manifest.EXECUTABLE, manifest.SYMLINK, manifest.EMPTY_DIR]
+    states = str(PathStatus.__doc__).partition("``state``: ")[2].partition(" ``changes")[0]
+    assert told == {
+        "change": [change.kind for change in changes],
+        "state": re.findall(r"``(\w+)``", states),
+        "kind of a tracked path": list(KINDS),
+        "kind in a change": [*entries, as_entry(Content("dir", b"", 0, 0)).kind],
+        "action": told["action"],
+        "outcome": told["outcome"],
+        "reason": ["missing", "damaged", MISNAMED],
+    }
+    assert sorted(told["action"]) == sorted(Action)
+    documented = inspect.getsource(StageResult).partition("outcome: str")[2].partition("reasons:")[0]
+    assert sorted(told["outcome"]) == sorted(re.findall(r"``(\w+)``", documented))
 
 
 def test_json_is_printed_where_the_page_says_so() -> None:
