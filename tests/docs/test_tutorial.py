@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers import run
 from tests.helpers.pages import ROOT, agree, name_of, pages, play, steps
 
 PLAYED = ("README.md", "docs/tutorial.md", "docs/reference/pipeline.md", "docs/howto/tracking.md")
@@ -14,6 +15,19 @@ def test_every_command_prints_what_the_page_shows(page, tmp_path):
     text = (ROOT / page).read_text(encoding="utf-8")
     assert len(list(steps(text))) >= 10
     play(text, tmp_path / "work")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
+def test_the_way_to_the_program_that_the_page_shows(page, tmp_path):
+    command = (
+        (ROOT / page).read_text(encoding="utf-8").partition("<!-- path-command -->\n```sh\n")[2].partition("```")[0]
+    )
+    program = tmp_path / "a clone" / ".venv" / "bin" / "mlvc"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    found = run(["sh", "-c", f"{command}cd .. && command -v mlvc"], cwd=tmp_path / "a clone").out
+    assert found == f"{program}\n"
 
 
 def test_every_page_with_commands_is_played():
