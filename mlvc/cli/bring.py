@@ -23,7 +23,9 @@ def checkout(
     force: Annotated[
         bool, option("-f", "--force", help="Overwrite or remove changes and new files that are stored nowhere.")
     ] = False,
-    relink: Annotated[bool, option("--relink", help="Make large files anew with the link types in core.link.")] = False,
+    relink: Annotated[
+        bool, option("--relink", help="Make files of 1 MiB and more anew with the link types in core.link.")
+    ] = False,
     dry_run: Annotated[bool, option("--dry-run", help="Only show what would change.")] = False,
     as_json: Json = False,
 ) -> None:
