@@ -1,7 +1,6 @@
 """Git, asked through its command line. The only module that knows of it.
 
-What every command needs goes through plumbing commands, a process each, in batches. GitPython
-serves where refs and commits are enumerated; importing it takes longer than most commands run.
+All of it goes through plumbing commands, a process each, in batches.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mlvc import files
@@ -217,18 +216,17 @@ def stage(git: Git, paths: Sequence[str]) -> None:
 
 def revisions(git: Git, *, branches: bool = False, tags: bool = False, commits: bool = False) -> list[str]:
     """The commits that all branches (here and of Git remotes), all tags, or all history name, in hex."""
-    from git import Repo  # noqa: PLC0415  (100 ms to import)
-
-    with Repo(git.root) as repository:
-        found: list[str] = []
-        if commits and has_commits(git):
-            found += [commit.hexsha for commit in repository.iter_commits("--all")]
-        for ref in repository.references:
-            is_tag = ref.path.startswith("refs/tags/")
-            if (tags and is_tag) or (branches and not is_tag):
-                with suppress(ValueError):  # a tag of something that is no commit
-                    found.append(ref.commit.hexsha)
-        return list(dict.fromkeys(found))
+    found: list[str] = []
+    if commits:
+        # HEAD is among them, also where no branch leads to it.
+        found += _ask(git, ["rev-list", "--all"]).decode().split()
+    refs = _ask(git, ["for-each-ref", "--format=%(refname)"]).decode(errors="surrogateescape").splitlines()
+    names = [ref for ref in refs if (tags if ref.startswith("refs/tags/") else branches)]
+    data = "".join(f"{name}^{{commit}}\n" for name in names).encode(errors="surrogateescape")
+    lines = _ask(git, ["cat-file", "--batch-check=%(objectname) commit"], data=data).decode().splitlines()
+    # A tag of something that is no commit is told to be missing.
+    found += [line.partition(" ")[0] for line in lines if line.endswith(" commit")]
+    return list(dict.fromkeys(found))
 
 
 # -- .gitignore --------------------------------------------------------------------------------
