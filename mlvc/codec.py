@@ -259,6 +259,12 @@ def compact_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+def ending_as(text: str, old: bytes) -> bytes:
+    """``text`` with the line ends of ``old``: a file that Git wrote with CRLF stays one, or Git calls it modified."""
+    text = text.replace("\r\n", "\n")
+    return (text.replace("\n", "\r\n") if b"\r\n" in old else text).encode(errors="surrogateescape")
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The one of ``known`` that looks most like ``word``, '' where none is near."""
     import difflib  # noqa: PLC0415

@@ -197,23 +197,25 @@ def write(path: str, name: str, value: Any | None) -> None:
     expected.pop(name, None)
     if value is not None:
         expected[name] = list(value) if isinstance(value, tuple) else value
-    text = (files.read_or_none(path) or b"").decode()
+    old = files.read_or_none(path) or b""
+    text = old.decode()
     section, _, key = name.rpartition(".")
     new = _edited(text.splitlines(), section, key, None if value is None else f"{key} = {_toml(value)}")
     edited = "\n".join(new) + "\n" if new else ""
     if _parsed(path, edited) != expected:
         raise _laid_out(path, f"set {name} there by hand")
-    files.replace(path, edited.encode())
+    files.replace(path, codec.ending_as(edited, old))
 
 
 def remove_section(path: str, section: str) -> None:
     """Remove all settings of a section from a file."""
     for name in [name for name in read(path) if name.startswith(section + ".")]:
         write(path, name, None)
-    lines = (files.read_or_none(path) or b"").decode().splitlines()
+    old = files.read_or_none(path) or b""
+    lines = old.decode().splitlines()
     kept = [line for line in lines if line.strip() != f"[{section}]"]
     if kept != lines:
-        files.replace(path, "".join(f"{line}\n" for line in kept).encode())
+        files.replace(path, codec.ending_as("".join(f"{line}\n" for line in kept), old))
 
 
 def rename_section(path: str, old: str, new: str) -> None:

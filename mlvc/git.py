@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from mlvc import files
+from mlvc import codec, files
 from mlvc.errors import NotARepositoryError, SystemFailureError, UsageError
 
 
@@ -247,8 +247,8 @@ def ignore(git: Git, paths: Iterable[str]) -> list[str]:
         present = set(old.decode(errors="surrogateescape").splitlines())
         new = [line for line in dict.fromkeys(lines) if line not in present]
         if new:
-            gap = b"" if not old or old.endswith(b"\n") else b"\n"
-            files.replace(full, old + gap + "".join(f"{line}\n" for line in new).encode(errors="surrogateescape"))
+            gap = "" if not old or old.endswith(b"\n") else "\n"
+            files.replace(full, old + codec.ending_as(gap + "".join(f"{line}\n" for line in new), old))
             changed.append(file)
     return changed
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -90,3 +91,44 @@ def test_a_repository_with_sha256(tmp_path):
     run_mlvc("checkout", "--rev", "v1", cwd=clone)
     assert (clone / "data/one.txt").read_text() == "one\n"
     brings(clone, "changed\n")
+
+
+def test_autocrlf(tmp_path):
+    root = make_git_repo(tmp_path / "root")
+    set_up(root)
+    write(
+        root,
+        {
+            "mlvc.yaml": b"stages:\n  copy:\n    cmd: cat data/* > out.txt\n    deps: [data]\n    outs: [out.txt]\n",
+            ".mlvcignore": b"*.tmp\n",
+        },
+    )
+    run_mlvc("repro", cwd=root)
+    commit(root)
+    run_mlvc("push", cwd=root)
+    git("clone", "--quiet", "-c", "core.autocrlf=true", root, tmp_path / "clone")
+    clone = tmp_path / "clone"
+    ours = ("data.mlvc", "mlvc.lock", "mlvc.yaml", ".mlvcignore", ".mlvc/config.toml", ".gitignore")
+    for name in ours:
+        assert b"\r\n" in (clone / name).read_bytes()
+    run_mlvc("pull", cwd=clone)
+    (clone / "data/x.tmp").touch()
+    is_clean(clone, 2)
+    run_mlvc("repro", cwd=clone)
+    run_mlvc("checkout", cwd=clone)
+    for command in (["commit"], ["add", "data"], ["config", "core.jobs", "4"], ["config", "--unset", "core.jobs"]):
+        run_mlvc(*command, cwd=clone)
+    is_clean(clone, 2)
+    assert git("status", "--porcelain", cwd=clone) == ""
+    write(clone, {"data/one.txt": b"changed\n", "more.bin": b"more"})
+    run_mlvc("add", "more.bin", cwd=clone)
+    run_mlvc("repro", cwd=clone)
+    run_mlvc("commit", cwd=clone)
+    commit(clone)
+    is_clean(clone, 3)
+    assert git("status", "--porcelain", cwd=clone) == ""
+    for name in ours:
+        assert b"\r" not in git("cat-file", "blob", f"HEAD:{name}", cwd=clone).encode()
+    found = json.loads(run_mlvc("diff", "HEAD~1", "--json", cwd=clone).out)
+    assert [item["path"] for item in found["changes"]] == ["data/one.txt", "more.bin", "out.txt"]
+    assert os.path.exists(clone / "data/x.tmp")
