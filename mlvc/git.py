@@ -6,10 +6,11 @@ All of it goes through plumbing commands, a process each, in batches.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlvc import codec, files
 from mlvc.errors import NotARepositoryError, SystemFailureError, UsageError
@@ -20,27 +21,56 @@ class Git:
     """One working tree of a Git repository.
 
     ``root``: the working tree. ``dir``: its Git directory. ``common``: the one that all working
-    trees of the repository share. All absolute.
+    trees of the repository share. All absolute. ``options``: what Git is told where the environment says which
+    repository it is.
     """
 
     root: str
     dir: str
     common: str
+    options: tuple[str, ...] = ()
+
+
+_CHOOSING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR")
 
 
 def discover(start: str, environment: Mapping[str, str]) -> Git:
     """The working tree that ``start`` lies in; NotARepositoryError where there is none."""
-    if not any(name in environment for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR")):
-        found = _plain(os.path.realpath(start))
-        if found is not None:
-            return found
+    if any(name in environment for name in _CHOOSING):
+        return _chosen(start, environment)
+    found = _plain(os.path.realpath(start))
+    return _asked(start) if found is None else found
+
+
+def _asked(start: str, environment: Mapping[str, str] | None = None) -> Git:
     answer = _run(
-        ["rev-parse", "--show-toplevel", "--absolute-git-dir", "--path-format=absolute", "--git-common-dir"], cwd=start
+        ["rev-parse", "--show-toplevel", "--absolute-git-dir", "--path-format=absolute", "--git-common-dir"],
+        cwd=start,
+        environment=environment,
     )
     lines = answer.stdout.decode(errors="surrogateescape").splitlines()
     if answer.returncode or len(lines) != 3:
         raise _no_repository(start, answer.stderr.decode(errors="replace"))
-    return Git(*(os.path.realpath(line) for line in lines))
+    top, own, common = map(os.path.realpath, lines)
+    return Git(top, own, common)
+
+
+def _chosen(start: str, environment: Mapping[str, str]) -> Git:
+    """The repository that the environment names.
+
+    With GIT_DIR alone Git takes any directory for the top of the working tree, which is wrong below the top: so it is
+    in a hook that goes to a directory further down. Where Git finds the same repository by itself, that top counts.
+    """
+    found = _asked(start)
+    if "GIT_WORK_TREE" not in environment:
+        try:
+            alone = _asked(start, {name: value for name, value in environment.items() if name not in _CHOOSING})
+        except NotARepositoryError:
+            alone = found
+        if alone.dir == found.dir:
+            found = alone
+    # Absolute, since Git is not run where mlvc was started.
+    return replace(found, options=(f"--git-dir={found.dir}", f"--work-tree={found.root}"))
 
 
 def _plain(start: str) -> Git | None:
@@ -58,30 +88,55 @@ def _plain(start: str) -> Git | None:
 
 def _no_repository(start: str, said: str) -> NotARepositoryError:
     if "dubious ownership" in said:
-        return NotARepositoryError(
-            f"Git does not trust the repository at {start}: another user owns it",
-            hint=f"git config --global --add safe.directory {start}",
-        )
+        return _distrusted(said, start)
     if "must be run in a work tree" in said:
         return NotARepositoryError(f"{start} is a bare Git repository", hint="clone it, and work in the clone")
     return NotARepositoryError(f"{start} is not inside a Git repository", hint="make one with `git init`")
 
 
-def _run(arguments: Sequence[str], *, cwd: str, data: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+def _distrusted(said: str, start: str) -> NotARepositoryError:
+    found = re.search("safe.directory (.+)", said)
+    place = found[1] if found else start
+    return NotARepositoryError(
+        f"Git does not trust the repository at {start}: another user owns it",
+        hint=f"git config --global --add safe.directory {place}",
+    )
+
+
+def _run(
+    arguments: Sequence[str], *, cwd: str, data: bytes | None = None, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
     try:
-        return subprocess.run(["git", *arguments], cwd=cwd, input=data or b"", capture_output=True, check=False)
+        return subprocess.run(
+            ["git", *arguments], cwd=cwd, input=data or b"", capture_output=True, check=False, env=environment
+        )
     except FileNotFoundError:
         raise SystemFailureError(
             "git is not installed, or not on the PATH", hint="install Git from https://git-scm.com"
         ) from None
 
 
+def _tried(git: Git, arguments: Sequence[str], *, data: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    """A Git command in the root, however it ends; NotARepositoryError where Git does not trust the repository."""
+    answer = _run([*git.options, *arguments], cwd=git.root, data=data)
+    if answer.returncode and b"dubious ownership" in answer.stderr:
+        raise _distrusted(answer.stderr.decode(errors="replace"), git.root)
+    return answer
+
+
 def _ask(git: Git, arguments: Sequence[str], *, data: bytes | None = None) -> bytes:
     """What a Git command prints; SystemFailureError with what it complains of."""
-    answer = _run(arguments, cwd=git.root, data=data)
+    answer = _tried(git, arguments, data=data)
     if answer.returncode:
-        said = answer.stderr.decode(errors="replace").strip().removeprefix("fatal: ").splitlines()
-        raise SystemFailureError(f"git {arguments[0]} failed: {said[0] if said else answer.returncode}")
+        said = answer.stderr.decode(errors="replace").strip()
+        if "from promisor remote" in said:
+            raise SystemFailureError(
+                "this clone is partial, and Git cannot get from its remote what the clone lacks",
+                hint="run it again when the Git remote can be reached",
+            )
+        name = next(word for word in arguments if not word.startswith("-"))
+        first = said.removeprefix("fatal: ").splitlines()
+        raise SystemFailureError(f"git {name} failed: {first[0] if first else answer.returncode}")
     return answer.stdout
 
 
@@ -99,7 +154,7 @@ def is_revision(git: Git, name: str) -> bool:
 
 
 def _parse(git: Git, revision: str) -> subprocess.CompletedProcess[bytes]:
-    return _run(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"], cwd=git.root)
+    return _tried(git, ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"])
 
 
 def _no_revision(git: Git, given: str) -> str:
@@ -111,12 +166,19 @@ def _no_revision(git: Git, given: str) -> str:
         import shlex  # noqa: PLC0415  (only where something went wrong)
 
         return f"it is a path, and paths go after -t: `mlvc diff -t {shlex.quote(given)}`"
+    if is_shallow(git):
+        return "the history of this clone is cut; `git fetch --unshallow` brings the rest"
     return "`git log --oneline --all` lists them"
+
+
+def is_shallow(git: Git) -> bool:
+    """Whether the clone has only a part of the history."""
+    return os.path.exists(os.path.join(git.common, "shallow"))
 
 
 def has_commits(git: Git) -> bool:
     """Whether HEAD names a commit yet."""
-    return _run(["rev-parse", "--verify", "--quiet", "HEAD"], cwd=git.root).returncode == 0
+    return _tried(git, ["rev-parse", "--verify", "--quiet", "HEAD"]).returncode == 0
 
 
 def listed(git: Git, patterns: Sequence[str]) -> list[str]:
@@ -185,7 +247,7 @@ def versions(git: Git, paths: Sequence[str]) -> dict[str, list[str]]:
 def ignored(git: Git, paths: Iterable[str]) -> dict[str, str]:
     """Those of ``paths`` that Git ignores and does not have, each with the line that says so."""
     data = "".join(f"{path}\0" for path in paths).encode(errors="surrogateescape")
-    answer = _run(["check-ignore", "-z", "-v", "--stdin"], cwd=git.root, data=data)
+    answer = _tried(git, ["check-ignore", "-z", "-v", "--stdin"], data=data)
     words = answer.stdout.decode(errors="surrogateescape").split("\0")
     lines = zip(words[::4], words[1::4], words[2::4], words[3::4], strict=False)
     return {path: f"{file}:{line}: {pattern}" for file, line, pattern, path in lines if not pattern.startswith("!")}

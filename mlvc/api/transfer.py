@@ -61,7 +61,7 @@ def push(
     repo: Repo, which: Which, *, remote: str = "", jobs: int = 0, dry_run: bool = False, progress: Progress = QUIET
 ) -> Transferred:
     """Send every object of the chosen paths that the Remote's listing does not show."""
-    contents, unreadable = _contents(repo, which, "push")
+    contents, unreadable = _contents(repo, which, "push", progress)
     lost: Lost = {}
     oids = _objects(repo, repo.store, contents, lost)
     far = open_remote(repo, remote)
@@ -90,7 +90,7 @@ def fetch(
     repo: Repo, which: Which, *, remote: str = "", jobs: int = 0, dry_run: bool = False, progress: Progress = QUIET
 ) -> Transferred:
     """Bring every object of the chosen paths that is not here. The working tree is not touched."""
-    with _far(repo, "fetch", which, remote=remote, jobs=jobs) as source:
+    with _far(repo, "fetch", which, remote=remote, jobs=jobs, progress=progress) as source:
         return _fetch(repo, source, dry_run=dry_run, progress=progress)
 
 
@@ -103,8 +103,8 @@ class _Source(NamedTuple):
 
 
 @contextmanager
-def _far(repo: Repo, command: str, which: Which, *, remote: str, jobs: int) -> Iterator[_Source]:
-    contents, unreadable = _contents(repo, which, command)
+def _far(repo: Repo, command: str, which: Which, *, remote: str, jobs: int, progress: Progress) -> Iterator[_Source]:
+    contents, unreadable = _contents(repo, which, command, progress)
     far = open_remote(repo, remote)
     try:
         far.jobs = jobs or repo.config.get("core.jobs")
@@ -147,7 +147,7 @@ def pull(
     from mlvc.api.checkout import checkout  # noqa: PLC0415  (push and fetch do without)
 
     rev = which.revisions[-1] if which.revisions else ""
-    with _far(repo, "pull", which, remote=remote, jobs=jobs) as source:
+    with _far(repo, "pull", which, remote=remote, jobs=jobs, progress=progress) as source:
         fetched = _fetch(repo, source, dry_run=dry_run, progress=progress, copies=one)
         if dry_run:
             # What would come is in manifests that may be on the Remote alone.
@@ -224,8 +224,10 @@ def _objects(repo: Repo, reader: Reader, wanted: Wanted, lost: Lost) -> set[byte
     return oids
 
 
-def _contents(repo: Repo, which: Which, command: str) -> tuple[Wanted, tuple[FormatError, ...]]:
+def _contents(repo: Repo, which: Which, command: str, progress: Progress) -> tuple[Wanted, tuple[FormatError, ...]]:
     """What is to be transferred; a path may have several contents. And what cannot be read."""
+    if which.all_commits and git.is_shallow(repo.git):
+        progress.note("the history of this clone is cut: without older commits (`git fetch --unshallow` brings them)")
     targets = [repo.path(target) for target in which.targets]
     names = {git.resolve(repo.git, name): name for name in which.revisions}
     revisions = list(names)
