@@ -277,6 +277,11 @@ def _laid_out(path: str, hint: str) -> FormatError:
     return FormatError(f"{path} is laid out in a way that mlvc cannot edit", hint=hint)
 
 
-def paths(root: str, common: str) -> tuple[str, str]:
-    """Where the shared and the private settings of a repository are."""
-    return os.path.join(root, *SHARED.split("/")), os.path.join(common, "mlvc", PRIVATE)
+def root_of(path: str) -> str:
+    """The root, '' for the top, whose shared settings are at ``path``."""
+    return path[: -len(SHARED) - 1]
+
+
+def paths(root: str, *, private: str) -> tuple[str, str]:
+    """Where the shared and the private settings of an mlvc root are; ``private``: its place in the Git directory."""
+    return os.path.join(root, *SHARED.split("/")), os.path.join(private, PRIVATE)

@@ -1,6 +1,8 @@
 """Git, asked through its command line. The only module that knows of it.
 
-All of it goes through plumbing commands, a process each, in batches.
+All of it goes through plumbing commands, a process each, in batches, which run in the mlvc root: Git
+takes paths relative to that, and tells them so. Paths here are relative to the mlvc root, wherever it
+lies in the working tree.
 """
 
 from __future__ import annotations
@@ -18,24 +20,49 @@ from mlvc.errors import NotARepositoryError, SystemFailureError, UsageError
 
 @dataclass(frozen=True, slots=True)
 class Git:
-    """One working tree of a Git repository.
+    """One mlvc root in a working tree of a Git repository.
 
-    ``root``: the working tree. ``dir``: its Git directory. ``common``: the one that all working
-    trees of the repository share. All absolute. ``options``: what Git is told where the environment says which
-    repository it is.
+    ``root``: the mlvc root. ``dir``: the Git directory of the working tree. ``common``: the one that all working
+    trees of the repository share. All absolute. ``prefix``: the root relative to the top of the working tree, '' for
+    the top itself. ``options``: what Git is told where the environment says which repository it is.
     """
 
     root: str
     dir: str
     common: str
+    prefix: str = ""
     options: tuple[str, ...] = ()
+
+    @property
+    def top(self) -> str:
+        """The top of the working tree."""
+        return self.root[: -len(self.prefix) - 1] or os.sep if self.prefix else self.root
+
+    @property
+    def own(self) -> str:
+        """Where mlvc keeps what belongs to this root in this working tree alone."""
+        return _place(self.dir, self.prefix)
+
+    @property
+    def private(self) -> str:
+        """Where mlvc keeps what belongs to this root in all working trees."""
+        return _place(self.common, self.prefix)
+
+    def below(self, prefix: str) -> Git:
+        """The root at ``prefix``, relative to the top of the same working tree."""
+        return replace(self, root=os.path.join(self.top, prefix) if prefix else self.top, prefix=prefix)
+
+
+def _place(directory: str, prefix: str) -> str:
+    # The last part keeps a root apart from the roots below it.
+    return os.path.join(directory, "mlvc", *(("roots", *prefix.split("/"), ".mlvc") if prefix else ()))
 
 
 _CHOOSING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR")
 
 
 def discover(start: str, environment: Mapping[str, str]) -> Git:
-    """The working tree that ``start`` lies in; NotARepositoryError where there is none."""
+    """The working tree that ``start`` lies in, with its top as root; NotARepositoryError where there is none."""
     if any(name in environment for name in _CHOOSING):
         return _chosen(start, environment)
     found = _plain(os.path.realpath(start))
@@ -120,7 +147,7 @@ def _tried(git: Git, arguments: Sequence[str], *, data: bytes | None = None) -> 
     """A Git command in the root, however it ends; NotARepositoryError where Git does not trust the repository."""
     answer = _run([*git.options, *arguments], cwd=git.root, data=data)
     if answer.returncode and b"dubious ownership" in answer.stderr:
-        raise _distrusted(answer.stderr.decode(errors="replace"), git.root)
+        raise _distrusted(answer.stderr.decode(errors="replace"), git.top)
     return answer
 
 
@@ -188,9 +215,24 @@ def listed(git: Git, patterns: Sequence[str]) -> list[str]:
     return [name for name in names if name]
 
 
+def is_sparse(git: Git) -> bool:
+    """Whether the working tree is, or once was, a sparse checkout."""
+    return os.path.exists(os.path.join(git.dir, "info", "sparse-checkout"))
+
+
+def skipped(git: Git, paths: Sequence[str]) -> set[str]:
+    """Those of ``paths`` that Git has and keeps out of the working tree: a sparse checkout."""
+    found: set[str] = set()
+    for at in range(0, len(paths), _AT_ONCE):
+        out = _ask(git, ["--literal-pathspecs", "ls-files", "-z", "-t", "--cached", "--", *paths[at : at + _AT_ONCE]])
+        words = out.decode(errors="surrogateescape").split("\0")
+        found.update(word[2:] for word in words if word.startswith("S "))
+    return found
+
+
 def tree(git: Git, revision: str) -> dict[str, str]:
-    """Path to object id of every file at a revision."""
-    out = _ask(git, ["ls-tree", "-r", "-z", "--full-tree", revision])
+    """Path to object id of every file of the root at a revision."""
+    out = _ask(git, ["ls-tree", "-r", "-z", revision])
     found = {}
     for line in out.decode(errors="surrogateescape").split("\0"):
         head, _, path = line.partition("\t")
@@ -233,7 +275,7 @@ def tracked(git: Git, paths: Collection[str]) -> set[str]:
 
 def versions(git: Git, paths: Sequence[str]) -> dict[str, list[str]]:
     """The object ids that each of ``paths`` ever had, in any commit that a ref or a reflog still leads to."""
-    every = ["log", "--all", "--reflog", "-m", "--format=", "--raw", "--no-abbrev", "--no-renames", "-z"]
+    every = ["log", "--all", "--reflog", "-m", "--format=", "--raw", "--no-abbrev", "--no-renames", "--relative", "-z"]
     out = _ask(git, ["--literal-pathspecs", *every, "--", *paths])
     found: dict[str, dict[str, None]] = {path: {} for path in paths}
     words = out.decode(errors="surrogateescape").lstrip("\n").split("\0")

@@ -7,6 +7,8 @@ knows it.
 from __future__ import annotations
 
 import os
+import posixpath
+import shlex
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from mlvc import config as settings
-from mlvc import files, git
+from mlvc import files, git, snapshot
 from mlvc import ignore as ignores
 from mlvc.config import Config
 from mlvc.errors import NotARepositoryError, UsageError
@@ -30,7 +32,7 @@ from mlvc.workspace.tree import WorkTree
 
 @dataclass(frozen=True)
 class Repo:
-    """One working tree, its settings, and where the user stands in it.
+    """One mlvc root in one working tree, its settings, and where the user stands in it.
 
     ``cwd``: relative to the root, empty at the top. Close it, or use it as a context manager.
     """
@@ -41,27 +43,23 @@ class Repo:
 
     @property
     def root(self) -> str:
-        """The working tree."""
+        """The mlvc root: what all paths are relative to."""
         return self.git.root
 
     @property
     def private(self) -> str:
-        """What all working trees share and Git does not see."""
-        return os.path.join(self.git.common, "mlvc")
+        """Where mlvc keeps what belongs to this root in all working trees. Git does not see it."""
+        return self.git.private
 
     @property
     def placed(self) -> str:
         """The file that lists what mlvc stored from or put into this working tree."""
-        return os.path.join(self.git.dir, "mlvc", "placed")
+        return os.path.join(self.git.own, "placed")
 
     @cached_property
     def hashing(self) -> Hashing:
         """The hash algorithm of the repository."""
         return Hashing(self.config.get("core.hash"))
-
-    def place_of(self, config: Config) -> str:
-        """Where the Store is by these settings, whether one is there or not."""
-        return os.path.join(self.root, os.path.expanduser(config.get("store.dir") or self.private))
 
     @cached_property
     def store(self) -> LocalStore:
@@ -77,6 +75,29 @@ class Repo:
                 hint="core.hash cannot be changed after `mlvc init`",
             )
         return store
+
+    def place_of(self, config: Config) -> str:
+        """Where the Store is by these settings, whether one is there or not.
+
+        Roots share the Store of the repository; one whose hash differs from that of another root has its own.
+        """
+        given = config.get("store.dir")
+        if given:
+            return os.path.join(self.root, os.path.expanduser(given))
+        shared = os.path.join(self.git.common, "mlvc")
+        apart = os.path.join(shared, "stores", self.hashing.name)
+        name = local.hash_of(shared)
+        if name in ("", self.hashing.name):
+            return shared
+        return apart if os.path.exists(os.path.join(apart, "format")) or name in self._other_hashes() else shared
+
+    def _other_hashes(self) -> set[str]:
+        """The hash algorithms of the other roots in this working tree."""
+        found = set()
+        for prefix in roots(self.git) - {self.git.prefix}:
+            other = self.git.below(prefix)
+            found.add(settings.load(*settings.paths(other.root, private=other.private)).get("core.hash"))
+        return found
 
     def _keeps_loose(self) -> bool:
         """Whether large objects can be linked into the working tree; asked when the first one is stored."""
@@ -96,11 +117,15 @@ class Repo:
     @cached_property
     def tree(self) -> WorkTree:
         """The working tree with its Index."""
-        directory = os.path.join(self.git.dir, "mlvc")
-        files.make_dirs(directory)
-        index = Index(os.path.join(directory, "index.sqlite"), self.hashing.size)
+        files.make_dirs(self.git.own)
+        index = Index(os.path.join(self.git.own, "index.sqlite"), self.hashing.size)
         return WorkTree(
-            self.root, index, self.hashing, ignore=ignores.load(self.root), loose=os.path.join(self.store.root, "loose")
+            self.root,
+            index,
+            self.hashing,
+            ignore=ignores.load(self.root),
+            loose=os.path.join(self.store.root, "loose"),
+            top=self.git.top,
         )
 
     def path(self, name: str) -> str:
@@ -126,9 +151,14 @@ class Repo:
             )
         return os.path.relpath(absolute, self.root).replace(os.sep, "/")
 
+    def inner(self, path: str) -> str:
+        """The root further down that ``path``, relative to this one, is or lies in; '' where there is none."""
+        around = (path, *snapshot.parents(path))
+        return next((name for name in around if files.exists(f"{self.root}/{name}/{settings.SHARED}")), "")
+
     def exclusive(self) -> AbstractContextManager[None]:
         """Hold the files that say what is tracked against other processes: Pointers, ``.gitignore``, ``placed``."""
-        return files.exclusive(os.path.join(self.git.dir, "mlvc", "tracking"))
+        return files.exclusive(os.path.join(self.git.own, "tracking"))
 
     def close(self) -> None:
         """Let go of everything that was opened."""
@@ -150,15 +180,59 @@ class Repo:
 
 
 def is_initialised(found: Git) -> bool:
-    """Whether mlvc is set up in a working tree."""
+    """Whether mlvc is set up in a root."""
     return os.path.exists(os.path.join(found.root, *settings.SHARED.split("/")))
+
+
+def find(start: str, environment: Mapping[str, str]) -> Git:
+    """The mlvc root that ``start`` lies in: the nearest directory with settings, not above the top of the working tree.
+
+    The top, where there is none. NotARepositoryError where there is no Git repository.
+    """
+    found = git.discover(start, environment)
+    prefix = _relative(start, found)
+    while prefix and not is_initialised(found.below(prefix)):
+        prefix = os.path.dirname(prefix)
+    return found.below(prefix)
+
+
+def here(start: str, environment: Mapping[str, str]) -> Git:
+    """``start`` itself as a root; NotARepositoryError where there is no Git repository."""
+    found = git.discover(start, environment)
+    return found.below(_relative(start, found))
+
+
+def _relative(start: str, found: Git) -> str:
+    """Where ``start`` lies below a root, '' for the root and for what is outside of it."""
+    path = os.path.relpath(os.path.realpath(start), found.root).replace(os.sep, "/")
+    return "" if path == "." or path.split("/")[0] == ".." else path
+
+
+def roots(found: Git) -> set[str]:
+    """Every mlvc root that Git sees in this working tree, relative to its top."""
+    top = found.below("")
+    paths = git.listed(top, (settings.SHARED, "*/" + settings.SHARED))
+    return {settings.root_of(path) for path in paths if files.exists(f"{top.root}/{path}")}
+
+
+def check_sparse(found: Git) -> None:
+    """NotARepositoryError where the settings of this root, or one around it, are left out by a sparse checkout."""
+    top = found.below("")
+    around = [found.prefix, *snapshot.parents(found.prefix), ""] if found.prefix else [""]
+    for path in git.skipped(top, [posixpath.join(prefix, settings.SHARED) for prefix in around]):
+        raise NotARepositoryError(
+            f"mlvc is set up here, but {path} is left out by the sparse checkout of Git",
+            hint=f"`git sparse-checkout add {shlex.quote(posixpath.dirname(path))}` in {top.root} brings it",
+        )
 
 
 def open_repo(start: str, environment: Mapping[str, str]) -> Repo:
     """The repository that ``start`` lies in; NotARepositoryError where there is none, or none with mlvc."""
-    found = git.discover(start, environment)
+    found = find(start, environment)
     if not is_initialised(found):
-        raise NotARepositoryError(f"mlvc is not set up in {found.root}", hint="set it up with `mlvc init`")
-    config = settings.load(*settings.paths(found.root, found.common))
-    cwd = os.path.relpath(os.path.realpath(start), found.root).replace(os.sep, "/")
-    return Repo(found, config, "" if cwd == "." or cwd.startswith("..") else cwd)
+        check_sparse(here(start, environment))
+        below = sorted(roots(found))
+        there = f", or go to {below[0]}{', …' if len(below) > 1 else ''}, where it is" if below else ""
+        raise NotARepositoryError(f"mlvc is not set up in {found.root}", hint=f"set it up with `mlvc init`{there}")
+    config = settings.load(*settings.paths(found.root, private=found.private))
+    return Repo(found, config, _relative(start, found))

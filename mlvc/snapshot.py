@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard, TypeVar
 
-from mlvc import codec, files, git, manifest
+from mlvc import codec, config, files, git, manifest
 from mlvc import oid as oids
 from mlvc import pointer as pointers
 from mlvc.errors import FormatError, UsageError
@@ -28,6 +28,7 @@ _DOUBTFUL = ("\\u", "NaN", "Infinity")
 _MOST = 10**19
 """No size that a Pointer can tell has more digits."""
 _PATTERNS = ("*" + SUFFIX, LOCKFILE)
+_ROOTS = "*/" + config.SHARED
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +36,59 @@ class Snapshot:
     """All Pointers, by the path that they stand for, and the outputs that the Lockfile records.
 
     ``unreadable``: what is wrong with the Pointers that cannot be read, by the path that each stands for, and with the
-    Lockfile. Commands do the rest of their work and then fail.
+    Lockfile. Commands do the rest of their work and then fail. ``outside``: the paths whose Pointers, and the Lockfile
+    whose outputs, a sparse checkout of Git keeps out of the working tree.
     """
 
     pointers: Mapping[str, Pointer] = field(default_factory=dict)
     outs: Mapping[str, Content] = field(default_factory=dict)
     unreadable: Mapping[str, FormatError] = field(default_factory=dict)
+    outside: frozenset[str] = frozenset()
 
     def contents(self) -> dict[str, Content]:
         """Everything that is tracked, by path."""
         return {**self.outs, **{path: pointer.content for path, pointer in self.pointers.items()}}
 
+    def without(self, outside: frozenset[str]) -> Snapshot:
+        """The part of it that a sparse checkout, which leaves out ``outside``, has."""
+        if not outside:
+            return self
+        return Snapshot(
+            {path: pointer for path, pointer in self.pointers.items() if path not in outside},
+            {} if LOCKFILE in outside else self.outs,
+            {path: error for path, error in self.unreadable.items() if path not in outside},
+            self.outside,
+        )
+
 
 def on_disk(repository: Git) -> Snapshot:
     """What the working tree's Pointers and Lockfile say."""
     texts: dict[str, bytes | FormatError] = {}
-    for path in git.listed(repository, _PATTERNS):
+    absent = []
+    for path in listed(repository, _PATTERNS):
         try:
             data = files.read_or_none(os.path.join(repository.root, path))
         except FormatError as error:
             texts[path] = error
+            continue
+        if data is None:
+            absent.append(path)
         else:
-            texts.update({} if data is None else {path: data})
-    return _snapshot(texts)
+            texts[path] = data
+    outside = frozenset(map(pointers.tracked_by, git.skipped(repository, absent)))
+    return replace(_snapshot(texts), outside=outside)
+
+
+def listed(repository: Git, patterns: Sequence[str]) -> list[str]:
+    """As ``git.listed``, without what belongs to an mlvc root further down."""
+    return _own(git.listed(repository, (*patterns, _ROOTS)))
+
+
+def _own(paths: Iterable[str]) -> list[str]:
+    """Those of ``paths`` that belong to no root further down; the settings of these are among them."""
+    paths = list(paths)
+    roots = {config.root_of(path) for path in paths if path.endswith("/" + config.SHARED)}
+    return [path for path in paths if not any(parent in roots for parent in parents(path))] if roots else paths
 
 
 def pointers_of(repository: Git, paths: Iterable[str]) -> dict[str, Pointer]:
@@ -73,7 +104,9 @@ def pointers_of(repository: Git, paths: Iterable[str]) -> dict[str, Pointer]:
 
 def at(repository: Git, revision: str, name: str = "") -> Snapshot:
     """What a commit's Pointers and Lockfile say. ``name`` is what the user calls it."""
-    ids = {path: id_ for path, id_ in git.tree(repository, revision).items() if _relevant(path)}
+    ids = git.tree(repository, revision)
+    ours = _own(path for path in ids if _relevant(path) or path.endswith("/" + config.SHARED))
+    ids = {path: ids[path] for path in ours}
     data = git.blobs(repository, ids.values())
     return _snapshot({path: data[id_] for path, id_ in ids.items()}, f"{name or revision[:10]}:")
 
@@ -193,14 +226,34 @@ def _is_count(value: object) -> TypeGuard[int]:
 
 
 def choose(shot: Snapshot, targets: Sequence[str]) -> tuple[dict[str, Content], dict[str, FormatError], list[str]]:
-    """As ``select``: contents, what of it cannot be read, and the targets that name nothing."""
+    """As ``select``: contents, what of it cannot be read, and the targets that name nothing.
+
+    UsageError where a target names what a sparse checkout of Git leaves out.
+    """
     chosen, unknown = select(shot.contents(), targets)
+    if unknown and shot.outside:
+        _check_outside(shot, unknown)
     unreadable, _ = select(shot.unreadable, targets)
     if unknown and LOCKFILE in shot.unreadable:
         unreadable[LOCKFILE] = shot.unreadable[LOCKFILE]  # which may be what names them
         return chosen, unreadable, []
     _, unknown = select({**dict.fromkeys(shot.unreadable), **chosen}, unknown) if unknown else ({}, [])
     return chosen, unreadable, unknown
+
+
+def _check_outside(shot: Snapshot, targets: Sequence[str]) -> None:
+    left, _ = select(dict.fromkeys(shot.outside), targets)
+    for path in left:
+        raise outside(path)
+
+
+def outside(path: str) -> UsageError:
+    """That the Pointer of ``path`` is not in the working tree, as Git was told."""
+    name = pointers.path_of(path)
+    return UsageError(
+        f"{path} is left out by the sparse checkout of Git: {name} is not in the working tree",
+        hint="bring its directory with `git sparse-checkout add`, or everything with `git sparse-checkout disable`",
+    )
 
 
 def problem(unreadable: Iterable[FormatError]) -> FormatError | None:

@@ -49,7 +49,10 @@ def checkout(
     ``force``. Without targets, what checkout put there and no Pointer names any more is removed. ``reader``: where
     manifests are read for a ``dry_run``, the Store if not given.
     """
-    there = snapshot.at(repo.git, git.resolve(repo.git, rev), rev) if rev else snapshot.on_disk(repo.git)
+    now = snapshot.on_disk(repo.git)
+    there = snapshot.at(repo.git, git.resolve(repo.git, rev), rev) if rev else now
+    if not targets:
+        there = there.without(now.outside)
     names = [repo.path(target) for target in targets]
     chosen, unreadable, unknown = snapshot.choose(there, names)
     if unknown:
@@ -60,7 +63,7 @@ def checkout(
     wanted = {path: content for path, content in chosen.items() if path not in behind}
     # A Lockfile that cannot be read may name any of them.
     sure = not targets and snapshot.LOCKFILE not in unreadable
-    gone, stay = _gone(repo, wanted, unreadable, rev) if sure else ([], [])
+    gone, stay = _gone(repo, wanted, unreadable.keys() | now.outside, rev) if sure else ([], [])
     asked = steps.Asked(parts, wanted.keys() if gone else (), force, relink, reader)
     # What is in the way of something goes first, all else when what comes is there.
     around = {parent for path in wanted for parent in snapshot.parents(path)} if gone else set()
@@ -89,7 +92,7 @@ def checkout(
 
 
 def _behind(repo: Repo, paths: Iterable[str]) -> dict[str, FormatError]:
-    """What is wrong with paths that lie behind a symbolic link: what is written there lands elsewhere."""
+    """What is wrong with paths that lie behind a symbolic link or in another root: they are not of this one."""
     by_parent: dict[str, list[str]] = {}
     for path in paths:
         by_parent.setdefault(path.rpartition("/")[0], []).append(path)
@@ -97,6 +100,12 @@ def _behind(repo: Repo, paths: Iterable[str]) -> dict[str, FormatError]:
     for parent, below in by_parent.items():
         full = os.path.normpath(f"{repo.root}/{parent}")
         real = os.path.realpath(full) if parent else full
+        inner = repo.inner(parent) if parent else ""
+        for path in below if inner else ():
+            found[path] = FormatError(
+                f"{path} lies in another mlvc root, {inner}: nothing is put there",
+                hint=f"delete what names this path: its Pointer, or its output in mlvc.yaml; or run mlvc in {inner}",
+            )
         for path in below if real != full else ():
             found[path] = FormatError(
                 f"{path} lies behind a symbolic link, to {real}: nothing is put there",
@@ -106,17 +115,20 @@ def _behind(repo: Repo, paths: Iterable[str]) -> dict[str, FormatError]:
 
 
 def _gone(
-    repo: Repo, wanted: Mapping[str, Content], unreadable: Collection[str], rev: str
+    repo: Repo, wanted: Mapping[str, Content], untouched: Collection[str], rev: str
 ) -> tuple[list[str], list[str]]:
     """What was tracked when it was put here and is not any more: what of it goes, and what stays all the same.
 
     Nothing goes that Git has, that HEAD tracks (then its Pointer was deleted by hand, if it was not renamed), or that
-    no commit ever tracked.
+    no commit ever tracked. ``untouched``: paths whose Pointers cannot be read, or are left out by a sparse checkout.
     """
     known = [
         path
         for path in placed.read(repo.placed)
-        if path not in unreadable and not snapshot.within(path, wanted) and files.exists(f"{repo.root}/{path}")
+        if path not in untouched
+        and not snapshot.within(path, wanted)
+        and files.exists(f"{repo.root}/{path}")
+        and not repo.inner(path)
     ]
     if not known:
         return [], []
@@ -126,7 +138,7 @@ def _gone(
     here = set(wanted.values())
     there = {path: look.content for path, look in looks.items() if path not in of_head or look.content in here}
     # What is tracked inside of it stays, and is looked after by itself.
-    around = {parent for path in (*wanted, *unreadable) for parent in snapshot.parents(path)}
+    around = {parent for path in (*wanted, *untouched) for parent in snapshot.parents(path)}
     sure = {path for path, content in there.items() if content is None or path in around}
     asked = {path: content for path, content in there.items() if content is not None and path not in sure}
     gone = sure | snapshot.recorded(repo.git, asked)

@@ -103,10 +103,13 @@ class RepoTree:
         self._progress.note(f"{what} was stored nowhere; it is kept at {target}")
 
 
+_FILES = (spec.FILE, "*/" + spec.FILE)
+
+
 def stages(repo: Repo) -> tuple[Stage, ...]:
     """The Stages of all pipeline files in the repository."""
     found: list[Stage] = []
-    for path in git.listed(repo.git, (spec.FILE, "*/" + spec.FILE)):
+    for path in snapshot.listed(repo.git, _FILES):
         data = files.read_or_none(f"{repo.root}/{path}")
         if data is not None:
             found += spec.parse(_text(data, path), path)
@@ -153,9 +156,9 @@ def repro(
     if not whole.stages:
         raise UsageError("there is no pipeline here", hint=_no_pipeline(repo))
     _apart(repo, whole.stages.values())
-    options = _targets(repo, whole, options)
+    options = replace(_targets(repo, whole, options), elsewhere=_elsewhere(repo))
     with files.exclusive(
-        os.path.join(repo.git.dir, "mlvc", "repro"),
+        os.path.join(repo.git.own, "repro"),
         wait=False,
         busy="another `mlvc repro` is at work in this repository",
     ):
@@ -184,8 +187,21 @@ def _no_pipeline(repo: Repo) -> str:
     return "describe stages in mlvc.yaml, or use `mlvc stage add`"
 
 
+def _elsewhere(repo: Repo) -> tuple[str, ...]:
+    """How the names of Stages begin whose files a sparse checkout leaves out; UsageError for the Lockfile."""
+    if not git.is_sparse(repo.git):
+        return ()
+    names = [LOCKFILE, *snapshot.listed(repo.git, _FILES)]
+    left = git.skipped(repo.git, [name for name in names if not files.exists(f"{repo.root}/{name}")])
+    if LOCKFILE in left:
+        raise UsageError(
+            f"{LOCKFILE} is left out by the sparse checkout of Git", hint="bring it with `git sparse-checkout add`"
+        )
+    return tuple(spec.address(path, "") for path in left)
+
+
 def _running(repo: Repo) -> str:
-    return os.path.join(repo.git.dir, "mlvc", "running")
+    return os.path.join(repo.git.own, "running")
 
 
 def _wait_for_none(repo: Repo) -> None:
@@ -214,12 +230,16 @@ def _to_record(repo: Repo, whole: Graph, result: ReproResult) -> tuple[str, ...]
 
 def _apart(repo: Repo, stages: Iterable[Stage]) -> None:
     """PipelineError where an output overlaps what a Pointer tracks, or Git has it although it goes into the Store."""
-    tracked = sorted(pointers.tracked_by(path) for path in git.listed(repo.git, ("*" + SUFFIX,)))
+    tracked = sorted(pointers.tracked_by(path) for path in snapshot.listed(repo.git, ("*" + SUFFIX,)))
     stages = list(stages)
+    around = {parent for stage in stages for out in stage.outs for parent in snapshot.parents(out.path)}
+    inner = {path for path in around if repo.inner(path)}
     of_git = git.tracked(repo.git, [out.path for stage in stages for out in stage.outs if out.cache])
     for stage in stages:
         for out in stage.outs:
             where = f"{stage.file}, line {stage.line}: output '{out.path}'"
+            if snapshot.within(out.path, inner):
+                raise PipelineError(f"{where} lies in another mlvc root", hint="let a stage of that root make it")
             other = _overlapping(out.path, tracked)
             if other == out.path:
                 raise PipelineError(

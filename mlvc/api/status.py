@@ -71,7 +71,7 @@ def status(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIE
     if unknown:
         raise named.untracked(repo, targets[names.index(unknown[0])], "status")
     looks = repo.tree.look(chosen, lenient=True, progress=progress)
-    before, _ = snapshot.select(snapshot.head(repo.git).contents(), names)
+    before, _ = snapshot.select(snapshot.head(repo.git).without(now.outside).contents(), names)
     before = {path: content for path, content in before.items() if path not in unreadable}
     parts = snapshot.inside(chosen, names)
     _check_parts(repo, parts, chosen, before)
@@ -190,8 +190,9 @@ class Diff:
 def diff(repo: Repo, old: str = "HEAD", new: str = "", targets: Sequence[str] = ()) -> Diff:
     """The files that differ between two revisions, or between one and the working tree (``new`` empty)."""
     names = [repo.path(target) for target in targets]
-    before, bad, unknown_then = snapshot.choose(_at(repo, old), names)
-    after, bad_now, unknown_now = snapshot.choose(_at(repo, new) if new else snapshot.on_disk(repo.git), names)
+    there = _at(repo, new) if new else snapshot.on_disk(repo.git)
+    before, bad, unknown_then = snapshot.choose(_at(repo, old).without(there.outside), names)
+    after, bad_now, unknown_now = snapshot.choose(there, names)
     for name in unknown_now:
         if name in unknown_then:
             raise named.untracked(repo, targets[names.index(name)], "diff", [old, new] if new else [])

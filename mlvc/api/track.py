@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from mlvc import config as settings
 from mlvc import files, git, manifest, snapshot
 from mlvc import pointer as pointers
 from mlvc.api import named
@@ -159,6 +160,9 @@ def _named(repo: Repo, name: str) -> str:
     nested = next((p for p in snapshot.parents(path) if files.exists(f"{repo.root}/{p}/.git")), "")
     if nested:
         raise UsageError(f"{name} is in another Git repository, {nested}", hint="run mlvc there")
+    inner = repo.inner(path)
+    if inner:
+        raise UsageError(f"{name} is in another mlvc root, {inner}", hint="run mlvc there")
     if path.endswith(SUFFIX):
         raise UsageError(f"{name} is a Pointer", hint=f"add the data: `mlvc add {name.removesuffix(SUFFIX)}`")
     if _is_of_dvc(f"{repo.root}/{path}"):
@@ -262,6 +266,9 @@ def _sort(repo: Repo, paths: Mapping[str, None], now: Snapshot) -> tuple[list[st
         bad = next((p for p in (*above, inner.get(path, "")) if p in now.unreadable), "")
         if bad:
             raise now.unreadable[bad]
+        left = next((p for p in above if p in now.outside), "")
+        if left:
+            raise snapshot.outside(left)
         if path in now.outs and path not in now.pointers:
             raise UsageError(f"{path} is made by a stage", hint="`mlvc repro` keeps it up to date")
         owner = next((parent for parent in above[1:] if parent in now.pointers), "")
@@ -289,8 +296,19 @@ def _sort(repo: Repo, paths: Mapping[str, None], now: Snapshot) -> tuple[list[st
             continue
         whole.append(path)
     for path in git.tracked(repo.git, [path for path in whole if path not in now.pointers]):
+        _check_around(repo, path)
         raise UsageError(f"{path} is tracked by Git itself", hint=f"take it out first: `git rm -r --cached {path}`")
     return whole, inside
+
+
+def _check_around(repo: Repo, path: str) -> None:
+    """UsageError where another root lies in the directory ``path``."""
+    for name in git.listed(repo.git, ("*/" + settings.SHARED,)):
+        inner = settings.root_of(name)
+        if snapshot.within(inner, [path]):
+            raise UsageError(
+                f"{path} cannot be tracked: {inner} in it is an mlvc root of its own", hint="name what is around it"
+            )
 
 
 def _merged(repo: Repo, owner: str, now: Mapping[str, Pointer], parts: Mapping[str, list[Entry]]) -> list[Entry]:

@@ -27,20 +27,26 @@ def init(
             help="How content is named. xxh128 is fastest; blake3 also resists attackers. Cannot be changed later.",
         ),
     ] = "",
+    subdir: Annotated[
+        bool, option("--subdir", help="Set it up in this directory, apart from the rest of the repository.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Set mlvc up in a Git repository.
 
-    Writes .mlvc/config.toml, stages it with Git, and makes an empty store in the Git directory.
+    Writes .mlvc/config.toml, stages it with Git, and makes an empty store in the Git directory. That is done at the top
+    of the working tree, also from a directory further down; with --subdir it is done where you are.
 
     Example: git init && mlvc init
     """
-    done = api.init(os.getcwd(), os.environ, algorithm=algorithm)
+    done = api.init(os.getcwd(), os.environ, algorithm=algorithm, subdir=subdir)
     if as_json:
         show.json_out({"root": done.root, "hash": done.hash, "new": done.new})
     elif done.new:
         show.err(f"Set up mlvc in {done.root} (objects are named by {done.hash})")
         show.err("hint: track data with `mlvc add PATH`, then commit with Git")
+        if os.path.realpath(os.getcwd()) != done.root:
+            show.err("hint: that is the top of the working tree; `mlvc init --subdir` sets it up where you are")
     else:
         show.err(f"mlvc is set up in {done.root} already (objects are named by {done.hash})")
 
@@ -109,7 +115,7 @@ def _change(repo: Repo, name: str, value: str | None, *, unset: bool, private: b
 def _tell_of_old_store(repo: Repo) -> None:
     """A note where objects stay behind in a Store that is used no more."""
     old = repo.place_of(repo.config)
-    new = repo.place_of(settings.load(*settings.paths(repo.root, repo.git.common)))
+    new = repo.place_of(settings.load(*settings.paths(repo.root, private=repo.private)))
     stored = any(os.listdir(place) for part in ("packs", "loose") if os.path.isdir(place := os.path.join(old, part)))
     if stored and os.path.realpath(old) != os.path.realpath(new):
         show.err(f"note: what is stored already stays in {show.clean(old)}")
@@ -117,7 +123,7 @@ def _tell_of_old_store(repo: Repo) -> None:
 
 
 def _file(repo: Repo, *, private: bool) -> str:
-    return settings.paths(repo.root, repo.git.common)[1 if private else 0]
+    return settings.paths(repo.root, private=repo.private)[1 if private else 0]
 
 
 def _write(repo: Repo, name: str, value: object | None, *, private: bool) -> None:
@@ -164,7 +170,7 @@ def _address(repo: Repo, url: str) -> str:
         full_path = path if path.startswith("/") else f"/FULL/PATH/{path}"
         raise UsageError(f"{url} is not the form of an address here", hint=f"write ssh://{host}{full_path}")
     full = os.path.normpath(os.path.join(repo.root, repo.cwd, url))
-    if (full + os.sep).startswith((repo.root + os.sep, repo.git.common + os.sep)):
+    if (full + os.sep).startswith((repo.git.top.rstrip(os.sep) + os.sep, repo.git.common + os.sep)):
         raise UsageError(f"{url} lies in the repository itself", hint="choose a directory outside of it")
     return os.path.relpath(full, repo.root).replace(os.sep, "/")
 
@@ -247,7 +253,7 @@ def remote_rename(name: Name, new: Annotated[str, argument("NEW", help="Its new 
         if new in repo.config.remotes:
             raise UsageError(f"there is a remote '{new}' already")
         settings.key_of(f"remote.{new}.url")
-        for path in settings.paths(repo.root, repo.git.common):
+        for path in settings.paths(repo.root, private=repo.private):
             settings.rename_section(path, f"remote.{name}", f"remote.{new}")
             if settings.read(path).get("core.remote") == name:
                 settings.write(path, "core.remote", new)
@@ -264,7 +270,7 @@ def remote_remove(name: Name) -> None:
     with opened() as repo:
         _known(repo, name)
         forget(repo, name)
-        for path in settings.paths(repo.root, repo.git.common):
+        for path in settings.paths(repo.root, private=repo.private):
             if settings.read(path).get("core.remote") == name:
                 settings.write(path, "core.remote", None)
             settings.remove_section(path, f"remote.{name}")
@@ -279,7 +285,7 @@ def _known(repo: Repo, name: str) -> None:
 
 def _stage(repo: Repo) -> None:
     # As the settings are now.
-    if settings.load(*settings.paths(repo.root, repo.git.common)).get("core.autostage"):
+    if settings.load(*settings.paths(repo.root, private=repo.private)).get("core.autostage"):
         git.stage(repo.git, [settings.SHARED])
 
 

@@ -94,6 +94,8 @@ class Options:
     """Only the targets, without what they need."""
     downstream: bool = False
     """The targets and what follows from them."""
+    elsewhere: tuple[str, ...] = ()
+    """How the names of Stages begin that are described where nobody can look; what is recorded of them stays."""
     force: bool = False
     """Run them all, whatever is known."""
     keep_going: bool = False
@@ -227,7 +229,8 @@ class _Session:
 
     def forget(self) -> None:
         """Drop what the Lockfile says of Stages that are described nowhere any more."""
-        stale = frozenset(self.lockfile.stages.keys() - self.graph.stages.keys())
+        gone = self.lockfile.stages.keys() - self.graph.stages.keys()
+        stale = frozenset(name for name in gone if not name.startswith(self.options.elsewhere))
         if stale:
             self.lockfile = self.lockfile.without(stale)
             self.unsaved = True

@@ -434,6 +434,12 @@ def create(root: str, hashing: Hashing) -> None:
     files.replace(os.path.join(root, "format"), f"mlvc store {_FORMAT}\nhash {hashing.name}\n".encode())
 
 
+def hash_of(root: str) -> str:
+    """The name of the hash algorithm of the Store at ``root``, as it stands there; '' where there is no Store."""
+    data = files.read_or_none(os.path.join(root, "format")) or b""
+    return data.decode(errors="replace").partition("\n")[2].removeprefix("hash ").strip()
+
+
 def open_store(root: str, *, loose: Callable[[], bool] = bool) -> LocalStore:
     """Open the Store at ``root`` with the hash algorithm that it was made with."""
     data = files.read_or_none(os.path.join(root, "format"))

@@ -385,7 +385,7 @@ class _Work:
         self._progress.advance(objects=len(records), size=sum(record.size for record in records.values()))
 
     def _large(self, entry: Entry, path: str) -> None:
-        is_inside = self._store.root.startswith(self._tree.root.rstrip(os.sep) + os.sep)
+        is_inside = self._store.root.startswith(self._tree.top.rstrip(os.sep) + os.sep)
         home = os.path.dirname(f"{self._tree.root}/{entry.path}") if is_inside else ""
         try:
             place(self._store, entry, path, self._links, home=home)

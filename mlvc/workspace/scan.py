@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from mlvc import files
+from mlvc.config import SHARED
 from mlvc.errors import SystemFailureError, UsageError
 from mlvc.hashing import BLOCK, Hashing
 from mlvc.ignore import ALWAYS, Ignore
@@ -31,6 +32,7 @@ UNSEEN = Record(0, NEVER, 0, 0, FILE, b"")
 """What is read before it is stored: little enough to stay in the processor's cache."""
 
 _OID = re.compile(r"(?:[0-9a-f]{2})+")
+ROOT, SETTINGS = SHARED.split("/")
 TEMPORARY = ".mlvc-tmp-"
 """How the names of mlvc's own temporary files in the working tree begin. They are never tracked."""
 
@@ -151,7 +153,7 @@ class Scanner:
                     or name.startswith(TEMPORARY)
                     or (ignore and ignore(prefix + name, kind == _DIRECTORY))
                 ):
-                    found.left_out += [prefix + name] if name in ALWAYS else []
+                    self._left_out(found, directory, name)
                     continue
                 if kind == _DIRECTORY:
                     if name.isascii() or _is_utf8(name):
@@ -185,6 +187,13 @@ class Scanner:
         if strange or fresh or unchanged != len(known) - self._empty_dirs(known, below):
             found.dirty.add(directory)
         return below
+
+    def _left_out(self, found: Scan, directory: str, name: str) -> None:
+        path = _path(directory, name)
+        if name in ALWAYS:
+            found.left_out.append(path)
+        if name == ROOT and directory and os.path.exists(f"{self._root}/{path}/{SETTINGS}"):
+            found.refused[directory] = f"{directory} is an mlvc root of its own"
 
     def _unseen(
         self, prefix: str, entries: list[os.DirEntry[str]], known: Records

@@ -42,9 +42,11 @@ class WorkTree:
     """A working tree with its Index."""
 
     def __init__(
-        self, root: str, index: Index, hashing: Hashing, *, ignore: Ignore | None = None, loose: str = ""
+        self, root: str, index: Index, hashing: Hashing, *, ignore: Ignore | None = None, loose: str = "", top: str = ""
     ) -> None:
+        """``top``: what is moved as one with the Git directory in it, where that is more than ``root``."""
         self.root = root
+        self.top = top or root
         self.index = index
         self.hashing = hashing
         self.scratch = files.Scratch(os.path.join(os.path.dirname(index.path), "tmp"))
