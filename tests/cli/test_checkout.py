@@ -278,7 +278,7 @@ def test_after_a_clone_the_store_is_made(pushed: Path) -> None:
     clone = shell.clone(pushed)
     result = run_mlvc("checkout", cwd=clone, check=False)
     assert result.code == 4
-    shell.ends(result, "mlvc fetch")
+    shell.ends(result, "mlvc pull")
     run_mlvc("fetch", cwd=clone)
     run_mlvc("checkout", cwd=clone)
     assert tree(clone) == tree(pushed)

@@ -353,7 +353,7 @@ def test_anchor_b_a_damaged_object_is_not_checked_out(split: Path) -> None:
     result = run_mlvc("checkout", cwd=split, check=False)
     assert result.code == 4
     assert "damaged  data/sub/three.txt" in result.err
-    shell.ends(result, "data/sub/three.txt could not be checked out", "mlvc fetch")
+    shell.ends(result, "data/sub/three.txt could not be checked out", "mlvc pull")
     expected = dict(whole)
     expected.pop("data/sub/three.txt")
     assert tree(split) == expected
@@ -376,7 +376,7 @@ def test_anchor_b_a_damaged_manifest(pushed: Path, way: str) -> None:
         result = run_mlvc("checkout", cwd=pushed, check=False)
         assert result.code == 4
         assert "damaged  data" in result.err
-        shell.ends(result, "data could not be checked out: its object is damaged", "mlvc fetch")
+        shell.ends(result, "data could not be checked out: its object is damaged", "mlvc pull")
         assert (pushed / "model.bin").exists()
     run_mlvc("fetch", cwd=pushed)
     run_mlvc("checkout", cwd=pushed)
@@ -394,7 +394,7 @@ def test_anchor_b_a_large_object_that_is_damaged(project: Path) -> None:
     (project / "model.bin").unlink()
     result = run_mlvc("checkout", "model.bin", cwd=project, check=False)
     assert result.code == 4
-    shell.ends(result, "model.bin could not be checked out", "mlvc fetch")
+    shell.ends(result, "model.bin could not be checked out", "mlvc pull")
     assert not (project / "model.bin").exists()
 
 
