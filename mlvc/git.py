@@ -7,13 +7,14 @@ serves where refs and commits are enumerated; importing it takes longer than mos
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mlvc import files
-from mlvc.errors import NotARepositoryError, SystemFailureError, UsageError
+from mlvc.errors import NotARepositoryError, RemoteError, SystemFailureError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +22,19 @@ class Git:
     """One working tree of a Git repository.
 
     ``root``: the working tree. ``dir``: its Git directory. ``common``: the one that all working
-    trees of the repository share. All absolute.
+    trees of the repository share. All absolute. ``environment``: what Git's commands are run in, where that is not
+    the environment of mlvc itself. A bare repository has its Git directory as root.
     """
 
     root: str
     dir: str
     common: str
+    environment: Mapping[str, str] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether there is no working tree."""
+        return self.root == self.dir
 
 
 def discover(start: str, environment: Mapping[str, str]) -> Git:
@@ -36,12 +44,15 @@ def discover(start: str, environment: Mapping[str, str]) -> Git:
         if found is not None:
             return found
     answer = _run(
-        ["rev-parse", "--show-toplevel", "--absolute-git-dir", "--path-format=absolute", "--git-common-dir"], cwd=start
+        ["rev-parse", "--show-toplevel", "--absolute-git-dir", "--path-format=absolute", "--git-common-dir"],
+        cwd=start,
+        environment=environment,
     )
     lines = answer.stdout.decode(errors="surrogateescape").splitlines()
     if answer.returncode or len(lines) != 3:
         raise _no_repository(start, answer.stderr.decode(errors="replace"))
-    return Git(*(os.path.realpath(line) for line in lines))
+    root, own, common = map(os.path.realpath, lines)
+    return Git(root, own, common)
 
 
 def _plain(start: str) -> Git | None:
@@ -68,9 +79,13 @@ def _no_repository(start: str, said: str) -> NotARepositoryError:
     return NotARepositoryError(f"{start} is not inside a Git repository", hint="make one with `git init`")
 
 
-def _run(arguments: Sequence[str], *, cwd: str, data: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+def _run(
+    arguments: Sequence[str], *, cwd: str, data: bytes | None = None, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
     try:
-        return subprocess.run(["git", *arguments], cwd=cwd, input=data or b"", capture_output=True, check=False)
+        return subprocess.run(
+            ["git", *arguments], cwd=cwd, input=data or b"", capture_output=True, check=False, env=environment
+        )
     except FileNotFoundError:
         raise SystemFailureError(
             "git is not installed, or not on the PATH", hint="install Git from https://git-scm.com"
@@ -79,7 +94,7 @@ def _run(arguments: Sequence[str], *, cwd: str, data: bytes | None = None) -> su
 
 def _ask(git: Git, arguments: Sequence[str], *, data: bytes | None = None) -> bytes:
     """What a Git command prints; SystemFailureError with what it complains of."""
-    answer = _run(arguments, cwd=git.root, data=data)
+    answer = _run(arguments, cwd=git.root, data=data, environment=git.environment)
     if answer.returncode:
         said = answer.stderr.decode(errors="replace").strip().removeprefix("fatal: ").splitlines()
         raise SystemFailureError(f"git {arguments[0]} failed: {said[0] if said else answer.returncode}")
@@ -100,7 +115,8 @@ def is_revision(git: Git, name: str) -> bool:
 
 
 def _parse(git: Git, revision: str) -> subprocess.CompletedProcess[bytes]:
-    return _run(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"], cwd=git.root)
+    words = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"]
+    return _run(words, cwd=git.root, environment=git.environment)
 
 
 def _no_revision(git: Git, given: str) -> str:
@@ -117,7 +133,8 @@ def _no_revision(git: Git, given: str) -> str:
 
 def has_commits(git: Git) -> bool:
     """Whether HEAD names a commit yet."""
-    return _run(["rev-parse", "--verify", "--quiet", "HEAD"], cwd=git.root).returncode == 0
+    words = ["rev-parse", "--verify", "--quiet", "HEAD"]
+    return _run(words, cwd=git.root, environment=git.environment).returncode == 0
 
 
 def listed(git: Git, patterns: Sequence[str]) -> list[str]:
@@ -229,6 +246,131 @@ def revisions(git: Git, *, branches: bool = False, tags: bool = False, commits: 
                 with suppress(ValueError):  # a tag of something that is no commit
                     found.append(ref.commit.hexsha)
         return list(dict.fromkeys(found))
+
+
+# -- other repositories ------------------------------------------------------------------------
+
+_OF_THIS_ONE = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_COMMON_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+)
+"""What Git tells its hooks and aliases of the repository that they run in."""
+
+_ASKED = "refs/mlvc/asked"
+_NAME = re.compile(r"\w[\w./-]*")
+_DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_REACHED_BY_HISTORY = re.compile(r"[0-9a-f]{4,64}|.*-g[0-9a-f]{4,64}|.*[~^@{:].*")
+_ALL_HISTORY = "--depth=2147483647"
+
+
+def elsewhere(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment for Git's commands in another repository than the one that mlvc was started in."""
+    return {name: value for name, value in environment.items() if name not in _OF_THIS_ONE}
+
+
+def bare(path: str, environment: Mapping[str, str]) -> Git | None:
+    """The bare repository that the directory ``path`` is; None where it is none."""
+    clean = elsewhere(environment)
+    answer = _run(["rev-parse", "--is-bare-repository", "--absolute-git-dir"], cwd=path, environment=clean)
+    said, _, place = answer.stdout.decode(errors="surrogateescape").rstrip("\n").partition("\n")
+    place = os.path.realpath(place)
+    # Only this directory itself: every directory below a bare repository would be one, too.
+    return Git(place, place, place, clean) if said == "true" and place == os.path.realpath(path) else None
+
+
+def fetched(url: str, revision: str, place: str, environment: Mapping[str, str]) -> tuple[Git, str]:
+    """A bare repository at ``place`` with a revision of the one at ``url`` (none: its default branch), and the commit.
+
+    It is made when there is none yet. It has commits and directories, of files only what ``bring`` brings. Only that
+    commit is fetched; the history too where it takes that to tell which commit is meant. RemoteError where Git cannot
+    get it, UsageError where there is no such revision. After a crash the next call begins anew.
+    """
+    clean = elsewhere(environment) | {"LC_ALL": "C"}
+    files.make_dirs(os.path.dirname(place))
+    found = Git(place, place, place, clean)
+    with files.exclusive(f"{place}.held"):
+        if not os.path.exists(place):
+            _copy(url, place, clean)
+        return found, _fetch(found, url, revision or "HEAD")
+
+
+def _copy(url: str, place: str, environment: Mapping[str, str]) -> None:
+    temporary = f"{place}.new"
+    files.remove_tree(temporary)
+    words = ["clone", "--quiet", "--bare", "--depth=1", "--no-tags", "--filter=blob:none", "--", url, temporary]
+    answer = _run(words, cwd=os.path.dirname(place), environment=environment)
+    if answer.returncode:
+        files.remove_tree(temporary)
+        raise _unreachable(url, answer)
+    # It may hold a password. Each fetch is told the address anew.
+    _ask(Git(temporary, temporary, temporary, environment), ["config", "--unset", "remote.origin.url"])
+    os.rename(temporary, place)
+
+
+def _fetch(git: Git, url: str, revision: str) -> str:
+    """Bring the commit that ``revision`` names; in hex."""
+    if _DIGEST.fullmatch(revision):
+        here = _run(["rev-list", "--no-walk", "--missing=print", revision], cwd=git.root, environment=git.environment)
+        if here.returncode == 0 and here.stdout.decode().strip() == revision:
+            return revision
+    if _NAME.fullmatch(revision):
+        answer = _far(git, url, ["--depth=1", "origin", f"+{revision}:{_ASKED}"])
+        if answer.returncode == 0 and is_revision(git, _ASKED):
+            return resolve(git, _ASKED)
+        if not _is_unknown(answer):
+            raise _unreachable(url, answer)
+    if _REACHED_BY_HISTORY.fullmatch(revision):
+        both = [f"+refs/{kind}/*:refs/{kind}/*" for kind in ("heads", "tags")]
+        answer = _far(git, url, [_ALL_HISTORY, "--prune", "origin", *both])
+        if answer.returncode:
+            raise _unreachable(url, answer)
+        if is_revision(git, revision):
+            return resolve(git, revision)
+    if revision == "HEAD":
+        raise UsageError(f"{url} has no commits yet", hint="commit there and push, then run this again")
+    raise UsageError(f"'{revision}' is no revision of {url}", hint=f"`git ls-remote {url}` lists its branches and tags")
+
+
+def bring(git: Git, url: str, commit: str, ids: Iterable[str]) -> None:
+    """Get those of the files ``ids`` of a commit that are not here yet, with one request."""
+    words = ["rev-list", "--objects", "--no-walk", "--no-object-names", "--missing=print", commit]
+    missing = {line[1:] for line in _ask(git, words).decode().splitlines() if line.startswith("?")}
+    wanted = sorted(missing.intersection(ids))
+    if wanted:
+        answer = _far(git, url, ["--stdin", "origin"], data="".join(f"{id_}\n" for id_ in wanted).encode())
+        if answer.returncode:
+            raise _unreachable(url, answer)
+
+
+def _far(git: Git, url: str, words: Sequence[str], data: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    # Nothing is thrown away: another process may be reading an older commit.
+    settings = (f"remote.origin.url={url}", "fetch.negotiationAlgorithm=noop", "gc.auto=0", "maintenance.auto=false")
+    options = [word for setting in settings for word in ("-c", setting)]
+    every = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--filter=blob:none", "--update-head-ok"]
+    return _run([*options, *every, *words], cwd=git.root, data=data, environment=git.environment)
+
+
+def _is_unknown(answer: subprocess.CompletedProcess[bytes]) -> bool:
+    """Whether a fetch failed because there is no such revision."""
+    said = answer.stderr.decode(errors="replace")
+    return answer.returncode == 0 or any(word in said for word in ("find remote ref", "not our ref", "unadvertised"))
+
+
+def _unreachable(url: str, answer: subprocess.CompletedProcess[bytes]) -> RemoteError:
+    lines = answer.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {answer.returncode}"]
+    said = next((line for line in lines if line.startswith(("fatal: ", "ssh: "))), lines[0])
+    shown = re.sub(r"//[^/@\s]*@", "//", said.removeprefix("fatal: ").rstrip("."))
+    return RemoteError(
+        f"Git cannot read {re.sub('//[^/@]*@', '//', url)}: {shown}",
+        hint="is the address right, and may you read it? `git ls-remote URL` tries the same",
+    )
 
 
 # -- .gitignore --------------------------------------------------------------------------------

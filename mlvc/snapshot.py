@@ -70,9 +70,14 @@ def pointers_of(repository: Git, paths: Iterable[str]) -> dict[str, Pointer]:
 
 def at(repository: Git, revision: str, name: str = "") -> Snapshot:
     """What a commit's Pointers and Lockfile say. ``name`` is what the user calls it."""
-    ids = {path: id_ for path, id_ in git.tree(repository, revision).items() if _relevant(path)}
+    return of_tree(repository, git.tree(repository, revision), name or revision[:10])
+
+
+def of_tree(repository: Git, tree: Mapping[str, str], name: str) -> Snapshot:
+    """What the Pointers and the Lockfile in the tree of a commit say. ``name`` is what the user calls it."""
+    ids = {path: id_ for path, id_ in tree.items() if is_record(path)}
     data = git.blobs(repository, ids.values())
-    return _snapshot({path: data[id_] for path, id_ in ids.items()}, f"{name or revision[:10]}:")
+    return _snapshot({path: data[id_] for path, id_ in ids.items()}, f"{name}:")
 
 
 def head(repository: Git) -> Snapshot:
@@ -80,7 +85,8 @@ def head(repository: Git) -> Snapshot:
     return at(repository, "HEAD") if git.has_commits(repository) else Snapshot()
 
 
-def _relevant(path: str) -> bool:
+def is_record(path: str) -> bool:
+    """Whether the file at ``path`` says what is tracked."""
     return path.endswith(SUFFIX) or path == LOCKFILE
 
 

@@ -19,6 +19,8 @@ KEYS = {
     ("init",): {"root", "hash", "new"},
     ("status",): {"clean", "tracked", "working_tree", "head", "missing", "stages", "refused", "unreadable"},
     ("diff",): {"old", "new", "changes", "unknown", "unreadable"},
+    ("ls",): {"commit", "items", "lost", "unreadable"},
+    ("du",): {"commit", "paths", "size", "files", "stored", "missing", "lost", "unreadable"},
     ("checkout",): {"changes", "lost", "kept", "unreadable"},
     ("push",): TRANSFER,
     ("fetch",): TRANSFER,

@@ -84,6 +84,8 @@ def _scene(home: Path):
     yield "mlvc repro", ["repro"], root
     shell.commit(root)
     yield "mlvc push", ["push"], root
+    yield "mlvc ls", ["ls", "data"], root
+    yield "mlvc du", ["du"], root
     yield "mlvc pull", ["pull"], shell.clone(root)
     shell.write(root, {"data/one.csv": b"1.5\n"})
     yield "mlvc status", ["status"], root
