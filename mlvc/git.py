@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mlvc import files
 from mlvc.errors import NotARepositoryError, RemoteError, SystemFailureError, UsageError
@@ -198,6 +199,43 @@ def versions(git: Git, paths: Sequence[str]) -> dict[str, list[str]]:
             if id_.strip("0") and name in found:
                 found[name][id_] = None
     return {path: list(ids) for path, ids in found.items()}
+
+
+class Commit(NamedTuple):
+    """A commit, and the files that it changed: each with its object id before and after, '' where there is none."""
+
+    id: str
+    author: str
+    date: str
+    subject: str
+    changes: dict[str, tuple[str, str]]
+
+
+def history(git: Git, patterns: Sequence[str]) -> list[Commit]:
+    """The commits that HEAD leads to and that changed files which match, before those that they come from.
+
+    Of a merge only what differs from each of its parents counts: the rest was changed by other commits.
+    """
+    if not has_commits(git):
+        return []
+    every = ["log", "--topo-order", "-m", "--raw", "--no-abbrev", "--no-renames", "-z"]
+    out = _ask(git, [*every, "--format=%x01%H%x02%an%x02%aI%x02%s%x02%P", "--", *patterns])
+    words = iter(out.decode(errors="surrogateescape").split("\0"))
+    found: dict[str, Commit] = {}
+    parents: dict[str, int] = {}
+    told: dict[str, dict[str, list[tuple[str, str]]]] = {}
+    id_ = ""
+    for word in map(str.lstrip, words):
+        if word.startswith("\x01"):
+            id_, author, date, subject, above = word[1:].split("\x02", 4)
+            found[id_] = Commit(id_, author, date, subject, {})
+            parents[id_] = max(1, len(above.split()))
+        elif word.startswith(":"):
+            old, new = (one if one.strip("0") else "" for one in word.split(" ")[2:4])
+            told.setdefault(id_, {}).setdefault(next(words), []).append((old, new))
+    for id_, changes in told.items():
+        found[id_].changes.update((path, each[0]) for path, each in changes.items() if len(each) == parents[id_])
+    return [commit for commit in found.values() if commit.changes]
 
 
 def ignored(git: Git, paths: Iterable[str]) -> dict[str, str]:

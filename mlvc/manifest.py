@@ -182,17 +182,22 @@ def entries_of(store: Reader, oid: bytes) -> list[Entry]:
 def find(store: Reader, oid: bytes, path: str) -> list[Entry]:
     """The entry at ``path`` of the directory ``oid``, or all entries below it, without reading other leaves."""
     leaves = root_of(store, oid).leaves
-    below = path + "/"
+    below = path + "/" if path else ""
     return [
         entry
-        for leaf in _leaves(store, [leaves[at] for at in _around(leaves, path)])
+        for leaf in _leaves(store, around(leaves, path))
         for entry in leaf
         if entry.path == path or entry.path.startswith(below)
     ]
 
 
+def around(leaves: Sequence[Leaf], path: str) -> list[Leaf]:
+    """The leaves in which there may be something at or below ``path``; '': all."""
+    return [leaves[at] for at in _around(leaves, path)]
+
+
 def _around(leaves: Sequence[Leaf], path: str) -> list[int]:
-    """The places of the leaves in which there may be something at or below ``path``; '': all."""
+    """As ``around``, the places of these leaves."""
     if not path:
         return list(range(len(leaves)))
     firsts = [leaf.first.encode() for leaf in leaves]

@@ -27,7 +27,8 @@ _MARKERS = ("<<<<<<< ", "=======\n", ">>>>>>> ")
 _DOUBTFUL = ("\\u", "NaN", "Infinity")
 _MOST = 10**19
 """No size that a Pointer can tell has more digits."""
-_PATTERNS = ("*" + SUFFIX, LOCKFILE)
+RECORDS = ("*" + SUFFIX, LOCKFILE)
+"""The files that say what is tracked, as patterns of Git."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,11 @@ class Snapshot:
 def on_disk(repository: Git) -> Snapshot:
     """What the working tree's Pointers and Lockfile say."""
     texts = {}
-    for path in git.listed(repository, _PATTERNS):
+    for path in git.listed(repository, RECORDS):
         data = files.read_or_none(os.path.join(repository.root, path))
         if data is not None:
             texts[path] = data
-    return _snapshot(texts)
+    return of_texts(texts)
 
 
 def pointers_of(repository: Git, paths: Iterable[str]) -> dict[str, Pointer]:
@@ -77,7 +78,7 @@ def of_tree(repository: Git, tree: Mapping[str, str], name: str) -> Snapshot:
     """What the Pointers and the Lockfile in the tree of a commit say. ``name`` is what the user calls it."""
     ids = {path: id_ for path, id_ in tree.items() if is_record(path)}
     data = git.blobs(repository, ids.values())
-    return _snapshot({path: data[id_] for path, id_ in ids.items()}, f"{name}:")
+    return of_texts({path: data[id_] for path, id_ in ids.items()}, f"{name}:")
 
 
 def head(repository: Git) -> Snapshot:
@@ -90,7 +91,8 @@ def is_record(path: str) -> bool:
     return path.endswith(SUFFIX) or path == LOCKFILE
 
 
-def _snapshot(texts: Mapping[str, bytes], where: str = "") -> Snapshot:
+def of_texts(texts: Mapping[str, bytes], where: str = "") -> Snapshot:
+    """What these Pointers and this Lockfile say, given by path. ``where`` comes before their names in errors."""
     found = {}
     outs: dict[str, Content] = {}
     unreadable: dict[str, FormatError] = {}
@@ -265,7 +267,7 @@ def recorded(repository: Git, contents: Mapping[str, Content]) -> set[str]:
     found: set[str] = set()
     for name, ids_ in ids.items():
         for id_ in ids_:
-            shown = _snapshot({name: blobs[id_]}).contents()
+            shown = of_texts({name: blobs[id_]}).contents()
             found.update(path for path, content in shown.items() if contents.get(path) == content)
     return found
 

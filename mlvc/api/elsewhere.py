@@ -149,6 +149,13 @@ def here(repo: Repo, rev: str = "", *, remote: str = "") -> Iterator[Source]:
     """
     commit = git.resolve(repo.git, rev) if rev else ""
     shot = snapshot.at(repo.git, commit, rev) if rev else snapshot.on_disk(repo.git)
+    with reading(repo, remote) as reader:
+        yield Source("", rev, commit, shot, reader)
+
+
+@contextmanager
+def reading(repo: Repo, remote: str = "") -> Iterator[Layers]:
+    """The objects of the own repository, in its Store and on a Remote: the one that is named, or the default one."""
     with ExitStack() as stack:
 
         def far() -> RemoteStore | None:
@@ -156,7 +163,7 @@ def here(repo: Repo, rev: str = "", *, remote: str = "") -> Iterator[Source]:
                 return None
             return stack.enter_context(closing(transfer.open_remote(repo, remote)))
 
-        yield Source("", rev, commit, shot, Layers(repo.hashing, lambda: repo.store, far))
+        yield Layers(repo.hashing, lambda: repo.store, far)
 
 
 # -- another one -------------------------------------------------------------------------------

@@ -35,7 +35,6 @@ ELSEWHERE = {
     "move": _MOVE,
     "clone": "`git clone URL`, then `mlvc pull` in the clone",
     "gc": "nothing is deleted from the store or from a Remote yet",
-    "log": "`git log PATH.mlvc` lists the versions of PATH, and `mlvc diff A B` compares two",
     "unprotect": "`mlvc config core.link copy`, then `mlvc checkout --relink`, makes files that may be written",
     "install": "mlvc needs no Git hooks: run `mlvc checkout` after `git checkout`",
     "exp": _EXPERIMENT,

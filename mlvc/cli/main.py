@@ -29,6 +29,7 @@ COMMANDS = {
     "ls": "look",
     "du": "look",
     "cat": "look",
+    "log": "past",
     "checkout": "bring",
     "push": "moving",
     "fetch": "moving",

@@ -91,6 +91,7 @@ def _scene(home: Path):
     yield "mlvc status", ["status"], root
     yield "mlvc commit", ["commit"], root
     yield "mlvc diff", ["diff"], root
+    yield "mlvc log", ["log", "data"], root
     helpers.git("checkout", "--quiet", "--", ".", cwd=root)
     yield "mlvc checkout", ["checkout"], root
     yield "mlvc fetch", ["fetch"], root

@@ -112,6 +112,7 @@ def test_a_sub_path_is_found_without_reading_the_rest(algorithm):
         expected = sorted((e for e in listed if e.path == path or e.path.startswith(path + "/")), key=lambda e: e.path)
         assert manifest.find(store, content.oid, path) == expected, path
         assert store.read_count < len(objects) / 2, path
+    assert manifest.find(store, content.oid, "") == manifest.entries_of(store, content.oid)
 
 
 def by_walking(listed, part):
