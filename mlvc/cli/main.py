@@ -30,6 +30,7 @@ COMMANDS = {
     "du": "look",
     "cat": "look",
     "log": "past",
+    "get": "take",
     "checkout": "bring",
     "push": "moving",
     "fetch": "moving",

@@ -21,6 +21,7 @@ KEYS = {
     ("diff",): {"old", "new", "changes", "unknown", "unreadable"},
     ("ls",): {"commit", "items", "lost", "unreadable"},
     ("du",): {"commit", "paths", "size", "files", "stored", "missing", "lost", "unreadable"},
+    ("get", ".", "data", "-o", "copy"): {"commit", "path", "out", "kind", "size", "files"},
     ("log", "data"): {"commits", "lost", "unreadable"},
     ("checkout",): {"changes", "lost", "kept", "unreadable"},
     ("push",): TRANSFER,

@@ -92,6 +92,7 @@ def _scene(home: Path):
     yield "mlvc commit", ["commit"], root
     yield "mlvc diff", ["diff"], root
     yield "mlvc log", ["log", "data"], root
+    yield "mlvc get", ["get", str(root), "data", "-o", "copy"], home
     helpers.git("checkout", "--quiet", "--", ".", cwd=root)
     yield "mlvc checkout", ["checkout"], root
     yield "mlvc fetch", ["fetch"], root
