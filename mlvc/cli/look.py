@@ -1,12 +1,13 @@
-"""``ls``, ``du``, ``cat``: what is tracked, without a checkout."""
+"""``ls``, ``du``, ``cat``: what is tracked, without a checkout. ``check-ignore``: what never is."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
+from mlvc import ignore
 from mlvc import oid as oids
 from mlvc.api import browse
 from mlvc.api.browse import Item, Listing
@@ -15,6 +16,7 @@ from mlvc.cli import show
 from mlvc.cli.opening import opened
 from mlvc.cli.words import argument, option
 from mlvc.errors import UsageError
+from mlvc.repo import Repo
 from mlvc.snapshot import problem
 
 Rev = Annotated[str, option("--rev", metavar="REV", help="What this revision tracks; without it, the working tree.")]
@@ -221,4 +223,46 @@ def cat(
         show.raw(browse.cat(source, names[0]))
 
 
-COMMANDS = {"ls": ls, "du": du, "cat": cat}
+# -- check-ignore ------------------------------------------------------------------------------
+
+
+def check_ignore(
+    paths: Annotated[list[str], argument("PATH...", help="Files and directories, whether they are there or not.")],
+    verbose: Annotated[bool, option("-v", "--verbose", help="Tell the line and the pattern, too.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Tell which paths are ignored.
+
+    Those that .mlvcignore names, by themselves or by a directory around them, and those that are never tracked. Ends
+    with 0 if one is, with 1 if none is.
+
+    Example: mlvc check-ignore -v data/x.tmp
+    """
+    with opened() as repo:
+        rule = ignore.explain(repo.root)
+        found = [(path, why) for path in paths if (why := _rule(rule, repo, path)) is not None]
+    if as_json:
+        show.json_out([_rule_json(path, why) for path, why in found])
+    else:
+        for path, why in found:
+            source = f"{ignore.NAME}:{why.line}:{why.pattern}" if why.line else f"(never tracked):{why.pattern}"
+            show.out(show.clean(f"{source}  {path}" if verbose else path))
+    return 0 if found else NONE
+
+
+def _rule(rule: Callable[[str, bool], ignore.Rule | None], repo: Repo, typed: str) -> ignore.Rule | None:
+    path = repo.path(typed)
+    full = f"{repo.root}/{path}"
+    is_dir = typed.endswith("/") or (os.path.isdir(full) and not os.path.islink(full))
+    return rule(path, is_dir) if path else None
+
+
+def _rule_json(path: str, why: ignore.Rule) -> dict[str, object]:
+    file = ignore.NAME if why.line else None
+    return {"path": path, "file": file, "line": why.line or None, "pattern": why.pattern}
+
+
+NONE = 1
+"""The exit code of `mlvc check-ignore` where no path is ignored."""
+
+COMMANDS = {"ls": ls, "du": du, "cat": cat, "check-ignore": check_ignore}

@@ -31,6 +31,7 @@ COMMANDS = {
     "cat": "look",
     "log": "past",
     "get": "take",
+    "check-ignore": "look",
     "checkout": "bring",
     "push": "moving",
     "fetch": "moving",

@@ -22,6 +22,7 @@ KEYS = {
     ("ls",): {"commit", "items", "lost", "unreadable"},
     ("du",): {"commit", "paths", "size", "files", "stored", "missing", "lost", "unreadable"},
     ("get", ".", "data", "-o", "copy"): {"commit", "path", "out", "kind", "size", "files"},
+    ("check-ignore", "a/__pycache__"): {"path", "file", "line", "pattern"},
     ("log", "data"): {"commits", "lost", "unreadable"},
     ("checkout",): {"changes", "lost", "kept", "unreadable"},
     ("push",): TRANSFER,

@@ -92,6 +92,9 @@ def _scene(home: Path):
     yield "mlvc commit", ["commit"], root
     yield "mlvc diff", ["diff"], root
     yield "mlvc log", ["log", "data"], root
+    shell.write(root, {".mlvcignore": b"# of an editor\n*.tmp\n"})
+    yield "mlvc check-ignore", ["check-ignore", "data/x.tmp", "data/one.csv"], root
+    (root / ".mlvcignore").unlink()
     yield "mlvc get", ["get", str(root), "data", "-o", "copy"], home
     helpers.git("checkout", "--quiet", "--", ".", cwd=root)
     yield "mlvc checkout", ["checkout"], root
