@@ -184,7 +184,7 @@ def _print_usage(found: browse.Usage, *, exact: bool) -> None:
     for size, files, name in rows:
         unit = "file " if files == "1" else "files"
         show.out(f"{size:>{widths[0]}}  {files:>{widths[1]}} {unit}  {name}")
-    absent = f", without {show.number(found.missing, 'object')} not there" if found.missing else ""
+    absent = f"; not there: {show.number(found.missing, 'object')}" if found.missing else ""
     show.out(f"in the store: {told(found.stored)}{absent}")
 
 

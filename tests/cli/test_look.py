@@ -244,7 +244,7 @@ def test_how_much_of_what_is_not_here(pushed: Path) -> None:
     clone = shell.clone(pushed)
     found = as_json(clone, "du")
     assert (found["size"], found["stored"], found["missing"]) == (26 + len(shell.LARGE), 0, 2)
-    assert lines(clone, "du")[-1] == "in the store: 0 B, without 2 objects not there"
+    assert lines(clone, "du")[-1] == "in the store: 0 B; not there: 2 objects"
     assert as_json(clone, "du", "data/sub")["size"] == 11
 
 
