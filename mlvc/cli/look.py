@@ -19,7 +19,9 @@ from mlvc.errors import UsageError
 from mlvc.repo import Repo
 from mlvc.snapshot import problem
 
-Rev = Annotated[str, option("--rev", metavar="REV", help="What this revision tracks; without it, the working tree.")]
+Rev = Annotated[
+    str, option("--rev", metavar="REV", help="The revision; without it, the working tree (with --repo: HEAD).")
+]
 Other = Annotated[
     str, option("--repo", metavar="URL", help="Look into another repository: its directory, or a URL of Git.")
 ]

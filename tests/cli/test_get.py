@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from mlvc import manifest, pointer
+from mlvc.manifest import Entry
 from mlvc.oid import LENGTHS
+from mlvc.repo import open_repo
 from tests.helpers import git, run_mlvc, shell
 from tests.helpers.faults import process_faults
 from tests.helpers.shell import image, refused
@@ -213,13 +216,26 @@ def test_what_cannot_be_got(published: Path, pushed: Path, git_repo) -> None:
     run_mlvc("get", url, "data", "--rev", "v1")
 
 
-def test_paths_that_lead_elsewhere_are_refused(project: Path) -> None:
-    (project / "model.bin.mlvc").rename(project / "x.mlvc")
-    lock = {
-        "mlvc_lock": 1,
-        "stages": {"s": {"outs": {"../x": {"kind": "file", "oid": "xxh128:" + "0" * 32, "size": 1}}}},
-    }
-    (project / "mlvc.lock").write_text(json.dumps(lock))
+@pytest.mark.parametrize("paths", [["../evil"], ["a/../../evil"], ["link", "link/evil"], [".git/hooks/x"]])
+def test_paths_that_lead_elsewhere_are_refused(project: Path, paths: list[str]) -> None:
+    with open_repo(str(project), {}) as repo, repo.store.batch() as batch:
+        oid = batch.put(b"..")
+        kinds = ["l" if path == "link" else "f" for path in paths]
+        content, objects = manifest.build([Entry(*of, 2, oid) for of in zip(paths, kinds, strict=True)], repo.hashing)
+        batch.put_hashed(objects)
+        batch.commit()
+    (project / "evil.mlvc").write_bytes(pointer.encode(pointer.Pointer(content)))
+    shell.commit(project)
+    for path, out in (("evil", "evil"), (".", "all")):
+        before = image(".")
+        result = run_mlvc("get", os.fspath(project), path, "-o", out, check=False)
+        refused(result, 2, "a manifest names", hint=False)
+        assert image(".") == before
+
+
+def test_a_lockfile_that_leads_elsewhere_is_refused(project: Path) -> None:
+    out = {"kind": "file", "oid": "xxh128:" + "0" * 32, "size": 1}
+    (project / "mlvc.lock").write_text(json.dumps({"mlvc_lock": 1, "stages": {"s": {"outs": {"../x": out}}}}))
     shell.commit(project)
     refused(run_mlvc("get", os.fspath(project), ".", "-o", "all", check=False), 2, "mlvc.lock", hint=False)
     assert not Path("all").exists()

@@ -296,6 +296,23 @@ def test_damage_is_told_and_mended_from_the_remote(pushed: Path) -> None:
         assert result.out != shell.LARGE.decode("latin-1")
 
 
+@both
+def test_a_large_file_that_is_kept_whole(pushed: Path) -> None:
+    run_mlvc("config", "core.link", "hardlink", cwd=pushed)
+    data = os.urandom(3 << 20)
+    shell.write(pushed, {"whole.bin": data})
+    run_mlvc("add", "whole.bin", cwd=pushed)
+    (path,) = (pushed / ".git/mlvc/loose").glob("*/*")
+    assert bytes_of(pushed, "whole.bin") == data
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        file.seek(2 << 20)
+        file.write(b"damage")
+    result = run_mlvc("cat", "whole.bin", cwd=pushed, check=False)
+    assert result.code == 4
+    shell.ends(result, "whole.bin could not be read", "damaged")
+
+
 def test_a_reader_that_goes_is_no_error(pushed: Path) -> None:
     script = f"'{sys.executable}' -P -m mlvc cat model.bin; echo $? >&2"
     done = subprocess.run(
@@ -379,7 +396,33 @@ def test_the_copy_of_the_git_side_has_no_data_and_no_address(published: Path) ->
     assert kinds.count("blob") == 3  # two Pointers and the settings
     assert kinds.count("commit") == 1
     shutil.rmtree(cache)
+    (copy.parent / f"{copy.name}.new/objects").mkdir(parents=True)  # as a killed one leaves it
     assert lines(Path.cwd(), "ls", "--repo", published.as_uri()) == ["data/", "model.bin"]
+    assert not (copy.parent / f"{copy.name}.new").exists()
+
+
+def test_several_at_once(published: Path) -> None:
+    command = [sys.executable, "-P", "-m", "mlvc", "ls", "--repo", published.as_uri(), "--rev"]
+    environment = os.environ | {"PYTHONPATH": SOURCES}
+    running = [
+        subprocess.Popen([*command, rev], env=environment, stdout=subprocess.PIPE) for rev in ("v1", "main", "HEAD~1")
+    ]
+    assert [one.communicate()[0] for one in running] == [b"data/\nmodel.bin\n"] * 3
+    assert [one.returncode for one in running] == [0, 0, 0]
+
+
+def test_a_repository_of_sha_256() -> None:
+    git("init", "--quiet", "-b", "main", "--object-format=sha256", "project")
+    project = Path("project").absolute()
+    run_mlvc("init", cwd=project)
+    shell.write(project, {"one": b"1"})
+    run_mlvc("add", "one", cwd=project)
+    run_mlvc("remote", "add", "-d", "store", str(project.parent / "remote"), cwd=project)
+    run_mlvc("push", cwd=project)
+    shell.commit(project)
+    git("tag", "v1", cwd=project)
+    for rev in ("v1", git("rev-parse", "v1", cwd=project), ""):
+        assert bytes_of(Path.cwd(), "one", "--repo", project.as_uri(), "--rev", rev) == b"1"
 
 
 @pytest.mark.parametrize("setting", ["", "relative/cache"])
