@@ -32,11 +32,6 @@ class Git:
     common: str
     environment: Mapping[str, str] | None = field(default=None, compare=False, repr=False)
 
-    @property
-    def is_bare(self) -> bool:
-        """Whether there is no working tree."""
-        return self.root == self.dir
-
 
 def discover(start: str, environment: Mapping[str, str]) -> Git:
     """The working tree that ``start`` lies in; NotARepositoryError where there is none."""
@@ -219,7 +214,7 @@ def history(git: Git, patterns: Sequence[str]) -> list[Commit]:
     if not has_commits(git):
         return []
     every = ["log", "--topo-order", "-m", "--raw", "--no-abbrev", "--no-renames", "-z"]
-    out = _ask(git, [*every, "--format=%x01%H%x02%an%x02%aI%x02%s%x02%P", "--", *patterns])
+    out = _ask(git, [*every, "--format=%x01%H%x02%P%x02%aI%x02%an%x02%s", "--", *patterns])
     words = iter(out.decode(errors="surrogateescape").split("\0"))
     found: dict[str, Commit] = {}
     parents: dict[str, int] = {}
@@ -227,7 +222,7 @@ def history(git: Git, patterns: Sequence[str]) -> list[Commit]:
     id_ = ""
     for word in map(str.lstrip, words):
         if word.startswith("\x01"):
-            id_, author, date, subject, above = word[1:].split("\x02", 4)
+            id_, above, date, author, subject = word[1:].split("\x02", 4)
             found[id_] = Commit(id_, author, date, subject, {})
             parents[id_] = max(1, len(above.split()))
         elif word.startswith(":"):

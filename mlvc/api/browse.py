@@ -211,7 +211,10 @@ def find(source: Source, path: str) -> Item:
             raise UsageError(f"{path} is a directory", hint=f"`mlvc ls {path}` lists what is in it")
         if item.kind != "symlink":
             return item
-        target = load(source.reader, item.oid).decode(errors="surrogateescape")
+        try:
+            target = load(source.reader, item.oid).decode(errors="surrogateescape")
+        except (ObjectsMissingError, DamagedError) as error:
+            raise source.lost(path, reason_of(error)) from None
         path = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
     raise UsageError(f"{given} is a symbolic link that leads in a circle", hint="`mlvc ls` shows what is around it")
 

@@ -114,13 +114,9 @@ class Source:
 
     def untracked(self, path: str) -> UsageError:
         """The error for a path that is not tracked."""
-        at = f" at {self.rev}" if self.rev and not self.place else ""
-        where = f" at {self.rev or 'HEAD'} of {self.place}" if self.place else at
-        if self.place:
-            ls = f"`mlvc ls --repo {self.place}{f' --rev {self.rev}' if self.rev else ''}`"
-        else:
-            ls = f"`mlvc ls{f' --rev {self.rev}' if self.rev else ''}`"
-        return UsageError(f"{path or 'anything'} is not tracked{where}", hint=f"{ls} lists what is")
+        where = f" at {self.rev or 'HEAD'} of {self.place}" if self.place else f" at {self.rev}" if self.rev else ""
+        options = (f" --repo {self.place}" if self.place else "") + (f" --rev {self.rev}" if self.rev else "")
+        return UsageError(f"{path or 'anything'} is not tracked{where}", hint=f"`mlvc ls{options}` lists what is")
 
     def lost(self, path: str, reason: str, *, more: int = 0) -> DamagedError | ObjectsMissingError:
         """The error for a path whose object could not be had, from the Store nor from a Remote."""

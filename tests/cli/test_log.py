@@ -189,7 +189,7 @@ def test_a_pointer_that_was_committed_and_cannot_be_read(project: Path) -> None:
 def test_a_subject_and_an_author_with_odd_characters(project: Path) -> None:
     shell.write(project, {"data/one.txt": b"odd\n"})
     run_mlvc("commit", cwd=project)
-    git("-c", "user.name=Ünï : x", "commit", "--quiet", "--all", "-m", ":000 \x1b[31m\ttab", cwd=project)
+    git("-c", "user.name=Ünï : x", "commit", "--quiet", "--all", "-m", ":000 \x1b[31m\t\x02tab", cwd=project)
     found = json.loads(run_mlvc("log", "data", "--json", cwd=project).out)["commits"][0]
-    assert (found["subject"], found["author"]) == (":000 \x1b[31m\ttab", "Ünï : x")
+    assert (found["subject"], found["author"]) == (":000 \x1b[31m\t\x02tab", "Ünï : x")
     assert "\x1b" not in run_mlvc("log", "data", cwd=project).out
