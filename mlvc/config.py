@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,11 +146,20 @@ def load(shared: str, private: str) -> Config:
 
     Unknown ones are left alone: a newer mlvc may have written them for those who have it.
     """
+    return _in_force([(path, read(path)) for path in (shared, private)])
+
+
+def from_text(data: bytes, name: str) -> Config:
+    """The settings in the bytes of the shared file alone; FormatError says what is wrong with the file ``name``."""
+    return _in_force([(name, _settings(data, name))])
+
+
+def _in_force(sources: Sequence[tuple[str, Mapping[str, Any]]]) -> Config:
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     unknown: list[tuple[str, str]] = []
-    for path in (shared, private):
-        for name, value in read(path).items():
+    for path, found in sources:
+        for name, value in found.items():
             if _general(name) not in KEYS:
                 unknown.append((path, name))
                 continue
@@ -162,8 +171,10 @@ def load(shared: str, private: str) -> Config:
 def read(path: str) -> dict[str, Any]:
     """The settings of one file by dotted name, as they stand there."""
     data = files.read_or_none(path)
-    if data is None:
-        return {}
+    return {} if data is None else _settings(data, path)
+
+
+def _settings(data: bytes, path: str) -> dict[str, Any]:
     try:
         text = data.decode()
     except UnicodeDecodeError:

@@ -12,10 +12,11 @@ import re
 import subprocess
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from mlvc import codec, files
-from mlvc.errors import NotARepositoryError, SystemFailureError, UsageError
+from mlvc.errors import NotARepositoryError, RemoteError, SystemFailureError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class Git:
     ``root``: the mlvc root. ``dir``: the Git directory of the working tree. ``common``: the one that all working
     trees of the repository share. All absolute. ``prefix``: the root relative to the top of the working tree, '' for
     the top itself. ``options``: what Git is told where the environment says which repository it is.
+    ``environment``: what Git's commands are run in, where that is not the environment of mlvc itself. A bare repository
+    has its Git directory as root.
     """
 
     root: str
@@ -32,6 +35,12 @@ class Git:
     common: str
     prefix: str = ""
     options: tuple[str, ...] = ()
+    environment: Mapping[str, str] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether there is no working tree."""
+        return self.root == self.dir
 
     @property
     def top(self) -> str:
@@ -145,7 +154,7 @@ def _run(
 
 def _tried(git: Git, arguments: Sequence[str], *, data: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
     """A Git command in the root, however it ends; NotARepositoryError where Git does not trust the repository."""
-    answer = _run([*git.options, *arguments], cwd=git.root, data=data)
+    answer = _run([*git.options, *arguments], cwd=git.root, data=data, environment=git.environment)
     if answer.returncode and b"dubious ownership" in answer.stderr:
         raise _distrusted(answer.stderr.decode(errors="replace"), git.top)
     return answer
@@ -286,6 +295,43 @@ def versions(git: Git, paths: Sequence[str]) -> dict[str, list[str]]:
     return {path: list(ids) for path, ids in found.items()}
 
 
+class Commit(NamedTuple):
+    """A commit, and the files that it changed: each with its object id before and after, '' where there is none."""
+
+    id: str
+    author: str
+    date: str
+    subject: str
+    changes: dict[str, tuple[str, str]]
+
+
+def history(git: Git, patterns: Sequence[str]) -> list[Commit]:
+    """The commits that HEAD leads to and that changed files which match, before those that they come from.
+
+    Of a merge only what differs from each of its parents counts: the rest was changed by other commits.
+    """
+    if not has_commits(git):
+        return []
+    every = ["log", "--relative", "--topo-order", "-m", "--raw", "--no-abbrev", "--no-renames", "-z"]
+    out = _ask(git, [*every, "--format=%x01%H%x02%P%x02%aI%x02%an%x02%s", "--", *patterns])
+    words = iter(out.decode(errors="surrogateescape").split("\0"))
+    found: dict[str, Commit] = {}
+    parents: dict[str, int] = {}
+    told: dict[str, dict[str, list[tuple[str, str]]]] = {}
+    id_ = ""
+    for word in map(str.lstrip, words):
+        if word.startswith("\x01"):
+            id_, above, date, author, subject = word[1:].split("\x02", 4)
+            found[id_] = Commit(id_, author, date, subject, {})
+            parents[id_] = max(1, len(above.split()))
+        elif word.startswith(":"):
+            old, new = (one if one.strip("0") else "" for one in word.split(" ")[2:4])
+            told.setdefault(id_, {}).setdefault(next(words), []).append((old, new))
+    for id_, changes in told.items():
+        found[id_].changes.update((path, each[0]) for path, each in changes.items() if len(each) == parents[id_])
+    return [commit for commit in found.values() if commit.changes]
+
+
 def ignored(git: Git, paths: Iterable[str]) -> dict[str, str]:
     """Those of ``paths`` that Git ignores and does not have, each with the line that says so."""
     data = "".join(f"{path}\0" for path in paths).encode(errors="surrogateescape")
@@ -331,6 +377,131 @@ def revisions(git: Git, *, branches: bool = False, tags: bool = False, commits: 
     # A tag of something that is no commit is told to be missing.
     found += [line.partition(" ")[0] for line in lines if line.endswith(" commit")]
     return list(dict.fromkeys(found))
+
+
+# -- other repositories ------------------------------------------------------------------------
+
+_OF_THIS_ONE = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_COMMON_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_SHALLOW_FILE",
+)
+"""What Git tells its hooks and aliases of the repository that they run in."""
+
+_ASKED = "refs/mlvc/asked"
+_NAME = re.compile(r"\w[\w./-]*")
+_DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_REACHED_BY_HISTORY = re.compile(r"[0-9a-f]{4,64}|.*-g[0-9a-f]{4,64}|.*[~^@{:].*")
+_ALL_HISTORY = "--depth=2147483647"
+
+
+def elsewhere(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment for Git's commands in another repository than the one that mlvc was started in."""
+    return {name: value for name, value in environment.items() if name not in _OF_THIS_ONE}
+
+
+def bare(path: str, environment: Mapping[str, str]) -> Git | None:
+    """The bare repository that the directory ``path`` is; None where it is none."""
+    clean = elsewhere(environment)
+    answer = _run(["rev-parse", "--is-bare-repository", "--absolute-git-dir"], cwd=path, environment=clean)
+    said, _, place = answer.stdout.decode(errors="surrogateescape").rstrip("\n").partition("\n")
+    place = os.path.realpath(place)
+    # Only this directory itself: every directory below a bare repository would be one, too.
+    return Git(place, place, place, environment=clean) if said == "true" and place == os.path.realpath(path) else None
+
+
+def fetched(url: str, revision: str, place: str, environment: Mapping[str, str]) -> tuple[Git, str]:
+    """A bare repository at ``place`` with a revision of the one at ``url`` (none: its default branch), and the commit.
+
+    It is made when there is none yet. It has commits and directories, of files only what ``bring`` brings. Only that
+    commit is fetched; the history too where it takes that to tell which commit is meant. RemoteError where Git cannot
+    get it, UsageError where there is no such revision. After a crash the next call begins anew.
+    """
+    clean = elsewhere(environment) | {"LC_ALL": "C"}
+    files.make_dirs(os.path.dirname(place))
+    found = Git(place, place, place, environment=clean)
+    with files.exclusive(f"{place}.held"):
+        if not os.path.exists(place):
+            _copy(url, place, clean)
+        return found, _fetch(found, url, revision or "HEAD")
+
+
+def _copy(url: str, place: str, environment: Mapping[str, str]) -> None:
+    temporary = f"{place}.new"
+    files.remove_tree(temporary)
+    words = ["clone", "--quiet", "--bare", "--depth=1", "--no-tags", "--filter=blob:none", "--", url, temporary]
+    answer = _run(words, cwd=os.path.dirname(place), environment=environment)
+    if answer.returncode:
+        files.remove_tree(temporary)
+        raise _unreachable(url, answer)
+    # It may hold a password. Each fetch is told the address anew.
+    _ask(Git(temporary, temporary, temporary, environment=environment), ["config", "--unset", "remote.origin.url"])
+    os.rename(temporary, place)
+
+
+def _fetch(git: Git, url: str, revision: str) -> str:
+    """Bring the commit that ``revision`` names; in hex."""
+    if _DIGEST.fullmatch(revision):
+        here = _run(["rev-list", "--no-walk", "--missing=print", revision], cwd=git.root, environment=git.environment)
+        if here.returncode == 0 and here.stdout.decode().strip() == revision:
+            return revision
+    if _NAME.fullmatch(revision):
+        answer = _far(git, url, ["--depth=1", "origin", f"+{revision}:{_ASKED}"])
+        if answer.returncode == 0 and is_revision(git, _ASKED):
+            return resolve(git, _ASKED)
+        if not _is_unknown(answer):
+            raise _unreachable(url, answer)
+    if _REACHED_BY_HISTORY.fullmatch(revision):
+        both = [f"+refs/{kind}/*:refs/{kind}/*" for kind in ("heads", "tags")]
+        answer = _far(git, url, [_ALL_HISTORY, "--prune", "origin", *both])
+        if answer.returncode:
+            raise _unreachable(url, answer)
+        if is_revision(git, revision):
+            return resolve(git, revision)
+    if revision == "HEAD":
+        raise UsageError(f"{url} has no commits yet", hint="commit there and push, then run this again")
+    raise UsageError(f"'{revision}' is no revision of {url}", hint=f"`git ls-remote {url}` lists its branches and tags")
+
+
+def bring(git: Git, url: str, commit: str, ids: Iterable[str]) -> None:
+    """Get those of the files ``ids`` of a commit that are not here yet, with one request."""
+    words = ["rev-list", "--objects", "--no-walk", "--no-object-names", "--missing=print", commit]
+    missing = {line[1:] for line in _ask(git, words).decode().splitlines() if line.startswith("?")}
+    wanted = sorted(missing.intersection(ids))
+    if wanted:
+        answer = _far(git, url, ["--stdin", "origin"], data="".join(f"{id_}\n" for id_ in wanted).encode())
+        if answer.returncode:
+            raise _unreachable(url, answer)
+
+
+def _far(git: Git, url: str, words: Sequence[str], data: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    # Nothing is thrown away: another process may be reading an older commit.
+    settings = (f"remote.origin.url={url}", "fetch.negotiationAlgorithm=noop", "gc.auto=0", "maintenance.auto=false")
+    options = [word for setting in settings for word in ("-c", setting)]
+    every = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--filter=blob:none", "--update-head-ok"]
+    return _run([*options, *every, *words], cwd=git.root, data=data, environment=git.environment)
+
+
+def _is_unknown(answer: subprocess.CompletedProcess[bytes]) -> bool:
+    """Whether a fetch failed because there is no such revision."""
+    said = answer.stderr.decode(errors="replace")
+    return answer.returncode == 0 or any(word in said for word in ("find remote ref", "not our ref", "unadvertised"))
+
+
+def _unreachable(url: str, answer: subprocess.CompletedProcess[bytes]) -> RemoteError:
+    lines = answer.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {answer.returncode}"]
+    said = next((line for line in lines if line.startswith(("fatal: ", "ssh: "))), lines[0])
+    shown = re.sub(r"//[^/@\s]*@", "//", said.removeprefix("fatal: ").rstrip("."))
+    return RemoteError(
+        f"Git cannot read {re.sub('//[^/@]*@', '//', url)}: {shown}",
+        hint="is the address right, and may you read it? `git ls-remote URL` tries the same",
+    )
 
 
 # -- .gitignore --------------------------------------------------------------------------------

@@ -182,16 +182,101 @@ def entries_of(store: Reader, oid: bytes) -> list[Entry]:
 def find(store: Reader, oid: bytes, path: str) -> list[Entry]:
     """The entry at ``path`` of the directory ``oid``, or all entries below it, without reading other leaves."""
     leaves = root_of(store, oid).leaves
-    firsts = [leaf.first.encode() for leaf in leaves]
-    low = max(0, bisect_right(firsts, path.encode()) - 1)
-    high = bisect_right(firsts, path.encode() + b"0")  # "0" is the byte after "/"
-    below = path + "/"
+    below = path + "/" if path else ""
     return [
         entry
-        for leaf in _leaves(store, leaves[low:high])
+        for leaf in _leaves(store, around(leaves, path))
         for entry in leaf
         if entry.path == path or entry.path.startswith(below)
     ]
+
+
+def around(leaves: Sequence[Leaf], path: str) -> list[Leaf]:
+    """The leaves in which there may be something at or below ``path``; '': all."""
+    return [leaves[at] for at in _around(leaves, path)]
+
+
+def _around(leaves: Sequence[Leaf], path: str) -> list[int]:
+    """As ``around``, the places of these leaves."""
+    if not path:
+        return list(range(len(leaves)))
+    firsts = [leaf.first.encode() for leaf in leaves]
+    at = max(0, bisect_right(firsts, path.encode()) - 1)
+    # What is below it need not be next to it: "a-b" comes between "a" and "a/b".
+    low = max(at + 1, bisect_right(firsts, path.encode() + b"/") - 1)
+    high = bisect_right(firsts, path.encode() + b"0")  # "0" is the byte after "/"
+    return [at, *range(low, high)] if leaves else []
+
+
+class Child(NamedTuple):
+    """What lies directly in a directory: an entry, or a directory with the sums over its entries and no Oid."""
+
+    path: str
+    kind: str
+    size: int
+    files: int
+    oid: bytes
+
+
+def children(store: Reader, oid: bytes, path: str = "") -> list[Child]:
+    """What lies directly in the part ``path`` of the directory ``oid``, in order; the entry itself if it is one.
+
+    A leaf all of whose entries are in one directory below is not read: the root has its sums.
+    """
+    leaves = root_of(store, oid).leaves
+    inside = path + "/" if path else ""
+    sums: dict[str, list[int]] = {}
+    single: list[Child] = []
+    mixed = []
+    for at in _around(leaves, path):
+        name = _one_directory(inside, [leaf.first for leaf in leaves[at : at + 2]])
+        if name:
+            _sum(sums, name, leaves[at].size, leaves[at].files)
+        else:
+            mixed.append(leaves[at])
+    for entries in _leaves(store, mixed):
+        for entry in entries:
+            name, deeper, _ = entry.path[len(inside) :].partition("/")
+            if entry.path.startswith(inside) and deeper:
+                _sum(sums, inside + name, entry.size, 1)
+            elif entry.path.startswith(inside) or entry.path == path:
+                is_file = entry.kind != EMPTY_DIR
+                single.append(Child(entry.path, entry.kind, entry.size, int(is_file), entry.oid if is_file else b""))
+    found = [*single, *(Child(name, EMPTY_DIR, size, files, b"") for name, (size, files) in sums.items())]
+    return sorted(found, key=lambda child: child.path.encode())
+
+
+def _one_directory(inside: str, firsts: Sequence[str]) -> str:
+    """The directory in ``inside`` that all entries between two paths are in; '' where they may be in several."""
+    name, deeper, _ = firsts[0][len(inside) :].partition("/")
+    top = inside + name
+    whole = deeper and len(firsts) == 2 and all(first.startswith(top + "/") for first in firsts)
+    return top if whole else ""
+
+
+def _sum(sums: dict[str, list[int]], name: str, size: int, files: int) -> None:
+    found = sums.setdefault(name, [0, 0])
+    found[0] += size
+    found[1] += files
+
+
+def directories(store: Reader, oids: Iterable[bytes], lost: Lost) -> dict[bytes, list[Entry]]:
+    """All entries of each of many directories, in two reads. Those of which a part cannot be read are in ``lost``."""
+    bad: Lost = {}
+    size = store.hashing.size
+    roots = {oid: decode_root(bytes(data), size) for oid, data in store.read(dict.fromkeys(oids), bad)}
+    parts = dict.fromkeys(leaf.oid for root in roots.values() for leaf in root.leaves)
+    leaves = {oid: decode_leaf(data, size) for oid, data in store.read(parts, bad)}
+    lost.update({oid: reason for oid, reason in bad.items() if oid not in parts})
+    for oid, root in roots.items():
+        reasons = [bad[leaf.oid] for leaf in root.leaves if leaf.oid in bad]
+        if reasons:
+            lost[oid] = reasons[0]
+    return {
+        oid: [entry for leaf in root.leaves for entry in leaves[leaf.oid]]
+        for oid, root in roots.items()
+        if oid not in lost
+    }
 
 
 def differing(store: Reader, old: bytes, new: bytes) -> tuple[list[Entry], list[Entry]]:

@@ -27,7 +27,8 @@ _MARKERS = ("<<<<<<< ", "=======\n", ">>>>>>> ")
 _DOUBTFUL = ("\\u", "NaN", "Infinity")
 _MOST = 10**19
 """No size that a Pointer can tell has more digits."""
-_PATTERNS = ("*" + SUFFIX, LOCKFILE)
+RECORDS = ("*" + SUFFIX, LOCKFILE)
+"""The files that say what is tracked, as patterns of Git."""
 _ROOTS = "*/" + config.SHARED
 
 
@@ -65,7 +66,7 @@ def on_disk(repository: Git) -> Snapshot:
     """What the working tree's Pointers and Lockfile say."""
     texts: dict[str, bytes | FormatError] = {}
     absent = []
-    for path in listed(repository, _PATTERNS):
+    for path in listed(repository, RECORDS):
         try:
             data = files.read_or_none(os.path.join(repository.root, path))
         except FormatError as error:
@@ -76,7 +77,7 @@ def on_disk(repository: Git) -> Snapshot:
         else:
             texts[path] = data
     outside = frozenset(map(pointers.tracked_by, git.skipped(repository, absent)))
-    return replace(_snapshot(texts), outside=outside)
+    return replace(of_texts(texts), outside=outside)
 
 
 def listed(repository: Git, patterns: Sequence[str]) -> list[str]:
@@ -104,11 +105,15 @@ def pointers_of(repository: Git, paths: Iterable[str]) -> dict[str, Pointer]:
 
 def at(repository: Git, revision: str, name: str = "") -> Snapshot:
     """What a commit's Pointers and Lockfile say. ``name`` is what the user calls it."""
-    ids = git.tree(repository, revision)
-    ours = _own(path for path in ids if _relevant(path) or path.endswith("/" + config.SHARED))
-    ids = {path: ids[path] for path in ours}
+    return of_tree(repository, git.tree(repository, revision), name or revision[:10])
+
+
+def of_tree(repository: Git, tree: Mapping[str, str], name: str) -> Snapshot:
+    """What the Pointers and the Lockfile in the tree of a commit say. ``name`` is what the user calls it."""
+    ours = _own(path for path in tree if is_record(path) or path.endswith("/" + config.SHARED))
+    ids = {path: tree[path] for path in ours}
     data = git.blobs(repository, ids.values())
-    return _snapshot({path: data[id_] for path, id_ in ids.items()}, f"{name or revision[:10]}:")
+    return of_texts({path: data[id_] for path, id_ in ids.items()}, f"{name}:")
 
 
 def head(repository: Git) -> Snapshot:
@@ -116,11 +121,13 @@ def head(repository: Git) -> Snapshot:
     return at(repository, "HEAD") if git.has_commits(repository) else Snapshot()
 
 
-def _relevant(path: str) -> bool:
+def is_record(path: str) -> bool:
+    """Whether the file at ``path`` says what is tracked."""
     return path.endswith(SUFFIX) or path == LOCKFILE
 
 
-def _snapshot(texts: Mapping[str, bytes | FormatError], where: str = "") -> Snapshot:
+def of_texts(texts: Mapping[str, bytes | FormatError], where: str = "") -> Snapshot:
+    """What these Pointers and this Lockfile say, given by path. ``where`` comes before their names in errors."""
     found = {}
     outs: dict[str, Content] = {}
     unreadable: dict[str, FormatError] = {}
@@ -325,7 +332,7 @@ def recorded(repository: Git, contents: Mapping[str, Content]) -> set[str]:
     found: set[str] = set()
     for name, ids_ in ids.items():
         for id_ in ids_:
-            shown = _snapshot({name: blobs[id_]}).contents()
+            shown = of_texts({name: blobs[id_]}).contents()
             found.update(path for path, content in shown.items() if contents.get(path) == content)
     return found
 

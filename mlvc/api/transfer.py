@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from mlvc import files, git, manifest, snapshot
 from mlvc import transfer as steps
 from mlvc.api import named
+from mlvc.config import Config
 from mlvc.errors import DamagedError, FormatError, ObjectsMissingError, RemoteError, UsageError
+from mlvc.hashing import Hashing
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
@@ -166,8 +168,16 @@ def _is_copied(repo: Repo) -> bool:
 
 def open_remote(repo: Repo, name: str = "") -> RemoteStore:
     """A Remote by name, or the default one. The caller closes it."""
-    remotes = repo.config.remotes
-    name = name or repo.config.get("core.remote") or (next(iter(remotes)) if len(remotes) == 1 else "")
+    name = chosen(repo.config, name)
+    url = repo.config.remotes[name]
+    address = _address(repo, url)
+    return remote_at(name, address, _known_of(repo, address), repo.hashing, configured=url)
+
+
+def chosen(config: Config, name: str = "") -> str:
+    """The name of a Remote that the settings know: this one, or the default; UsageError where there is none."""
+    remotes = config.remotes
+    name = name or config.get("core.remote") or (next(iter(remotes)) if len(remotes) == 1 else "")
     if not remotes:
         raise UsageError("no remote is configured", hint="add one with `mlvc remote add -d NAME URL`")
     if not name:
@@ -176,8 +186,11 @@ def open_remote(repo: Repo, name: str = "") -> RemoteStore:
         )
     if name not in remotes:
         raise UsageError(f"there is no remote '{name}'", hint=f"known remotes: {', '.join(remotes)}")
-    address = _address(repo, remotes[name])
-    place = _known_of(repo, address)
+    return name
+
+
+def remote_at(name: str, address: str, place: str, hashing: Hashing, *, configured: str = "") -> RemoteStore:
+    """The Remote at ``address``; what is known of it is kept in the directory ``place``. The caller closes it."""
     files.make_dirs(place)
     try:
         blobs = blobs_at(address)
@@ -185,7 +198,7 @@ def open_remote(repo: Repo, name: str = "") -> RemoteStore:
         hint = error.hint or "install what it needs beside mlvc, or correct the address: `mlvc remote list`"
         raise RemoteError(f"remote '{name}': {error.message}", hint=hint) from None
     catalog = os.path.join(place, "catalog.sqlite")
-    return RemoteStore(name, address, blobs, repo.hashing, catalog, configured=remotes[name])
+    return RemoteStore(name, address, blobs, hashing, catalog, configured=configured)
 
 
 def _known_of(repo: Repo, address: str) -> str:

@@ -36,8 +36,6 @@ ELSEWHERE = {
     "move": _MOVE,
     "clone": "`git clone URL`, then `mlvc pull` in the clone",
     "gc": "nothing is deleted from the store or from a Remote yet",
-    "log": "`git log PATH.mlvc` lists the versions of PATH, and `mlvc diff A B` compares two",
-    "ls": "`git ls-files '*.mlvc'` lists what is tracked, and `mlvc status` what changed",
     "unprotect": "`mlvc config core.link copy`, then `mlvc checkout --relink`, makes files that may be written",
     "install": "mlvc needs no Git hooks: run `mlvc checkout` after `git checkout`",
     "exp": _EXPERIMENT,
@@ -45,7 +43,6 @@ ELSEWHERE = {
     "metrics": _TEXT,
     "params": _TEXT,
     "import": _IMPORT,
-    "get": _IMPORT,
     "fsck": "all data is checked each time it is read; `mlvc status` tells what is missing",
 }
 """Commands that people know from Git and from other tools, and what does their work here."""

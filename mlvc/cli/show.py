@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mlvc import oid as oids
@@ -47,6 +48,14 @@ def out(text: str = "") -> None:
     """A line of data, to stdout."""
     Line.clear()
     sys.stdout.write(text + "\n")
+
+
+def raw(parts: Iterable[bytes | memoryview]) -> None:
+    """Bytes to stdout. They may fail to come to an end; where nobody reads them any more, no more are asked for."""
+    with suppress(BrokenPipeError):
+        for part in parts:
+            sys.stdout.buffer.write(part)
+    sys.stdout.flush()
 
 
 def err(text: str) -> None:

@@ -93,7 +93,7 @@ FETCH = "get it from a remote with `mlvc fetch`"
 
 
 class MemoryStore:
-    """A Store in memory, for tests."""
+    """A Store in memory: for what is read at once and looked at in parts, and for tests."""
 
     def __init__(self, hashing: Hashing) -> None:
         self.hashing = hashing

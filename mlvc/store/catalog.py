@@ -167,6 +167,22 @@ class Catalog(Disposable):
         return found
 
     @recovering
+    def taken(self, oids: Collection[bytes]) -> int:
+        """Bytes of Packs that these objects take: of a frame that they share with others in proportion to raw bytes."""
+        mine: dict[tuple[str, int], tuple[int, int]] = {}
+        for location in self.locate(oids):
+            frame = location.pack, location.frame
+            mine[frame] = location.extent, mine.get(frame, (0, 0))[1] + location.length
+        names = dict(self._db.execute("SELECT id, name FROM packs"))
+        total = 0.0
+        for pack, frame, length in self._db.execute(
+            "SELECT pack, frame, sum(length) FROM objects GROUP BY pack, frame"
+        ):
+            extent, part = mine.get((names[pack], frame), (0, 0))
+            total += extent * part / length if length else extent
+        return round(total)
+
+    @recovering
     def members(self, pack: str) -> list[Location]:
         """Every object of one Pack."""
         rows = self._db.execute(f"SELECT {_LOCATION} WHERE p.name = ?", (pack,))

@@ -126,6 +126,13 @@ class LocalStore:
                     new.append((name, size, self._pack_files.index(name, size, self.hashing)))
         self.packed.catalog.add(new)
 
+    def taken(self, oids: Iterable[bytes]) -> int:
+        """Bytes that these objects take here: their share of the frames of Packs, and whole files."""
+        wanted = set(oids)
+        loose = self.loose.present(wanted)
+        packed = self.packed.members(wanted - loose)
+        return self.packed.catalog.taken(packed) + sum(os.stat(self.loose.path(oid)).st_size for oid in loose)
+
     def is_empty(self) -> bool:
         """Whether nothing was stored yet: then nobody need be asked for each object."""
         return not self.packed.catalog.packs() and not os.path.exists(os.path.join(self.root, "loose"))

@@ -107,6 +107,7 @@ def test_invariant_5_reading_changes_nothing_that_a_person_sees(pushed: Path) ->
         path.write_bytes(path.read_bytes()[:-30] + bytes(30))
     before, remote = image(pushed, git_index=True), image(pushed.parent / "remote")
     for command in (
+        *("ls -R", "ls --rev HEAD", "du", "cat model.bin", "log data", "check-ignore data"),
         *("status", "status --json", "diff", "diff HEAD", "dag", "stage list", "remote list", "config", "repro -n"),
         *("checkout -n --force", "push -n", "fetch -n", "pull -n --force"),
     ):

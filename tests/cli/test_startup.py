@@ -13,6 +13,7 @@ from tests.helpers import SOURCES, run
 HEAVY = {
     ("--version",): {"typer", "rich", "fsspec", "git", "yaml", "sqlite3", "mlvc.cli.app", "mlvc.repo"},
     ("status",): {"typer", "rich", "fsspec", "git", "yaml", "asyncio", "concurrent.futures"},
+    ("ls", "data"): {"typer", "rich", "fsspec", "git", "yaml", "asyncio", "concurrent.futures", "pathspec"},
     ("add", "data"): {"typer", "rich", "fsspec", "git", "yaml", "asyncio"},
     ("checkout",): {"typer", "rich", "fsspec", "git", "yaml", "asyncio"},
     ("push",): {"typer", "rich", "fsspec", "git", "yaml", "asyncio"},

@@ -137,11 +137,18 @@ def _scene(home: Path):
     yield "mlvc repro", ["repro"], root
     shell.commit(root)
     yield "mlvc push", ["push"], root
+    yield "mlvc ls", ["ls", "data"], root
+    yield "mlvc du", ["du"], root
     yield "mlvc pull", ["pull"], shell.clone(root)
     shell.write(root, {"data/one.csv": b"1.5\n"})
     yield "mlvc status", ["status"], root
     yield "mlvc commit", ["commit"], root
     yield "mlvc diff", ["diff"], root
+    yield "mlvc log", ["log", "data"], root
+    shell.write(root, {".mlvcignore": b"# of an editor\n*.tmp\n"})
+    yield "mlvc check-ignore", ["check-ignore", "data/x.tmp", "data/one.csv"], root
+    (root / ".mlvcignore").unlink()
+    yield "mlvc get", ["get", str(root), "data", "-o", "copy"], home
     helpers.git("checkout", "--quiet", "--", ".", cwd=root)
     yield "mlvc checkout", ["checkout"], root
     yield "mlvc fetch", ["fetch"], root

@@ -13,6 +13,7 @@ PLAYED = (
     "docs/reference/pipeline.md",
     "docs/howto/tracking.md",
     "docs/howto/layouts.md",
+    "docs/howto/reading.md",
 )
 
 

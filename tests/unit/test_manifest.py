@@ -112,6 +112,67 @@ def test_a_sub_path_is_found_without_reading_the_rest(algorithm):
         expected = sorted((e for e in listed if e.path == path or e.path.startswith(path + "/")), key=lambda e: e.path)
         assert manifest.find(store, content.oid, path) == expected, path
         assert store.read_count < len(objects) / 2, path
+    assert manifest.find(store, content.oid, "") == manifest.entries_of(store, content.oid)
+
+
+def by_walking(listed, part):
+    """What ``children`` says, from all entries one by one."""
+    found = {}
+    inside = part + "/" if part else ""
+    for entry in listed:
+        if entry.path == part or (entry.path.startswith(inside) and "/" not in entry.path[len(inside) :]):
+            one = (entry.kind, entry.size, 0, b"") if entry.kind == "d" else (entry.kind, entry.size, 1, entry.oid)
+            found[entry.path] = one
+        elif entry.path.startswith(inside):
+            name = inside + entry.path[len(inside) :].partition("/")[0]
+            _, size, files, _ = found.get(name, ("d", 0, 0, b""))
+            found[name] = ("d", size + entry.size, files + 1, b"")
+    return [(path, *found[path]) for path in sorted(found, key=str.encode)]
+
+
+@settings(max_examples=40)
+@given(st.dictionaries(paths, st.tuples(st.sampled_from("fxld"), st.integers(0, 2**50)), max_size=20), paths)
+def test_the_children_of_a_directory_are_those_of_all_entries(algorithm, given_, part):
+    hashing = Hashing(algorithm)
+    above = {path[:at] for path in given_ for at in range(len(path)) if path[at] == "/"}
+    listed = entries(hashing, [(path, *of) for path, of in given_.items() if path not in above])
+    content, objects = manifest.build(listed, hashing)
+    store = store_of(objects, hashing)
+    for name in ("", part, *above, *given_):
+        assert [tuple(child) for child in manifest.children(store, content.oid, name)] == by_walking(listed, name), name
+
+
+def test_children_are_told_without_reading_what_is_all_in_one_of_them(algorithm):
+    hashing = Hashing(algorithm)
+    listed = entries(
+        hashing, [(f"{top}/{n % 3}/file {n:05}", "f", n) for top in ("a", "a-b", "a0") for n in range(9000)]
+    )
+    content, objects = manifest.build(listed, hashing)
+    assert len(objects) > 20
+    for part in ("", "a", "a-b"):
+        store = Counting(hashing)
+        store.objects.update(objects)
+        assert [tuple(child) for child in manifest.children(store, content.oid, part)] == by_walking(listed, part)
+        assert store.read_count <= 7
+    assert manifest.children(store, content.oid, "a/1/file") == []
+
+
+def test_many_directories_are_read_at_once(algorithm):
+    hashing = Hashing(algorithm)
+    listed = [entries(hashing, [(f"file {n}", "f", n) for n in range(size)]) for size in (0, 3, 4000)]
+    built = [manifest.build(some, hashing) for some in listed]
+    store = store_of([pair for _, objects in built for pair in objects], hashing)
+    oids = [content.oid for content, _ in built]
+    absent = hashing.of(b"absent")
+    lost: Lost = {}
+    found = manifest.directories(store, [*oids, absent, oids[1]], lost)
+    assert found == {oid: sorted(some, key=lambda e: e.path.encode()) for oid, some in zip(oids, listed, strict=True)}
+    assert lost == {absent: "missing"}
+    leaf = built[2][1][1][0]
+    store.objects[leaf] = b"damaged"
+    lost = {}
+    assert manifest.directories(store, oids, lost).keys() == set(oids[:2])
+    assert lost == {oids[2]: "damaged"}
 
 
 @pytest.mark.parametrize(

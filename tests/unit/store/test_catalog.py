@@ -234,3 +234,18 @@ def test_the_rows_of_a_pack_are_its_objects_in_order():
         (b"d", 0, 100, 80, 1, 2),
         (b"e", 0, 100, 80, 3, 3),
     ]
+
+
+def test_what_objects_take_adds_up_to_what_the_packs_hold(root, algorithm, stored, tmp_path):
+    contents, _ = stored
+    with open_local(root, algorithm) as store:
+        every = store.packed.members(contents)
+        extents = {(place.pack, place.frame): place.extent for place in store.packed.catalog.locate(every)}
+        assert store.taken(contents) == sum(extents.values())
+        small = [oid for oid, data in contents.items() if len(data) < LARGE]
+        assert abs(sum(store.taken([oid]) for oid in small) - store.taken(small)) <= len(small)
+        assert 0 < store.taken(small[:350]) < store.taken(small) < sum(map(len, contents.values())) - 2 * LARGE
+        assert store.taken([]) == 0
+    with open_local(root, algorithm, loose=lambda: True) as store:
+        oid = put_file(store, noise(3 * LARGE), tmp_path / "other")
+        assert store.taken([oid]) == 3 * LARGE

@@ -1,0 +1,287 @@
+"""What a revision tracks, here or in another repository, and a Reader for its objects. Nothing is checked out.
+
+``here`` and ``there`` open a ``Source``; what reads tracked data without a working tree begins with one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+
+from mlvc import config as settings
+from mlvc import git, snapshot
+from mlvc.api import transfer
+from mlvc.config import Config
+from mlvc.errors import DamagedError, NotARepositoryError, ObjectsMissingError, UsageError
+from mlvc.git import Git
+from mlvc.hashing import Hashing
+from mlvc.repo import Repo, open_repo
+from mlvc.snapshot import Snapshot
+from mlvc.store import local
+from mlvc.store.base import Lost, loss
+from mlvc.store.local import LocalStore
+from mlvc.store.remote import RemoteStore
+
+Far = Callable[[], RemoteStore | None]
+
+
+class Layers:
+    """Reads from a Store first, and from a Remote what is not there. See Reader; nothing is kept.
+
+    Either may be absent, and is opened when it is first needed.
+    """
+
+    def __init__(self, hashing: Hashing, near: Callable[[], LocalStore | None], far: Far) -> None:
+        self.hashing = hashing
+        self._open_near = near
+        self._open_far = far
+
+    @cached_property
+    def near(self) -> LocalStore | None:
+        """The Store, if there is one."""
+        return self._open_near()
+
+    @cached_property
+    def far(self) -> RemoteStore | None:
+        """The Remote, if there is one; MlvcError where it cannot be used."""
+        found = self._open_far()
+        if found is not None:
+            found.refresh()
+        return found
+
+    def missing(self, oids: Iterable[bytes]) -> set[bytes]:
+        """Those that neither has."""
+        missing = set(oids)
+        for store in self._asked():
+            missing = store.missing(missing) if missing else missing
+        return missing
+
+    def read(self, oids: Iterable[bytes], lost: Lost) -> Iterator[tuple[bytes, bytes | memoryview]]:
+        """Small objects. See Reader."""
+        left: Lost = dict.fromkeys(oids, "missing")
+        if left and self.near is not None:
+            inner: Lost = {}
+            yield from self.near.read(left, inner)
+            left = inner
+        if left and self.far is not None:
+            inner = {}
+            yield from self.far.read(left, inner)
+            left = {oid: "damaged" if left[oid] == "damaged" else reason for oid, reason in inner.items()}
+        lost.update(left)
+
+    def stream(self, oid: bytes) -> Iterator[bytes | memoryview]:
+        """An object of any size. See Reader. A damaged one comes from the Remote where nothing was handed out yet."""
+        near = self.near
+        if near is not None and not near.missing([oid]):
+            begun = False
+            try:
+                for part in near.stream(oid):
+                    begun = True
+                    yield part
+            except (DamagedError, ObjectsMissingError):
+                if begun or self.far is None or self.far.missing([oid]):
+                    raise
+            else:
+                return
+        if self.far is None:
+            raise loss(oid, "missing")
+        yield from self.far.stream(oid)
+
+    def _asked(self) -> Iterator[LocalStore | RemoteStore]:
+        if self.near is not None:
+            yield self.near
+        if self.far is not None:
+            yield self.far
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is tracked at one revision of a repository, and where its bytes come from.
+
+    ``place``: the repository as the user calls it, empty for the own one. ``rev``: the revision likewise, empty for
+    the working tree. ``commit``: what that is, in hex, empty for the working tree.
+    """
+
+    place: str
+    rev: str
+    commit: str
+    shot: Snapshot
+    reader: Layers
+
+    def untracked(self, path: str) -> UsageError:
+        """The error for a path that is not tracked."""
+        where = f" at {self.rev or 'HEAD'} of {self.place}" if self.place else f" at {self.rev}" if self.rev else ""
+        options = (f" --repo {self.place}" if self.place else "") + (f" --rev {self.rev}" if self.rev else "")
+        return UsageError(f"{path or 'anything'} is not tracked{where}", hint=f"`mlvc ls{options}` lists what is")
+
+    def lost(self, path: str, reason: str, *, more: int = 0) -> DamagedError | ObjectsMissingError:
+        """The error for a path whose object could not be had, from the Store nor from a Remote."""
+        far = self.reader.far
+        tried = ["the store"] if self.reader.near is not None else []
+        tried += [f"remote '{far.name}'"] if far is not None else []
+        kind = DamagedError if reason == "damaged" else ObjectsMissingError
+        hint = (
+            f"looked at {' and '.join(tried) or 'nothing'}; a clone that has it sends it again with `mlvc push`"
+            if far is not None
+            else "no remote is configured to get it from: `mlvc remote add -d NAME URL`"
+        )
+        return kind(
+            f"{path} could not be read: its object is {reason}{f', and {more} more' if more else ''}", hint=hint
+        )
+
+
+# -- this repository ---------------------------------------------------------------------------
+
+
+@contextmanager
+def here(repo: Repo, rev: str = "", *, remote: str = "") -> Iterator[Source]:
+    """What ``rev`` of the own repository tracks; none: the working tree. Its Remote is asked for what is not here.
+
+    UsageError where there is no such revision.
+    """
+    commit = git.resolve(repo.git, rev) if rev else ""
+    shot = snapshot.at(repo.git, commit, rev) if rev else snapshot.on_disk(repo.git)
+    with reading(repo, remote) as reader:
+        yield Source("", rev, commit, shot, reader)
+
+
+@contextmanager
+def reading(repo: Repo, remote: str = "") -> Iterator[Layers]:
+    """The objects of the own repository, in its Store and on a Remote: the one that is named, or the default one."""
+    with ExitStack() as stack:
+
+        def far() -> RemoteStore | None:
+            if not (remote or repo.config.remotes):
+                return None
+            return stack.enter_context(closing(transfer.open_remote(repo, remote)))
+
+        yield Layers(repo.hashing, lambda: repo.store, far)
+
+
+# -- another one -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is around mlvc: the environment for Git, and the directory for what may be deleted at any time."""
+
+    environment: Mapping[str, str]
+    cache: str
+
+
+@contextmanager
+def there(place: str, rev: str = "", *, around: Surroundings, remote: str = "") -> Iterator[Source]:
+    """What ``rev`` of the repository at ``place``, a path or a URL of Git, tracks; none: its HEAD.
+
+    Where there is a working tree, its Store is read, and its Remote for what that lacks. Of a bare repository and of a
+    URL only the Remote that the settings name at this revision is read; of a URL's Git side a copy without data is
+    kept in the cache. Nothing is changed there but databases that can be deleted at any time.
+
+    NotARepositoryError where there is no mlvc; UsageError where there is no such revision and, once objects are asked
+    for, no Remote that can be found from here; RemoteError where a place does not answer.
+    """
+    path = os.path.expanduser(place)
+    is_path = os.path.isdir(path)
+    if not is_path and (":" not in place or place.startswith("-")):
+        raise NotARepositoryError(f"there is no repository at {place}", hint="give its directory, or a URL of Git")
+    found = git.bare(path, around.environment) if is_path else None
+    with ExitStack() as stack:
+        if is_path and found is None:
+            yield _of_working_tree(_Asked(place, rev, remote, around, stack), path)
+        elif found is not None:
+            yield _of_git(_Asked(place, rev, remote, around, stack), found, _resolved(found, place, rev))
+        else:
+            copy = os.path.join(around.cache, "git", _digest(place))
+            found, commit = git.fetched(place, rev, copy, around.environment)
+            wanted = {id_ for name, id_ in git.tree(found, commit).items() if _is_read(name)}
+            git.bring(found, place, commit, wanted)
+            yield _of_git(_Asked(place, rev, remote, around, stack), found, commit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What was asked of another repository. What is opened for it is closed by ``stack``."""
+
+    place: str
+    rev: str
+    remote: str
+    around: Surroundings
+    stack: ExitStack
+
+
+def _of_working_tree(asked: _Asked, path: str) -> Source:
+    environment = git.elsewhere(asked.around.environment)
+    try:
+        repo = open_repo(path, environment)
+    except NotARepositoryError as error:
+        raise NotARepositoryError(error.message, hint="give the directory of one, or a URL of Git") from None
+    repo = Repo(replace(repo.git, environment=environment), repo.config, repo.cwd)
+    commit = _resolved(repo.git, asked.place, asked.rev)
+    shot = snapshot.at(repo.git, commit, asked.rev or "HEAD")
+
+    def near() -> LocalStore | None:
+        place = repo.place_of(repo.config)
+        is_there = os.path.exists(os.path.join(place, "format"))
+        return asked.stack.enter_context(local.open_store(place)) if is_there else None
+
+    def far() -> RemoteStore | None:
+        return _remote(asked, repo.config, repo.hashing, repo.root) if asked.remote or repo.config.remotes else None
+
+    return Source(asked.place, asked.rev, commit, shot, Layers(repo.hashing, near, far))
+
+
+def _of_git(asked: _Asked, found: Git, commit: str) -> Source:
+    rev = asked.rev or "HEAD"
+    tree = git.tree(found, commit)
+    if settings.SHARED not in tree:
+        raise NotARepositoryError(
+            f"there is no mlvc in {asked.place} at {rev}: no {settings.SHARED}",
+            hint="give another revision with --rev, or get the file with Git",
+        )
+    data = git.blobs(found, [tree[settings.SHARED]])[tree[settings.SHARED]]
+    config = settings.from_text(data, f"{rev}:{settings.SHARED}")
+    hashing = Hashing(config.get("core.hash"))
+    shot = snapshot.of_tree(found, tree, rev)
+    far = partial(_remote, asked, config, hashing, "")
+    return Source(asked.place, asked.rev, commit, shot, Layers(hashing, lambda: None, far))
+
+
+def _resolved(found: Git, place: str, rev: str) -> str:
+    if not rev and not git.has_commits(found):
+        raise UsageError(f"{place} has no commits yet", hint="commit there, then run this again")
+    if not git.is_revision(found, rev or "HEAD"):
+        raise UsageError(f"'{rev}' is no revision of {place}", hint=f"`git ls-remote {place}` lists branches and tags")
+    return git.resolve(found, rev or "HEAD")
+
+
+def _is_read(name: str) -> bool:
+    return name == settings.SHARED or snapshot.is_record(name)
+
+
+def _remote(asked: _Asked, config: Config, hashing: Hashing, root: str) -> RemoteStore:
+    """The Remote of another repository. ``root``: its working tree, empty where there is none."""
+    if not config.remotes:
+        raise UsageError(
+            f"{asked.place} names no remote at {asked.rev or 'HEAD'}, so its data cannot be had from there",
+            hint="give the directory of a clone that has the data, or another revision",
+        )
+    name = transfer.chosen(config, asked.remote)
+    url = config.remotes[name]
+    address = url if "://" in url else os.path.join(root, os.path.expanduser(url))
+    if "://" not in url and not os.path.isabs(address):
+        raise UsageError(
+            f"remote '{name}' of {asked.place} is the directory {url}, relative to a working tree that is not here",
+            hint=f"clone it, and in the clone: `mlvc remote modify {name} url DIRECTORY --private`",
+        )
+    address = address if "://" in url else os.path.normpath(address)
+    known = os.path.join(asked.around.cache, "remotes", _digest(f"{hashing.name} {address}"))
+    return asked.stack.enter_context(closing(transfer.remote_at(name, address, known, hashing, configured=url)))
+
+
+def _digest(text: str) -> str:
+    """A name for a directory."""
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
