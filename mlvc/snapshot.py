@@ -54,7 +54,7 @@ def on_disk(repository: Git) -> Snapshot:
         data = files.read_or_none(os.path.join(repository.root, path))
         if data is not None:
             texts[path] = data
-    return _snapshot(texts)
+    return of(texts)
 
 
 def pointers_of(repository: Git, paths: Iterable[str]) -> dict[str, Pointer]:
@@ -72,7 +72,7 @@ def at(repository: Git, revision: str, name: str = "") -> Snapshot:
     """What a commit's Pointers and Lockfile say. ``name`` is what the user calls it."""
     ids = {path: id_ for path, id_ in git.tree(repository, revision).items() if _relevant(path)}
     data = git.blobs(repository, ids.values())
-    return _snapshot({path: data[id_] for path, id_ in ids.items()}, f"{name or revision[:10]}:")
+    return of({path: data[id_] for path, id_ in ids.items()}, f"{name or revision[:10]}:")
 
 
 def head(repository: Git) -> Snapshot:
@@ -84,7 +84,8 @@ def _relevant(path: str) -> bool:
     return path.endswith(SUFFIX) or path == LOCKFILE
 
 
-def _snapshot(texts: Mapping[str, bytes], where: str = "") -> Snapshot:
+def of(texts: Mapping[str, bytes], where: str = "") -> Snapshot:
+    """What Pointers and a Lockfile say, given by the path of each. ``where`` tells the commit that they are of."""
     found = {}
     outs: dict[str, Content] = {}
     unreadable: dict[str, FormatError] = {}
@@ -129,7 +130,7 @@ def read_lock(data: bytes, name: str) -> dict[str, Any]:
     if text.startswith(_MARKERS) or any("\n" + marker in text for marker in _MARKERS):
         raise FormatError(
             f"{name} has conflict markers of a Git merge",
-            hint=f"take either side with `git checkout --ours {name}`, then `mlvc repro`",
+            hint=f"end it with `mlvc resolve {name}` and one of --ours, --theirs, --working, then `mlvc repro`",
         )
     value = _json(text, name)
     if not isinstance(value, dict) or "mlvc_lock" not in value:
@@ -259,7 +260,7 @@ def recorded(repository: Git, contents: Mapping[str, Content]) -> set[str]:
     found: set[str] = set()
     for name, ids_ in ids.items():
         for id_ in ids_:
-            shown = _snapshot({name: blobs[id_]}).contents()
+            shown = of({name: blobs[id_]}).contents()
             found.update(path for path, content in shown.items() if contents.get(path) == content)
     return found
 

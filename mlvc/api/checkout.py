@@ -35,6 +35,7 @@ def checkout(
     targets: Sequence[str] = (),
     *,
     rev: str = "",
+    only: Collection[str] | None = None,
     force: bool = False,
     relink: bool = False,
     dry_run: bool = False,
@@ -44,6 +45,7 @@ def checkout(
 
     WouldOverwriteError, and nothing changed, where content would be lost that is stored nowhere, unless
     ``force``. Without targets, what checkout put there and no Pointer names any more is removed.
+    ``only``: everything else is left alone; what is in it need not be tracked any more.
     """
     there = snapshot.at(repo.git, git.resolve(repo.git, rev), rev) if rev else snapshot.on_disk(repo.git)
     names = [repo.path(target) for target in targets]
@@ -58,6 +60,9 @@ def checkout(
     sure = not targets and snapshot.LOCKFILE not in unreadable
     gone, stay = _gone(repo, wanted, unreadable, rev) if sure else ([], [])
     asked = steps.Asked(parts, wanted.keys() if gone else (), force, relink)
+    if only is not None:
+        wanted = {path: content for path, content in wanted.items() if path in only}
+        gone, stay = ([path for path in paths if path in only] for paths in (gone, stay))
     # What is in the way of something goes first, all else when what comes is there.
     around = {parent for path in wanted for parent in snapshot.parents(path)} if gone else set()
     first = [path for path in gone if path in around]
