@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # what typing says, without the time to import it
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
     from mlvc.api.githooks import Brought
     from mlvc.repo import Repo
 
@@ -229,14 +230,14 @@ _WAY_ON = {
 
 def _guarded(name: str, work: Callable[[], int]) -> int:
     """Run a hook. What goes wrong is one sentence that names the hook, and how to go on without it."""
-    from mlvc.errors import MlvcError  # noqa: PLC0415
-
     try:
         return work()
     except KeyboardInterrupt:
         _say(f"mlvc: the {name} hook was interrupted; nothing is lost")
         return 130
     except Exception as error:  # noqa: BLE001  (no traceback reaches a user)
+        from mlvc.errors import MlvcError  # noqa: PLC0415
+
         _say(f"mlvc: the {name} hook failed: {_clean(_told(error))}")
         if isinstance(error, MlvcError) and error.hint:
             _say(f"hint: {error.hint}")
