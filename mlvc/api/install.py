@@ -53,7 +53,7 @@ def install(repo: Repo, names: Sequence[str] = (), *, python: str, package: str)
     A hook that is there is kept under another name and called first. ``python`` and ``package``: the interpreter and
     the directory of the mlvc that Git is to call. UsageError, and nothing changed, where a hook cannot be kept.
     """
-    directory = git.hooks_dir(repo.git)
+    directory = os.path.realpath(git.hooks_dir(repo.git))
     wanted = {name: _script(name, shlex.quote(python), shlex.quote(package)) for name in _known(names)}
     with repo.exclusive():
         for name in wanted:
@@ -73,7 +73,7 @@ def uninstall(repo: Repo, names: Sequence[str] = ()) -> Installed:
 
     Lines of ``.gitattributes`` that are committed stay: others use them, and without a driver they mean nothing.
     """
-    directory = git.hooks_dir(repo.git)
+    directory = os.path.realpath(git.hooks_dir(repo.git))
     attributes = f"{repo.root}/{_ATTRIBUTES_FILE}"
     with repo.exclusive():
         for name in _known(names):
@@ -135,11 +135,17 @@ _VALUES = re.compile(rb"^python=(.+)\npackage=(.+)$", re.MULTILINE)
 
 
 def _is_ours(path: str) -> bool:
-    return _HEAD.splitlines()[1].encode() in (files.read_or_none(path) or b"")
+    return not os.path.islink(path) and _HEAD.splitlines()[1].encode() in (files.read_or_none(path) or b"")
 
 
 def _check(path: str) -> None:
     """UsageError where a hook was edited since mlvc wrote it, or what would be kept has no place."""
+    link = os.path.realpath(path)
+    if os.path.islink(path) and os.path.dirname(link) == os.path.dirname(path) and os.path.basename(link) in HOOKS:
+        raise UsageError(
+            f"{path} is a link to {os.path.basename(link)}, which would be another hook then",
+            hint=f"make it a copy: `cp --remove-destination {link} {path}`",
+        )
     if not _is_ours(path):
         if files.exists(path) and files.exists(path + BEFORE):
             raise UsageError(

@@ -27,7 +27,7 @@ def install(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Have Git call mlvc: hooks, merge driver, and what `git diff` shows.
+    """Have Git call mlvc: hooks, merges and `git diff`.
 
     Hooks bring the data along after a checkout, a merge and a rebase, push data with `git push`, and refuse a commit
     of Pointers without their bytes and of large files. Hooks that are there are kept. Pointers of a directory merge
