@@ -117,11 +117,10 @@ def _bring(before: str, *, during_rebase: bool) -> int:
 
 
 def _tell(found: Brought) -> None:
-    counts: dict[str, int] = {}
-    for change in found.done.changes:
-        counts[change.kind] = counts.get(change.kind, 0) + 1
-    if counts:
-        _say("mlvc: working tree: " + ", ".join(f"{count:,} {kind}" for kind, count in counts.items()))
+    kinds = [change.kind for change in found.done.changes]
+    if kinds:
+        counts = [(kinds.count(kind), kind) for kind in ("added", "modified", "deleted", "renamed")]
+        _say("mlvc: working tree: " + ", ".join(f"{count:,} {kind}" for count, kind in counts if count))
     for path in found.done.kept:
         _say(f"mlvc: kept {_clean(path)}, which is not tracked")
     for error in found.done.unreadable:

@@ -6,7 +6,14 @@ import pytest
 
 from tests.helpers.pages import ROOT, agree, name_of, pages, play, steps
 
-PLAYED = ("README.md", "docs/tutorial.md", "docs/reference/pipeline.md", "docs/howto/tracking.md")
+PLAYED = (
+    "README.md",
+    "docs/tutorial.md",
+    "docs/reference/pipeline.md",
+    "docs/howto/tracking.md",
+    "docs/howto/merging.md",
+    "docs/howto/git-hooks.md",
+)
 
 
 @pytest.mark.parametrize("page", PLAYED)
