@@ -266,9 +266,13 @@ def sizes(git: Git, ids: Iterable[str]) -> dict[str, int]:
 
 def introduced(git: Git, tips: Sequence[str], there: Sequence[str], remote: str, patterns: Sequence[str]) -> Versions:
     """Path and object id of each matching file that commits bring to a Git remote, which has ``there`` already."""
-    form = ["--format=", "--raw", "--no-abbrev", "--no-renames", "-m", "-z", "--ignore-missing"]
+    form = ["--format=", "--raw", "--no-abbrev", "--no-renames", "-m", "-z", "--root", "--ignore-missing"]
     data = "".join([*(f"{tip}\n" for tip in tips), *(f"^{id_}\n" for id_ in there)]).encode()
-    out = _ask(git, ["log", *form, "--stdin", "--not", f"--remotes={remote}", "--", *patterns], data=data)
+    out = _ask(
+        git,
+        ["log", "--no-show-signature", *form, "--stdin", "--not", f"--remotes={remote}", "--", *patterns],
+        data=data,
+    )
     words = _listing(out.lstrip(b"\n"))
     rows = ((change.split(" ")[3], path) for change, path in zip(words[::2], words[1::2], strict=True))
     return {(path, id_) for id_, path in rows if id_.strip("0")}
@@ -280,7 +284,7 @@ Versions = set[tuple[str, str]]
 def parents(git: Git) -> list[str]:
     """The commits that the next commit builds upon: HEAD, and what is being merged or picked."""
     found = []
-    for name in ("HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD"):
+    for name in ("HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REBASE_HEAD", "REVERT_HEAD"):
         answer = _parse(git, name)
         if not answer.returncode:
             found.append(answer.stdout.decode().strip())

@@ -27,9 +27,9 @@ _LISTED = 20
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what Git asks for. Returns the exit code that Git wants."""
-    name, *given = sys.argv[1:] if arguments is None else arguments
+    name, *given = (sys.argv[1:] if arguments is None else arguments) or [""]
     if name in _FILTERS:
-        return _FILTERS[name](given)
+        return _guarded(name, lambda: _FILTERS[name](given))
     # Git starts its hooks at the top of the working tree.
     if name not in _HOOKS or os.environ.get("MLVC_HOOKS") == "0" or not os.path.exists(".mlvc/config.toml"):
         return 0
@@ -77,8 +77,9 @@ def _pre_commit(_: Sequence[str]) -> int:
 def _pre_push(given: Sequence[str]) -> int:
     from mlvc.api import githooks, lost  # noqa: PLC0415
 
-    remote, lines = given[0] if given else "", [line.split() for line in sys.stdin]
-    if "PRE_COMMIT_TO_REF" in os.environ:
+    if given:
+        remote, lines = given[0], [line.split() for line in sys.stdin]
+    else:
         remote, new, old = _of_framework("REMOTE_NAME", "TO_REF", "FROM_REF")
         lines = [["", new, "", old]]
     tips = [line[1] for line in lines if line[1].strip("0")]

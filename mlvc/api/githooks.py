@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlvc import codec, git, snapshot
@@ -104,13 +104,15 @@ def _without_bytes(repo: Repo, names: Mapping[str, str]) -> list[Refusal]:
             contents[pointers.tracked_by(name)] = pointers.decode(blobs[id_], name).content
         except FormatError as error:
             found.append(Refusal(error.message, error.hint))
-    absent = {path: count for path, content in contents.items() if (count := _absent(repo, content, frozenset()))}
+    if not _absent(repo, contents.values()):
+        return found
+    absent = {path: count for path, content in contents.items() if (count := _absent(repo, [content]))}
     if absent:
         # What a commit tracks already was stored once, and is on a Remote or in another clone.
         known = snapshot.recorded(repo.git, {path: contents[path] for path in absent})
         before = [snapshot.at(repo.git, commit).contents().values() for commit in git.parents(repo.git)]
         past = frozenset(objects_of(repo.store, [content for shot in before for content in shot], {}))
-        absent = {path: _absent(repo, contents[path], past) for path in absent if path not in known}
+        absent = {path: _absent(repo, [contents[path]], past) for path in absent if path not in known}
     for path, count in absent.items():
         if count:
             hint = f"track the data again with `mlvc add {path}`, or get it with `mlvc fetch {path}`"
@@ -119,10 +121,10 @@ def _without_bytes(repo: Repo, names: Mapping[str, str]) -> list[Refusal]:
     return found
 
 
-def _absent(repo: Repo, content: Content, past: Collection[bytes]) -> int:
-    """How many objects of ``content`` the Store lacks, but for those of the ``past``."""
+def _absent(repo: Repo, contents: Iterable[Content], past: Collection[bytes] = ()) -> int:
+    """How many objects of ``contents`` the Store lacks, but for those of the ``past``."""
     lost: Lost = {}
-    wanted = objects_of(repo.store, [content], lost)
+    wanted = objects_of(repo.store, contents, lost)
     return len((repo.store.missing(wanted) | lost.keys()).difference(past))
 
 
@@ -134,21 +136,30 @@ def push_commits(
 ) -> Mapping[str, str]:
     """Push the objects of all that commits bring to the Git remote ``remote``. What could not be had, with reasons.
 
-    ``tips``: what is pushed. ``there``: commits that the Git remote has.
+    ``tips``: what is pushed. ``there``: commits that the Git remote has. FormatError, after all else was pushed, where
+    a Pointer cannot be read.
     """
     new = git.introduced(repo.git, tips, there, remote, PATTERNS)
     if not new:
         return {}
     blobs = git.blobs(repo.git, [id_ for _, id_ in new])
     contents: dict[tuple[str, Content], tuple[str, ...]] = {}
+    unreadable: list[FormatError] = []
     for name, id_ in sorted(new):
-        shot = snapshot.of({name: blobs[id_]})
+        shot = snapshot.of({name: blobs[id_]}, f"{id_[:10]}:")
         contents.update((item, ()) for item in shot.contents().items())
-    if not contents:
-        return {}
-    if not repo.config.remotes:
+        unreadable += shot.unreadable.values()
+    if contents and not repo.config.remotes:
         progress.note("mlvc: no remote is configured, the data stay here: `mlvc remote add -d NAME URL`")
         return {}
+    lost = _push(repo, contents, progress) if contents else {}
+    problem = None if lost else snapshot.problem(unreadable)
+    if problem is not None:
+        raise problem
+    return lost
+
+
+def _push(repo: Repo, contents: Mapping[tuple[str, Content], tuple[str, ...]], progress: Progress) -> Mapping[str, str]:
     from mlvc.api.transfer import push_contents  # noqa: PLC0415  (only where there is something to push)
 
     done = push_contents(repo, contents, progress=progress)

@@ -83,7 +83,7 @@ def resolve(
     What only one side changed is merged. For files of a directory, or stages of mlvc.lock, that both sides changed,
     one side is taken; with --working, such a stage runs again. The result is staged with Git.
 
-    Example: mlvc resolve data/images --theirs && mlvc checkout data/images
+    Example: mlvc resolve data/images --theirs && mlvc checkout
     """
     from mlvc.api import resolve as api  # noqa: PLC0415  (install does without)
 
@@ -100,7 +100,7 @@ def resolve(
         _print(item, side)
     data = [item.path for item in done if item.path != "mlvc.lock"]
     if data:
-        show.err("hint: bring the data with `mlvc checkout`, then end the merge with `git commit`")
+        show.err("hint: bring the data with `mlvc checkout`; `git status` tells how to end the merge")
     if len(data) < len(done):
         show.err("hint: `mlvc repro` runs the stages that have no record")
 

@@ -226,6 +226,17 @@ def test_a_large_file_is_not_committed_to_git(hooked: Path) -> None:
     shell.commit(hooked)
 
 
+@pytest.mark.parametrize(("text", "value"), [("500000", 500_000), ("10 MB", 10_000_000), ("1gb", 10**9), ("2KB", 2000)])
+def test_how_a_limit_may_be_written(project: Path, text: str, value: int) -> None:
+    run_mlvc("config", "hooks.largest", text, cwd=project)
+    assert run_mlvc("config", "hooks.largest", cwd=project).out == f"{value}\n"
+
+
+@pytest.mark.parametrize("text", ["10 apples", "1.5 MB", "true", "MB", "\u0661"])
+def test_what_is_no_limit(project: Path, text: str) -> None:
+    refused(run_mlvc("config", "hooks.largest", text, cwd=project, check=False), 2, "hooks.largest", "10 MB")
+
+
 def test_a_clone_without_data_commits_what_is_known(hooked: Path) -> None:
     run_mlvc("push", "--all-branches", cwd=hooked)
     clone = shell.clone(hooked)
@@ -302,6 +313,20 @@ def test_a_push_of_what_is_nowhere_is_refused(upstream: Path) -> None:
     result = call(upstream, "push", "origin", "second", code=1)
     assert "could not be pushed: its object is missing" in result.err
     assert "  missing  " in result.err
+
+
+def test_a_pointer_that_cannot_be_read_is_told_after_the_rest_is_pushed(upstream: Path) -> None:
+    (upstream / "broken.mlvc").write_text("no Pointer\n")
+    git("add", "--all", cwd=upstream)
+    git("commit", "--quiet", "--no-verify", "-m", "broken", cwd=upstream)
+    result = call(upstream, "push", "origin", "second", code=1)
+    assert "mlvc: pushed " in result.err
+    assert "broken.mlvc, line 1: not a line of a Pointer" in result.err
+
+
+def test_a_push_of_what_is_no_commit(upstream: Path) -> None:
+    git("tag", "blob", git("rev-parse", "HEAD:data.mlvc", cwd=upstream), cwd=upstream)
+    assert "mlvc" not in call(upstream, "push", "origin", "blob").err
 
 
 def test_a_setting_turns_the_push_off(upstream: Path) -> None:
@@ -431,6 +456,20 @@ def test_another_mlvc_takes_over(project: Path) -> None:
     )
     run_mlvc("install", cwd=project)
     assert call(project, "commit", "--allow-empty", "-m", "x").err == ""
+
+
+def test_a_python_in_a_folder_with_a_space(project: Path) -> None:
+    place = project.parent / "a place"
+    place.symlink_to(Path(sys.executable).parents[1])
+    python = place / "bin" / Path(sys.executable).name
+    run([str(python), "-P", "-m", "mlvc", "install"], cwd=project, env={"PYTHONPATH": SOURCES})
+    assert f"python='{python}'" in (project / ".git/hooks/pre-commit").read_text()
+    (project / "x.mlvc").write_text("no Pointer\n")
+    git("add", "--all", cwd=project)
+    assert "not a line of a Pointer" in call(project, "commit", "-m", "x", code=1).err
+    assert "dir, 6 files" in git("show", "--format=", "HEAD", "--", "data.mlvc", cwd=project)
+    run_mlvc("install", cwd=project)  # and this one knows its work again
+    run_mlvc("install", "--uninstall", cwd=project)
 
 
 def test_a_directory_of_hooks_elsewhere(project: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from mlvc.api.githooks import MOST
 from tests.helpers import Result, git, run, run_mlvc, shell
+from tests.helpers.faults import process_faults
 from tests.helpers.shell import refused, tree
 
 
@@ -261,6 +263,21 @@ def test_a_side_that_is_no_pointer_leaves_markers(merging: Path, text: bytes, to
     assert text in data
 
 
+def test_a_merge_that_cannot_store_its_result_leaves_markers(merging: Path) -> None:
+    disjoint(merging)
+    python = merging.parent / "python"
+    full = process_faults(fail_at=1, lasting=True, root=merging / ".git/mlvc")
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in full.items()]
+    python.write_text("\n".join(["#!/bin/sh", *lines, f'exec {sys.executable} "$@"', ""]))
+    python.chmod(0o755)
+    command = git("config", "merge.mlvc.driver", cwd=merging).replace(sys.executable, str(python))
+    git("config", "merge.mlvc.driver", command, cwd=merging)
+    stays_in_conflict(merging, "data.mlvc is not merged: ", "No space left")
+    git("merge", "--abort", cwd=merging)
+    run_mlvc("install", cwd=merging)
+    merge(merging)
+
+
 @pytest.mark.parametrize("how", ["gone", "fails"])
 def test_where_mlvc_is_gone_git_leaves_markers(merging: Path, how: str) -> None:
     disjoint(merging)
@@ -325,7 +342,7 @@ def test_resolve_does_not_touch_the_data(merging: Path) -> None:
     assert result.err.splitlines() == [
         "  data/one.txt: theirs",
         "resolved  data",
-        "hint: bring the data with `mlvc checkout`, then end the merge with `git commit`",
+        "hint: bring the data with `mlvc checkout`; `git status` tells how to end the merge",
     ]
 
 
