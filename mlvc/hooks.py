@@ -297,4 +297,7 @@ class _Notes:
 
 if __name__ == "__main__":
     sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # what Python would take apart before it ends is closed and written by now
