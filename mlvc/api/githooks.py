@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -89,9 +90,10 @@ def refusals(repo: Repo) -> list[Refusal]:
 
 
 def _too_large(path: str, size: int, limit: int) -> Refusal:
+    name = shlex.quote(path)
     return Refusal(
         f"{path} has {size:,} bytes, and hooks.largest allows {limit:,}",
-        f"track it: `git rm --cached {path}`, then `mlvc add {path}`",
+        f"track it: `git rm --cached {name}`, then `mlvc add {name}`",
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -101,6 +101,8 @@ def _known(names: Sequence[str]) -> Sequence[str]:
 _HEAD = """\
 #!/bin/sh
 # Installed by `mlvc install`; `mlvc install --uninstall` takes it away and brings back what stood here before.
+"""
+_MADE_BY = """\
 python={python}
 package={package}
 """
@@ -127,15 +129,18 @@ echo "mlvc: the {name} hook does nothing: the mlvc that installed it is gone; ru
 
 def _script(name: str, python: str, package: str) -> bytes:
     """The text of a hook; ``python`` and ``package`` are quoted for a shell."""
-    body = _HEAD + (_INPUT if name == "pre-push" else _ARGUMENTS) + _GONE
-    return body.format(name=name, before=BEFORE, python=python, package=package).encode(errors="surrogateescape")
+    body = _MADE_BY + (_INPUT if name == "pre-push" else _ARGUMENTS) + _GONE
+    text = body.format(name=name, before=BEFORE, python=python, package=package).encode(errors="surrogateescape")
+    return _HEAD.encode() + _seal(text) + text
 
 
-_VALUES = re.compile(rb"^python=(.+)\npackage=(.+)$", re.MULTILINE)
+def _seal(text: bytes) -> bytes:
+    """A line by which any later mlvc sees that nobody edited what follows."""
+    return f"# lines below: {zlib.crc32(text):08x}\n".encode()
 
 
 def _is_ours(path: str) -> bool:
-    return not os.path.islink(path) and _HEAD.splitlines()[1].encode() in (files.read_or_none(path) or b"")
+    return not os.path.islink(path) and (files.read_or_none(path) or b"").startswith(_HEAD.encode())
 
 
 def _check(path: str) -> None:
@@ -153,10 +158,8 @@ def _check(path: str) -> None:
                 hint=f"put what is needed of {path}{BEFORE} into it, delete that file, and try again",
             )
         return
-    text = files.read(path)
-    values = _VALUES.search(text)
-    quoted = [part.decode(errors="surrogateescape") for part in values.groups()] if values else ["", ""]
-    if text != _script(os.path.basename(path), *quoted):
+    seal, end, text = files.read(path).removeprefix(_HEAD.encode()).partition(b"\n")
+    if seal + end != _seal(text):
         raise UsageError(
             f"{path} was edited since `mlvc install` wrote it",
             hint=f"put your lines into {path}{BEFORE}, delete {path}, and run `mlvc install` again",
@@ -164,13 +167,12 @@ def _check(path: str) -> None:
 
 
 def _put(path: str, text: bytes) -> tuple[str, bool]:
-    """Write a hook. What stands there is kept beside it first, so that a crash loses nothing."""
+    """Write a hook. What stands there is kept beside it first; after a crash, either verb goes on from there."""
     before = path + BEFORE
     if files.read_or_none(path) == text and os.access(path, os.X_OK):
         return "unchanged", files.exists(before)
     if files.exists(path) and not _is_ours(path):
-        os.link(path, before, follow_symlinks=False)
-        os.unlink(path)  # or else a link would pass on its permissions
+        os.rename(path, before)
     files.replace(path, text)
     os.chmod(path, 0o755)  # noqa: S103  (Git runs no other)
     return "installed", files.exists(before)
@@ -178,9 +180,9 @@ def _put(path: str, text: bytes) -> tuple[str, bool]:
 
 def _take(path: str) -> tuple[str, bool]:
     """Remove a hook of ours; what stood there before comes back."""
-    if not _is_ours(path):
-        return "absent", False
     before = path + BEFORE
+    if not _is_ours(path) and (files.exists(path) or not files.exists(before)):
+        return "absent", False
     if files.exists(before):
         os.replace(before, path)
         return "removed", True
@@ -228,8 +230,10 @@ def _drop_attributes(path: str) -> bool:
         return False
     ours = {f"{line}\n".encode() for line in ATTRIBUTES}
     new = b"".join(line for line in old.splitlines(keepends=True) if line not in ours)
+    if new == old:
+        return False
     if new:
         files.replace(path, new)
     else:
         files.remove(path)
-    return new != old
+    return True

@@ -6,12 +6,14 @@ import json
 import os
 import shutil
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
 
 from mlvc.api.install import ATTRIBUTES, HOOKS
 from tests.helpers import SOURCES, Result, git, make_git_repo, run, run_mlvc, shell
+from tests.helpers.faults import process_faults
 from tests.helpers.shell import refused
 
 AWAY = b"#!/bin/sh\n"
@@ -435,6 +437,27 @@ def test_a_hook_that_was_edited_or_replaced_is_left_alone(project: Path) -> None
     refused(run_mlvc("install", cwd=project, check=False), 2, "pre-commit was replaced")
 
 
+def test_an_install_that_was_killed_can_be_taken_back_or_done_again(project: Path) -> None:
+    folder = project / ".git/hooks"
+    folder.mkdir(exist_ok=True)
+    (folder / "pre-commit").write_bytes(AWAY)
+    (folder / "pre-commit").chmod(0o755)
+    before = shell.image(project)
+    for verb in ("--json", "--uninstall"):
+        shutil.move(folder / "pre-commit", folder / "pre-commit.before-mlvc")  # as far as it came
+        run_mlvc("install", verb, cwd=project)
+        run_mlvc("install", "--uninstall", cwd=project)
+        assert shell.image(project) == before
+    for kill_at in range(1, 20):
+        env = process_faults(kill_at=kill_at, root=folder)
+        killed = run_mlvc("install", cwd=project, check=False, env=env)
+        run_mlvc("install", "--uninstall", cwd=project)
+        assert {n: w for n, w in shell.image(project).items() if not n.endswith(".tmp")} == before
+        if killed.code == 0:
+            break
+    assert kill_at > 3
+
+
 def test_a_hook_that_is_a_link_to_another_is_refused(project: Path) -> None:
     folder = project / ".git/hooks"
     folder.mkdir(exist_ok=True)
@@ -449,7 +472,9 @@ def test_another_mlvc_takes_over(project: Path) -> None:
     run_mlvc("install", cwd=project)
     for name in HOOKS:
         hook = project / ".git/hooks" / name
-        hook.write_text(hook.read_text().replace(f"python={sys.executable}", "python=/gone/python"))
+        head, seal, text = hook.read_bytes().partition(b"# lines below: ")
+        text = text.partition(b"\n")[2].replace(f"python={sys.executable}".encode(), b"python=/gone/python")
+        hook.write_bytes(head + seal + f"{zlib.crc32(text):08x}\n".encode() + text)
     result = call(project, "commit", "--allow-empty", "-m", "x")
     assert result.err == (
         "mlvc: the pre-commit hook does nothing: the mlvc that installed it is gone; run mlvc install again\n"
