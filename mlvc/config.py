@@ -49,6 +49,14 @@ def _positive(value: Any) -> int:
     return int(value)
 
 
+def _bytes(value: Any) -> int:
+    match = re.fullmatch(r"(\d+) ?([KMG]?B)?", str(value), re.ASCII | re.IGNORECASE)
+    if isinstance(value, bool) or match is None:
+        raise ValueError("a number of bytes such as 500000, 500 KB, 10 MB or 1 GB; 0 for no limit")
+    factor: int = 1000 ** "bkmg".index((match[2] or "b")[0].lower())
+    return int(match[1]) * factor
+
+
 def _algorithm(value: Any) -> str:
     if value not in LENGTHS:
         raise ValueError(f"one of {', '.join(LENGTHS)}")
@@ -72,6 +80,19 @@ KEYS = {
         ),
         Key("core.remote", "name of the default Remote; without it, the only one is used", "", _text),
         Key("core.jobs", "how many transfers run side by side", 4, _positive),
+        Key("hooks.fetch", "the hooks after a checkout and a merge fetch what is not here", False, _boolean),
+        Key(
+            "hooks.push",
+            "the hook before a push sends the objects of the commits to the default Remote",
+            True,
+            _boolean,
+        ),
+        Key(
+            "hooks.largest",
+            "the hook before a commit refuses larger files, in bytes or as `10 MB`; 0: no limit",
+            10_000_000,
+            _bytes,
+        ),
         Key("store.dir", "where the Store is, if not in the Git directory", "", _text),
         Key("remote.NAME.url", "where a Remote is: a directory or a URL", "", _text),
     )

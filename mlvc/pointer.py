@@ -104,7 +104,7 @@ def _lines(data: bytes, name: str) -> list[str]:
     if any(line.startswith(("<<<<<<< ", "=======", ">>>>>>> ")) for line in text.split("\n")):
         raise FormatError(
             f"{name} has conflict markers of a Git merge",
-            hint="choose a side with `git checkout --ours FILE` or `--theirs FILE`, then `mlvc checkout`",
+            hint=f"end it with `mlvc resolve {tracked_by(name)}` and one of --ours, --theirs, --working",
         )
     if not text.endswith("\n"):
         raise FormatError(f"{name} is cut short: its last line does not end", hint=_REPAIR)

@@ -175,7 +175,7 @@ def read_lock(data: bytes, name: str) -> dict[str, Any]:
     if text.startswith(_MARKERS) or any("\n" + marker in text for marker in _MARKERS):
         raise FormatError(
             f"{name} has conflict markers of a Git merge",
-            hint=f"take either side with `git checkout --ours {name}`, then `mlvc repro`",
+            hint=f"end it with `mlvc resolve {name}` and one of --ours, --theirs, --working, then `mlvc repro`",
         )
     value = _json(text, name)
     if not isinstance(value, dict) or "mlvc_lock" not in value:

@@ -37,6 +37,7 @@ def checkout(
     targets: Sequence[str] = (),
     *,
     rev: str = "",
+    only: Collection[str] | None = None,
     force: bool = False,
     relink: bool = False,
     dry_run: bool = False,
@@ -48,6 +49,7 @@ def checkout(
     WouldOverwriteError, and nothing changed, where content would be lost that is stored nowhere, unless
     ``force``. Without targets, what checkout put there and no Pointer names any more is removed. ``reader``: where
     manifests are read for a ``dry_run``, the Store if not given.
+    ``only``: everything else is left alone; what is in it need not be tracked any more.
     """
     now = snapshot.on_disk(repo.git)
     there = snapshot.at(repo.git, git.resolve(repo.git, rev), rev) if rev else now
@@ -65,6 +67,9 @@ def checkout(
     sure = not targets and snapshot.LOCKFILE not in unreadable
     gone, stay = _gone(repo, wanted, unreadable.keys() | now.outside, rev) if sure else ([], [])
     asked = steps.Asked(parts, wanted.keys() if gone else (), force, relink, reader)
+    if only is not None:
+        wanted = {path: content for path, content in wanted.items() if path in only}
+        gone, stay = ([path for path in paths if path in only] for paths in (gone, stay))
     # What is in the way of something goes first, all else when what comes is there.
     around = {parent for path in wanted for parent in snapshot.parents(path)} if gone else set()
     first = [path for path in gone if path in around]

@@ -64,6 +64,14 @@ def push(
 ) -> Transferred:
     """Send every object of the chosen paths that the Remote's listing does not show."""
     contents, unreadable = _contents(repo, which, "push", progress)
+    done = push_contents(repo, contents, remote=remote, jobs=jobs, dry_run=dry_run, progress=progress)
+    return replace(done, unreadable=unreadable)
+
+
+def push_contents(
+    repo: Repo, contents: Wanted, *, remote: str = "", jobs: int = 0, dry_run: bool = False, progress: Progress = QUIET
+) -> Transferred:
+    """Send every object of these contents that the Remote's listing does not show."""
     lost: Lost = {}
     oids = _objects(repo, repo.store, contents, lost)
     far = open_remote(repo, remote)
@@ -83,7 +91,7 @@ def push(
             left = set() if result.whole and not lost else far.missing(oids)
             result = replace(result, lost=_truth(left, {**lost, **result.lost}))
         progress.finish()
-        return replace(_told(far.name, result, repo.store, contents), unreadable=unreadable)
+        return _told(far.name, result, repo.store, contents)
     finally:
         far.close()
 
@@ -306,4 +314,4 @@ def paths_of(reader: Reader, contents: Iterable[tuple[str, Content]], lost: Lost
     return found
 
 
-__all__ = ["Pulled", "Transferred", "Which", "fetch", "forget", "paths_of", "pull", "push"]
+__all__ = ["Pulled", "Transferred", "Which", "fetch", "forget", "paths_of", "pull", "push", "push_contents"]

@@ -37,7 +37,6 @@ ELSEWHERE = {
     "clone": "`git clone URL`, then `mlvc pull` in the clone",
     "gc": "nothing is deleted from the store or from a Remote yet",
     "unprotect": "`mlvc config core.link copy`, then `mlvc checkout --relink`, makes files that may be written",
-    "install": "mlvc needs no Git hooks: run `mlvc checkout` after `git checkout`",
     "exp": _EXPERIMENT,
     "experiments": _EXPERIMENT,
     "metrics": _TEXT,

@@ -36,6 +36,8 @@ COMMANDS = {
     "push": "moving",
     "fetch": "moving",
     "pull": "moving",
+    "install": "gitside",
+    "resolve": "gitside",
     "repro": "stages",
     "stage": "stages",
     "dag": "stages",

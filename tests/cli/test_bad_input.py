@@ -252,7 +252,7 @@ CONFLICT = b"<<<<<<< HEAD\nmlvc: 1\n=======\nmlvc: 1\n>>>>>>> other\n"
 @pytest.mark.parametrize(
     ("data", "parts"),
     [
-        (CONFLICT, ("conflict markers", "git checkout --ours")),
+        (CONFLICT, ("conflict markers", "mlvc resolve data` and one of --ours")),
         (b"mlvc: 2\nkind: tree\n", ("format '2'", "newer mlvc")),
         (b"mlvc: 1\nkind: dir\noid: xxh128:00", ("cut short", "git checkout -- ")),
         (b"mlvc: 1\nkind: dir\n", ("cut short", "git checkout -- ")),

@@ -35,6 +35,7 @@ KEYS = {
     ("remote", "list"): {"name", "url", "default"},
     ("repro",): {"stage", "outcome", "reasons", "seconds"},
     ("repro", "--dry-run"): {"stage", "action", "reasons"},
+    ("install",): {"directory", "hooks", "drivers", "attributes"},
     ("stage", "list"): {"name", "file", "cmd", "wdir", "deps", "outs", "params", "desc"},
 }
 

@@ -152,6 +152,16 @@ def _scene(home: Path):
     helpers.git("checkout", "--quiet", "--", ".", cwd=root)
     yield "mlvc checkout", ["checkout"], root
     yield "mlvc fetch", ["fetch"], root
+    yield "mlvc install", ["install", "--hook", "pre-push"], root
+    shell.write(root, {"data/one.csv": b"1.5\n"})
+    run_mlvc("commit", cwd=root)
+    shell.commit(root)
+    helpers.git("checkout", "--quiet", "-b", "other", "HEAD~1", cwd=root)
+    shell.write(root, {"data/one.csv": b"1.25\n"})
+    run_mlvc("commit", cwd=root)
+    shell.commit(root)
+    helpers.git("merge", "main", cwd=root, check=False)
+    yield "mlvc resolve", ["resolve", "data", "--ours"], root
 
 
 PAGES = {"cli.md": cli, "json.md": examples}

@@ -14,6 +14,8 @@ PLAYED = (
     "docs/howto/tracking.md",
     "docs/howto/layouts.md",
     "docs/howto/reading.md",
+    "docs/howto/merging.md",
+    "docs/howto/git-hooks.md",
 )
 
 

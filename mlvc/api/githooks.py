@@ -1,0 +1,212 @@
+"""What Git's hooks do, and what `git diff` shows of a Pointer."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mlvc import codec, git, snapshot
+from mlvc import oid as oids
+from mlvc import pointer as pointers
+from mlvc.api.checkout import CheckedOut, checkout
+from mlvc.errors import DamagedError, FormatError, MlvcError, ObjectsMissingError
+from mlvc.manifest import Entry, Leaf, entries_of, objects_of, root_of
+from mlvc.pointer import SUFFIX, Content, Pointer
+from mlvc.progress import QUIET, Progress
+from mlvc.repo import Repo
+from mlvc.snapshot import LOCKFILE
+from mlvc.store.base import Lost
+
+PATTERNS = (f"*{SUFFIX}", LOCKFILE)
+
+
+# -- after a checkout or a merge ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What came along with Git. ``trouble`` is what kept it from being fetched."""
+
+    done: CheckedOut
+    trouble: MlvcError | None = None
+
+
+def bring(repo: Repo, before: str, *, progress: Progress = QUIET) -> Brought | None:
+    """Bring the data of all that differs between the revision ``before`` ('': none) and the Pointers that are here.
+
+    All other data stay as they are. None where nothing differs; WouldOverwriteError as from ``checkout``.
+    """
+    old = snapshot.at(repo.git, before).contents() if before else {}
+    shot = snapshot.on_disk(repo.git)
+    now = shot.contents()
+    changed = {path for path in {**old, **now} if old.get(path) != now.get(path) and path not in shot.unreadable}
+    if not changed:
+        return None
+    trouble = None
+    if repo.config.get("hooks.fetch"):
+        trouble = _fetch(repo, {path: now[path] for path in changed if path in now}, progress)
+    return Brought(checkout(repo, only=changed, progress=progress), trouble)
+
+
+def _fetch(repo: Repo, contents: Mapping[str, Content], progress: Progress) -> MlvcError | None:
+    """Get what is not here. What went wrong is for the person to know; what is here is checked out all the same."""
+    from mlvc.api.transfer import Which, fetch  # noqa: PLC0415  (only where it is asked for)
+
+    lost: Lost = {}
+    wanted = objects_of(repo.store, contents.values(), lost)
+    if not lost and not repo.store.missing(wanted):
+        return None
+    try:
+        fetch(repo, Which(tuple(f"{repo.root}/{path}" for path in contents)), progress=progress)
+    except MlvcError as error:
+        return error
+    return None
+
+
+# -- before a commit ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why something is not to be committed, and what to do."""
+
+    message: str
+    hint: str
+
+
+def refusals(repo: Repo) -> list[Refusal]:
+    """What is wrong with what the next commit adds: Pointers without their bytes, and large files."""
+    staged = git.staged(repo.git)
+    names = {path: id_ for path, id_ in staged.items() if path.endswith(SUFFIX)}
+    found = _without_bytes(repo, names) if names else []
+    limit = repo.config.get("hooks.largest")
+    others = {path: id_ for path, id_ in staged.items() if path not in names}
+    if limit and others:
+        sizes = git.sizes(repo.git, others.values())
+        large = {path: sizes.get(id_, 0) for path, id_ in others.items() if sizes.get(id_, 0) > limit}
+        found += [_too_large(path, size, limit) for path, size in large.items()]
+    return found
+
+
+def _too_large(path: str, size: int, limit: int) -> Refusal:
+    name = shlex.quote(path)
+    return Refusal(
+        f"{path} has {size:,} bytes, and hooks.largest allows {limit:,}",
+        f"track it: `git rm --cached {name}`, then `mlvc add {name}`",
+    )
+
+
+def _without_bytes(repo: Repo, names: Mapping[str, str]) -> list[Refusal]:
+    blobs = git.blobs(repo.git, names.values())
+    found = []
+    contents: dict[str, Content] = {}
+    for name, id_ in names.items():
+        try:
+            contents[pointers.tracked_by(name)] = pointers.decode(blobs[id_], name).content
+        except FormatError as error:
+            found.append(Refusal(error.message, error.hint))
+    if not _absent(repo, contents.values()):
+        return found
+    absent = {path: count for path, content in contents.items() if (count := _absent(repo, [content]))}
+    if absent:
+        # What a commit tracks already was stored once, and is on a Remote or in another clone.
+        known = snapshot.recorded(repo.git, {path: contents[path] for path in absent})
+        before = [snapshot.at(repo.git, commit).contents().values() for commit in git.parents(repo.git)]
+        past = frozenset(objects_of(repo.store, [content for shot in before for content in shot], {}))
+        absent = {path: _absent(repo, [contents[path]], past) for path in absent if path not in known}
+    for path, count in absent.items():
+        if count:
+            hint = f"track the data again with `mlvc add {path}`, or get it with `mlvc fetch {path}`"
+            what = "1 object" if count == 1 else f"{count:,} objects"
+            found.append(Refusal(f"{pointers.path_of(path)} names {what} that the store does not have", hint))
+    return found
+
+
+def _absent(repo: Repo, contents: Iterable[Content], past: Collection[bytes] = ()) -> int:
+    """How many objects of ``contents`` the Store lacks, but for those of the ``past``."""
+    lost: Lost = {}
+    wanted = objects_of(repo.store, contents, lost)
+    return len((repo.store.missing(wanted) | lost.keys()).difference(past))
+
+
+# -- before a push -----------------------------------------------------------------------------
+
+
+def push_commits(
+    repo: Repo, tips: Sequence[str], there: Sequence[str], remote: str, *, progress: Progress = QUIET
+) -> Mapping[str, str]:
+    """Push the objects of all that commits bring to the Git remote ``remote``. What could not be had, with reasons.
+
+    ``tips``: what is pushed. ``there``: commits that the Git remote has. FormatError, after all else was pushed, where
+    a Pointer cannot be read.
+    """
+    new = git.introduced(repo.git, tips, there, remote, PATTERNS)
+    if not new:
+        return {}
+    blobs = git.blobs(repo.git, [id_ for _, id_ in new])
+    contents: dict[tuple[str, Content], tuple[str, ...]] = {}
+    unreadable: list[FormatError] = []
+    for name, id_ in sorted(new):
+        shot = snapshot.of_texts({name: blobs[id_]}, f"{id_[:10]}:")
+        contents.update((item, ()) for item in shot.contents().items())
+        unreadable += shot.unreadable.values()
+    if contents and not repo.config.remotes:
+        progress.note("mlvc: no remote is configured, the data stay here: `mlvc remote add -d NAME URL`")
+        return {}
+    lost = _push(repo, contents, progress) if contents else {}
+    problem = None if lost else snapshot.problem(unreadable)
+    if problem is not None:
+        raise problem
+    return lost
+
+
+def _push(repo: Repo, contents: Mapping[tuple[str, Content], tuple[str, ...]], progress: Progress) -> Mapping[str, str]:
+    from mlvc.api.transfer import push_contents  # noqa: PLC0415  (only where there is something to push)
+
+    done = push_contents(repo, contents, progress=progress)
+    if done.objects:
+        progress.note(f"mlvc: pushed {done.objects:,} objects ({done.size:,} bytes) to '{done.remote}'")
+    return done.lost
+
+
+# -- git diff ----------------------------------------------------------------------------------
+
+MOST = 5000
+"""Entries of a directory that are listed one by one."""
+
+
+def described(repo: Repo, pointer: Pointer) -> str:
+    """A Pointer as text whose lines can be compared: for a directory, what is in it.
+
+    A line for each entry; where there are too many, a line for each leaf of the Manifest, about 1,000 entries.
+    """
+    content = pointer.content
+    lines = [f"{content.kind}, {content.size:,} bytes, {oids.to_text(content.oid)}"]
+    if content.is_dir:
+        lines[0] = f"dir, {content.files:,} files, {content.size:,} bytes, {oids.to_text(content.oid)}"
+        try:
+            if content.files > MOST:
+                lines += map(_leaf_line, root_of(repo.store, content.oid).leaves)
+            else:
+                lines += map(_line, entries_of(repo.store, content.oid))
+        except (ObjectsMissingError, DamagedError):
+            lines.append("(which files it has is not known here: `mlvc fetch` gets its manifest)")
+    lines += [f"{key}: {value}" for key, value in pointer.extra]
+    return "".join(f"{line}\n" for line in lines)
+
+
+_MARKS = {"x": "*", "l": "@", "d": "/"}
+
+
+def _line(entry: Entry) -> str:
+    return f"{entry.size:>15,}  {oids.short(entry.oid)}  {_shown(entry.path)}{_MARKS.get(entry.kind, '')}"
+
+
+def _leaf_line(leaf: Leaf) -> str:
+    return f"{leaf.size:>15,}  {oids.short(leaf.oid)}  {leaf.files:,} files from {_shown(leaf.first)}"
+
+
+def _shown(path: str) -> str:
+    """A path on one line, whatever characters it has."""
+    return path if path.isprintable() else codec.compact_json(path)
