@@ -129,7 +129,7 @@ def _untracked(path: str, now: Snapshot) -> UsageError:
 
 
 def _target(repo: Repo, name: str) -> str:
-    path = _named(repo, name)
+    path = nameable(repo, name)
     full = f"{repo.root}/{path}"
     if not files.exists(full):
         hint = f"it is tracked; `mlvc checkout {name}` brings it back" if files.exists(full + SUFFIX) else ""
@@ -137,7 +137,7 @@ def _target(repo: Repo, name: str) -> str:
     return path
 
 
-def _named(repo: Repo, name: str) -> str:
+def nameable(repo: Repo, name: str) -> str:
     """A path that can be tracked, whether something is there or not."""
     path = repo.path(name)
     if not path:
@@ -184,7 +184,7 @@ def _brought(repo: Repo, targets: Sequence[str], out: str, now: Snapshot) -> Ite
     if len(targets) != 1:
         raise UsageError("-o takes one path to add", hint="call `mlvc add` once for each")
     source = os.path.join(repo.root, repo.cwd, targets[0])
-    path = _named(repo, out)
+    path = nameable(repo, out)
     target = f"{repo.root}/{path}"
     if not os.path.exists(source):
         raise UsageError(f"{targets[0]} does not exist")

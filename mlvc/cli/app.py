@@ -23,16 +23,12 @@ Start in a Git repository with `mlvc init`, or watch `mlvc demo`.
 """
 
 
-_REMOVE = "to track PATH no more, delete its Pointer PATH.mlvc and its line in .gitignore; the data stays"
-_MOVE = "rename the data, `mlvc add` its new name, then delete the old Pointer and its line in .gitignore"
 _IMPORT = "copy the data in and track it with `mlvc add`; `mlvc add -o PATH SOURCE` does both"
 _EXPERIMENT = "put each experiment on a Git branch and run it with `mlvc repro`; `mlvc diff A B` compares two"
 _TEXT = "small text files are best kept in Git itself, and compared with `git diff`"
 ELSEWHERE = {
-    "remove": _REMOVE,
-    "rm": _REMOVE,
-    "mv": _MOVE,
-    "move": _MOVE,
+    "rm": "`mlvc remove PATH` stops tracking it, and with --data deletes it, too",
+    "mv": "`mlvc move SRC DST` renames what is tracked",
     "clone": "`git clone URL`, then `mlvc pull` in the clone",
     "gc": "nothing is deleted from the store or from a Remote yet",
     "log": "`git log PATH.mlvc` lists the versions of PATH, and `mlvc diff A B` compares two",

@@ -24,6 +24,8 @@ COMMANDS = {
     "remote": "setup",
     "add": "data",
     "commit": "data",
+    "move": "paths",
+    "remove": "paths",
     "status": "report",
     "diff": "report",
     "checkout": "bring",

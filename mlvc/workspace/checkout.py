@@ -66,13 +66,15 @@ class Asked:
     """How a checkout is meant.
 
     ``parts``: the paths inside of a wanted path to which it is confined. ``spared``: paths that are never removed.
-    ``force``: files that are stored nowhere go, too. ``relink``: large files are made anew.
+    ``force``: files that are stored nowhere go, too. ``relink``: large files are made anew. ``inside``: the wanted
+    paths that are parts of tracked directories.
     """
 
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     spared: Collection[str] = ()
     force: bool = False
     relink: bool = False
+    inside: Collection[str] = ()
 
 
 def plan(
@@ -85,7 +87,7 @@ def plan(
 ) -> tuple[list[PathPlan], dict[str, str]]:
     """What has to change at the wanted paths, and the paths whose manifest cannot be had, with the reason."""
     asked = asked or Asked()
-    looks = tree.look(wanted, lenient=True, progress=progress)
+    looks = tree.look(wanted, lenient=True, inside=asked.inside, progress=progress)
     plans = []
     lost: dict[str, str] = {}
     for path, content in wanted.items():

@@ -27,6 +27,7 @@ KEYS = {
     ("config",): {"core.hash", "core.remote", "remote.store.url"},
     ("add", "data"): {"path", "kind", "oid", "size", "files", "changed"},
     ("commit",): {"path", "kind", "oid", "size", "files", "changed"},
+    ("move", "data", "sets"): {"moves", "files"},
     ("remote", "list"): {"name", "url", "default"},
     ("repro",): {"stage", "outcome", "reasons", "seconds"},
     ("repro", "--dry-run"): {"stage", "action", "reasons"},
