@@ -257,7 +257,7 @@ def _sort(repo: Repo, paths: Mapping[str, None], now: Snapshot) -> tuple[list[st
         if around:
             raise UsageError(
                 f"{path} cannot be tracked: {around} in it is tracked already",
-                hint=f"untrack that first: delete {around}{SUFFIX} and its line in .gitignore",
+                hint=f"untrack that first with `mlvc remove {around}`",
             )
         other = next((parent for parent in above[1:] if parent in paths), "")
         if other:

@@ -33,7 +33,6 @@ ELSEWHERE = {
     "gc": "nothing is deleted from the store or from a Remote yet",
     "log": "`git log PATH.mlvc` lists the versions of PATH, and `mlvc diff A B` compares two",
     "ls": "`git ls-files '*.mlvc'` lists what is tracked, and `mlvc status` what changed",
-    "unprotect": "`mlvc config core.link copy`, then `mlvc checkout --relink`, makes files that may be written",
     "install": "mlvc needs no Git hooks: run `mlvc checkout` after `git checkout`",
     "exp": _EXPERIMENT,
     "experiments": _EXPERIMENT,

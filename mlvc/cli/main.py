@@ -26,6 +26,7 @@ COMMANDS = {
     "commit": "data",
     "move": "paths",
     "remove": "paths",
+    "unprotect": "paths",
     "status": "report",
     "diff": "report",
     "checkout": "bring",

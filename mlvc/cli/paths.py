@@ -6,8 +6,10 @@ import os
 from collections.abc import Iterable
 from typing import Annotated
 
+from mlvc.api import lost
 from mlvc.api import move as moves
 from mlvc.api import remove as removals
+from mlvc.api import unprotect as unprotections
 from mlvc.cli import show
 from mlvc.cli.data import quoted
 from mlvc.cli.opening import opened
@@ -85,6 +87,34 @@ def remove(
             hint_git(done.files, repo.cwd)
 
 
+def unprotect(
+    paths: Annotated[list[str], argument("PATH...", help="Tracked files and directories, or parts of them.")],
+    as_json: Json = False,
+) -> None:
+    """Make files that may be written out of links into the store.
+
+    With core.link set to hardlink or symlink a large file in the working tree is the store's own and read-only. This
+    replaces it by a copy, which is checked while it is made. Do it before a program changes the file in its place.
+
+    Example: mlvc unprotect data/table.parquet
+    """
+    with opened() as repo:
+        done = unprotections.unprotect(repo, paths, progress=show.Line())
+        if as_json:
+            gone = [{"path": path, "reason": reason} for path, reason in done.lost.items()]
+            show.json_out({"paths": list(done.paths), "size": done.size, "lost": gone})
+        else:
+            for path in done.paths:
+                show.out(f"copied  {show.clean(path)}")
+            show.named_lost(done.lost)
+            if not done.lost:
+                told = f"{show.number(len(done.paths), 'file')} ({show.size(done.size)}) may be written now"
+                show.err(told if done.paths else "nothing to do: nothing there is a link into the store")
+    error = lost.check(done.lost, "copied")
+    if error is not None:
+        raise error
+
+
 def hint_git(names: Iterable[str], cwd: str) -> None:
     """How to record in Git what changed: its files that are gone are recorded by the same command."""
     words = [quoted(os.path.relpath(name, cwd or ".")) for name in names]
@@ -92,4 +122,4 @@ def hint_git(names: Iterable[str], cwd: str) -> None:
         show.err("hint: record it in Git: git add " + " ".join(words[:8]) + (" …" if len(words) > 8 else ""))
 
 
-COMMANDS = {"move": move, "remove": remove}
+COMMANDS = {"move": move, "remove": remove, "unprotect": unprotect}

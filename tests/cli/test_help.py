@@ -28,6 +28,8 @@ KEYS = {
     ("add", "data"): {"path", "kind", "oid", "size", "files", "changed"},
     ("commit",): {"path", "kind", "oid", "size", "files", "changed"},
     ("move", "data", "sets"): {"moves", "files"},
+    ("remove", "data"): {"paths", "data", "files"},
+    ("unprotect", "model.bin"): {"paths", "size", "lost"},
     ("remote", "list"): {"name", "url", "default"},
     ("repro",): {"stage", "outcome", "reasons", "seconds"},
     ("repro", "--dry-run"): {"stage", "action", "reasons"},

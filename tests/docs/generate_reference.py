@@ -93,6 +93,12 @@ def _scene(home: Path):
     yield "mlvc checkout", ["checkout"], root
     yield "mlvc fetch", ["fetch"], root
     yield "mlvc move", ["move", "data", "numbers"], root
+    yield "mlvc remove", ["remove", "numbers"], root
+    run_mlvc("config", "core.link", "symlink", cwd=root)
+    shell.write(root, {"table.bin": shell.LARGE})
+    run_mlvc("add", "table.bin", cwd=root)
+    run_mlvc("checkout", "--relink", cwd=root)
+    yield "mlvc unprotect", ["unprotect", "table.bin"], root
 
 
 PAGES = {"cli.md": cli, "json.md": examples}
