@@ -156,6 +156,6 @@ def open_repo(start: str, environment: Mapping[str, str]) -> Repo:
     found = git.discover(start, environment)
     if not is_initialised(found):
         raise NotARepositoryError(f"mlvc is not set up in {found.root}", hint="set it up with `mlvc init`")
-    config = settings.load(*settings.paths(found.root, found.common))
+    config = settings.load(settings.paths(environment, found.root, found.common), environment)
     cwd = os.path.relpath(os.path.realpath(start), found.root).replace(os.sep, "/")
     return Repo(found, config, "" if cwd == "." or cwd.startswith("..") else cwd)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Command -> module that defines it. Only the module of the command that is asked for is loaded.
 COMMANDS = {
     "init": "setup",
-    "config": "setup",
+    "config": "configure",
     "remote": "setup",
     "add": "data",
     "commit": "data",

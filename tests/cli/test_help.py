@@ -24,6 +24,7 @@ KEYS = {
     ("fetch",): TRANSFER,
     ("pull",): {"fetch", "checkout"},
     ("dag",): {"stages", "edges"},
+    ("config", "--show-origin"): {"core.hash", "core.remote", "remote.store.url"},
     ("config",): {"core.hash", "core.remote", "remote.store.url"},
     ("add", "data"): {"path", "kind", "oid", "size", "files", "changed"},
     ("commit",): {"path", "kind", "oid", "size", "files", "changed"},

@@ -76,6 +76,7 @@ def _scene(home: Path):
     run_mlvc("remote", "add", "-d", "store", "../remote", cwd=root)
     yield "mlvc add", ["add", "data"], root
     yield "mlvc config", ["config"], root
+    yield "mlvc config --show-origin", ["config", "core.remote", "--show-origin"], root
     yield "mlvc remote list", ["remote", "list"], root
     shell.write(root, {"mlvc.yaml": b"stages: {sum: {cmd: cat data/*.csv > sum.txt, deps: [data], outs: [sum.txt]}}\n"})
     yield "mlvc stage list", ["stage", "list"], root
