@@ -222,6 +222,12 @@ def stage(git: Git, paths: Sequence[str]) -> None:
         _ask(git, ["--literal-pathspecs", "add", "--pathspec-from-file=-", "--pathspec-file-nul"], data=data)
 
 
+def names(git: Git) -> list[str]:
+    """The short names of all branches and tags."""
+    out = _ask(git, ["for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", "refs/remotes"])
+    return out.decode(errors="replace").splitlines()
+
+
 def revisions(git: Git, *, branches: bool = False, tags: bool = False, commits: bool = False) -> list[str]:
     """The commits that all branches (here and of Git remotes), all tags, or all history name, in hex."""
     from git import Repo  # noqa: PLC0415  (100 ms to import)

@@ -1,15 +1,21 @@
-"""Writes docs/reference/cli.md and json.md: ``python -m tests.docs.generate_reference``, at the top of the checkout."""
+"""Writes docs/reference/cli.md and json.md, and mlvc/cli/table.py.
+
+Run ``python -m tests.docs.generate_reference``, at the top of the checkout.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import subprocess
 import sys
 import tempfile
+from importlib import import_module
 from pathlib import Path
 
-from mlvc.cli.main import COMMANDS
+from mlvc.cli import main
+from mlvc.cli.words import Command, Group, declared
 from tests import helpers
 from tests.helpers import run_mlvc, shell
 
@@ -42,7 +48,7 @@ Sizes are in bytes. The examples were made in one small repository. Keys may be 
 def cli() -> str:
     """``--help`` of every command."""
     parts = [_CLI]
-    for name in COMMANDS:
+    for name in main.COMMANDS:
         for command in ([name], *([name, inner] for inner in GROUPS.get(name, ()))):
             text = run_mlvc(*command, "--help", env={"COLUMNS": "100"}).out.rstrip("\n")
             parts.append(f"{'#' * (len(command) + 1)} mlvc {' '.join(command)}\n\n```text\n{text}\n```\n")
@@ -103,14 +109,52 @@ def _scene(home: Path):
 
 
 PAGES = {"cli.md": cli, "json.md": examples}
+TABLE = Path(main.__file__).with_name("table.py")
+_TABLE = '''\
+"""What each command is for, its options with the value that they take, and its arguments.
+
+Written by ``python -m tests.docs.generate_reference`` out of the declarations of the commands, so that neither help nor
+completion has to load them.
+"""
+
+from __future__ import annotations
+
+TABLE: dict[str, tuple[str, dict[str, str], list[str]]] = '''
 
 
-def main() -> int:
-    """Write every page."""
+def table() -> str:
+    """The module ``mlvc/cli/table.py``."""
+    rows: dict[str, tuple[str, dict[str, str], list[str]]] = {}
+    for name, module in main.COMMANDS.items():
+        command = import_module(f"mlvc.cli.{module}").COMMANDS[name]
+        if isinstance(command, Group):
+            rows[name] = (command.help, {}, [])
+            rows |= {f"{name} {below}": _row(each) for below, each in command.commands.items()}
+        else:
+            rows[name] = _row(command)
+    text = _TABLE + repr(rows) + "\n"
+    return subprocess.run(
+        [sys.executable, "-m", "ruff", "format", "--line-length", "120", "-"],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def _row(command: Command) -> tuple[str, dict[str, str], list[str]]:
+    words = declared(command).values()
+    options = {n: "" if kind is bool else word.metavar or "VALUE" for kind, word in words for n in word.names}
+    return (command.__doc__ or "").splitlines()[0], options, [word.metavar for _, word in words if not word.names]
+
+
+def write() -> int:
+    """Write every page, and the table first: it is what the help is made of."""
+    TABLE.write_text(table())
     for name, make in PAGES.items():
         (REFERENCE / name).write_text(make())
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write())
