@@ -222,6 +222,24 @@ def stage(git: Git, paths: Sequence[str]) -> None:
         _ask(git, ["--literal-pathspecs", "add", "--pathspec-from-file=-", "--pathspec-file-nul"], data=data)
 
 
+def version() -> str:
+    """The version of Git; SystemFailureError where there is none."""
+    words = _run(["--version"], cwd=os.sep).stdout.decode(errors="replace").split()
+    return words[2] if len(words) > 2 else "unknown"
+
+
+def settings(git: Git, names: Collection[str]) -> dict[str, str]:
+    """Those of Git's own settings that are set."""
+    out = _run(["config", "--list", "-z"], cwd=git.root).stdout.decode(errors="replace")
+    pairs = (item.partition("\n") for item in out.split("\0"))
+    return {name: value for name, _, value in pairs if name in names}
+
+
+def count(git: Git) -> int:
+    """How many files Git itself has."""
+    return _ask(git, ["ls-files", "-z"]).count(b"\0")
+
+
 def names(git: Git) -> list[str]:
     """The short names of all branches and tags."""
     out = _ask(git, ["for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", "refs/remotes"])

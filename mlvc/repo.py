@@ -59,11 +59,15 @@ class Repo:
         """The hash algorithm of the repository."""
         return Hashing(self.config.get("core.hash"))
 
+    @property
+    def store_place(self) -> str:
+        """The directory of the Store."""
+        return os.path.join(self.root, os.path.expanduser(self.config.get("store.dir") or self.private))
+
     @cached_property
     def store(self) -> LocalStore:
         """The Store; an empty one is made where there is none yet, as after a clone."""
-        place = self.config.get("store.dir") or self.private
-        place = os.path.join(self.root, os.path.expanduser(place))
+        place = self.store_place
         if not os.path.exists(os.path.join(place, "format")):
             local.create(place, self.hashing)
         store = local.open_store(place, loose=self._keeps_loose)

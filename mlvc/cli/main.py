@@ -37,6 +37,7 @@ COMMANDS = {
     "stage": "stages",
     "dag": "stages",
     "demo": "stages",
+    "doctor": "doctor",
     "completion": "completion",
 }
 BUG, INTERRUPTED = 3, 130

@@ -165,5 +165,6 @@ TABLE: dict[str, tuple[str, dict[str, str], list[str]]] = {
     "stage list": ("List the stages with what they need and make.", {"--json": ""}, []),
     "dag": ("Show which stage feeds which.", {"--dot": "", "--mermaid": "", "--json": ""}, ["[TARGET]..."]),
     "demo": ("Watch the main job on real data, step by step.", {}, ["[FOLDER]"]),
+    "doctor": ("Tell what mlvc runs on, what works here, and what is slow or wrong.", {"--json": ""}, []),
     "completion": ("Print the script that completes command lines in a shell.", {}, ["SHELL"]),
 }

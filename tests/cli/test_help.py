@@ -34,6 +34,7 @@ KEYS = {
     ("move", "data", "sets"): {"moves", "files"},
     ("remove", "data"): {"paths", "data", "files"},
     ("unprotect", "model.bin"): {"paths", "size", "lost"},
+    ("doctor",): {"broken", "versions", "repository", "file_systems", "links", "remotes", "findings"},
     ("remote", "list"): {"name", "url", "default"},
     ("repro",): {"stage", "outcome", "reasons", "seconds"},
     ("repro", "--dry-run"): {"stage", "action", "reasons"},
