@@ -122,11 +122,12 @@ def _goals(repo: Repo, typed: Sequence[str], names: Sequence[str], target: str, 
     if len(goals) < len(typed) or len(set(goals.values())) < len(goals):
         raise UsageError(f"two of the paths would have one name in {target}", hint="move them one by one")
     for source, goal in goals.items():
-        if within(source, goals.keys() - {source}):
+        if any(parent in goals for parent in parents(source)):
             raise UsageError(f"{source} is inside of another path that is to be moved", hint="name only one of them")
         if within(goal, [source]):
             raise UsageError(f"{source} cannot be moved to {goal}: that is the path itself, or inside of it")
         _check_goal(repo, source, goal, now)
+    _check_goals(repo, goals, now)
     return goals
 
 
@@ -176,11 +177,9 @@ def _check_goal(repo: Repo, source: str, goal: str, now: Snapshot) -> None:
     _readable(goal, now)
     if within(goal, now.outs.keys()):
         raise UsageError(f"{goal} belongs to a stage, which makes it", hint="choose another name")
-    known = (*now.pointers, *now.outs, *now.unreadable)
-    taken = next((name for name in known if name == goal or name.startswith(goal + "/")), "")
-    if files.exists(f"{repo.root}/{goal}") or taken:
-        what = f"{taken} is tracked" if taken else f"{goal} is there already"
-        raise UsageError(f"{source} cannot be moved to {goal}: {what}", hint="choose another name, or move that first")
+    if goal in now.pointers or files.exists(f"{repo.root}/{goal}"):
+        what = "tracked" if goal in now.pointers else "there already"
+        raise UsageError(f"{source} cannot be moved to {goal}: {goal} is {what}", hint=_TAKEN)
     for parent in parents(goal):
         full = f"{repo.root}/{parent}"
         if files.exists(full) and not os.path.isdir(full):
@@ -191,13 +190,29 @@ def _check_goal(repo: Repo, source: str, goal: str, now: Snapshot) -> None:
         raise UsageError(f"{source} cannot be moved to {goal}: {around} is tracked as a file")
     if not owner and files.exists(f"{repo.root}/{goal}{SUFFIX}"):
         raise UsageError(f"{source} cannot be moved to {goal}: {goal}{SUFFIX} is there already")
-    for name, line in (git.ignored(repo.git, [goal + SUFFIX]) if not owner else {}).items():
-        raise UsageError(f"Git ignores {name}, the Pointer of {goal} ({line})", hint="change that line first")
     if files.exists(f"{repo.root}/{source}") and _device(f"{repo.root}/{source}") != _device(f"{repo.root}/{goal}"):
         raise SystemFailureError(
             f"{goal} is on another file system than {source}",
             hint=f"copy it with `mlvc add -o {goal} {source}`, then `mlvc remove --data {source}`",
         )
+
+
+_TAKEN = "choose another name, or move that first"
+
+
+def _check_goals(repo: Repo, goals: Mapping[str, str], now: Snapshot) -> None:
+    """What is asked for all new places at once: what is tracked below them, and what Git says of them."""
+    known = (*now.pointers, *now.outs, *now.unreadable)
+    inner = {parent: name for name in known for parent in parents(name)}
+    owned = git.tracked(repo.git, list(goals.values()))
+    for source, goal in goals.items():
+        if goal in inner or goal in owned:
+            what = f"{inner[goal]} is tracked" if goal in inner else "Git itself has that path"
+            raise UsageError(f"{source} cannot be moved to {goal}: {what}", hint=_TAKEN)
+    new = [pointers.path_of(goal) for goal in goals.values() if not _owner(goal, now)]
+    for name, line in (git.ignored(repo.git, new) if new else {}).items():
+        goal = pointers.tracked_by(name)
+        raise UsageError(f"Git ignores {name}, the Pointer of {goal} ({line})", hint="change that line first")
 
 
 def _device(path: str) -> int:
@@ -235,7 +250,7 @@ def _recorded(repo: Repo, goals: Mapping[str, str], now: Snapshot) -> tuple[Text
         else:
             texts[pointers.path_of(goal)] = (None, _text(pointer or Pointer(contents[source])))
     for owner, parts in added.items():
-        lists[owner] = _joined(owner, lists.get(owner) or entries_of(repo, owner, now), parts)
+        lists[owner] = _joined(owner, lists[owner] if owner in lists else entries_of(repo, owner, now), parts)
     for owner, entries in lists.items():
         content, made = manifest.build(entries, repo.hashing)
         objects += made

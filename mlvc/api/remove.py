@@ -41,11 +41,12 @@ def remove(
     leaves the Store. The Pointer goes last: after a crash the same call does the rest, or ``checkout`` undoes all.
     """
     now = snapshot.on_disk(repo.git)
-    names = list(dict.fromkeys(repo.path(target).removesuffix(SUFFIX) for target in targets))
-    for target, name in zip(targets, names, strict=False):
+    names = {repo.path(target).removesuffix(SUFFIX): target for target in targets}
+    for name, target in names.items():
         find_tracked(repo, target, name, now, made="change or remove its stage in mlvc.yaml")
     whole = [name for name in names if name in now.pointers]
-    parts = [name for name in names if name not in now.pointers and not snapshot.within(name, whole)]
+    # What goes with something around it needs no work of its own.
+    parts = [name for name in names if name not in now.pointers and names.keys().isdisjoint(snapshot.parents(name))]
     lists, _ = entries_without(repo, parts, now)
     for part in [] if data else parts:
         if files.exists(f"{repo.root}/{part}") and not repo.tree.is_ignored(part):

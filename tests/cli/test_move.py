@@ -108,6 +108,16 @@ def test_the_last_file_of_a_directory_takes_it_along(project: Path) -> None:
     tracked(project)
 
 
+def test_the_only_file_of_a_tracked_directory(project: Path) -> None:
+    shell.write(project, {"single/x": b"x\n"})
+    run_mlvc("add", "single", cwd=project)
+    run_mlvc("move", "single/x", "single/y", cwd=project)
+    tracked(project)
+    shutil.rmtree(project / "single")
+    run_mlvc("checkout", cwd=project)
+    assert [path.name for path in (project / "single").iterdir()] == ["y"]
+
+
 def test_the_rest_need_not_be_present(pushed: Path) -> None:
     shutil.rmtree(pushed / "data")
     (pushed / "model.bin").unlink()
@@ -201,6 +211,7 @@ def test_from_a_directory_below(project: Path) -> None:
         (["data", "../outside"], ("outside the repository",)),
         (["data", ".git/x"], ("part of Git",)),
         (["data", "x.mlvc"], ("is a Pointer",)),
+        (["data", "deleted"], ("Git itself has that path",)),
         (["data/link", "x"], ("is a symbolic link",)),
         (["data", "hidden/x"], ("Git ignores",)),
     ],
@@ -220,7 +231,9 @@ def test_what_is_refused_changes_nothing(project: Path, args: list[str], parts: 
     )
     run_mlvc("add", "plain/file", "plain/three.txt", cwd=project)
     run_mlvc("repro", cwd=project)
+    shell.write(project, {"deleted": b"but not in Git\n"})
     shell.commit(project)
+    (project / "deleted").unlink()
     run_mlvc("status", cwd=project)
     before = image(project)
     refused(run_mlvc("move", *args, cwd=project, check=False), 2, *parts, hint=False)

@@ -97,6 +97,15 @@ def test_a_part_that_is_absent_or_ignored_needs_no_data(project: Path) -> None:
     assert (project / "data/sub/three.txt").exists()
 
 
+def test_what_is_named_twice_goes_once(project: Path) -> None:
+    run_mlvc(
+        "remove", "--data", "data/sub", "data/sub/three.txt", "data/sub", "model.bin", "model.bin.mlvc", cwd=project
+    )
+    assert not (project / "data/sub").exists()
+    assert not (project / "model.bin").exists()
+    assert json.loads(run_mlvc("status", "--json", cwd=project).out)["working_tree"] == []
+
+
 def test_the_last_file_of_a_tracked_directory(project: Path) -> None:
     shell.write(project, {"single/x": b"x\n"})
     run_mlvc("add", "single", cwd=project)
