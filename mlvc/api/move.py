@@ -81,14 +81,16 @@ def move(
     Nothing is overwritten and nothing is read from the Store but the manifests of directories that change. All of it
     is done, or nothing and an error. After a crash the same call finishes the work.
     """
-    names = [repo.path(source).removesuffix(SUFFIX) for source in sources]
+    # A pattern of the shell names the Pointers, too.
+    typed = {repo.path(source).removesuffix(SUFFIX): source for source in reversed(sources)}
+    names = list(reversed(typed))
     asked: list[object] = [names, repo.path(target)]
     looks: dict[str, Look] = {}
     objects: Objects = []
     plan = _interrupted(repo, asked)
     if plan is None:
         now = snapshot.on_disk(repo.git)
-        goals = _goals(repo, sources, names, target, now)
+        goals = _goals(repo, typed, target, now)
         texts, recorded, objects = _recorded(repo, goals, now)
         inside = [name for name in names if name not in now.pointers]
         looks = repo.tree.look(names, lenient=True, inside=inside, progress=progress)
@@ -110,16 +112,17 @@ def move(
 # -- what is meant -----------------------------------------------------------------------------
 
 
-def _goals(repo: Repo, typed: Sequence[str], names: Sequence[str], target: str, now: Snapshot) -> dict[str, str]:
-    """Where each source goes; UsageError where one is not tracked or its place is not free."""
-    for word, name in zip(typed, names, strict=True):
+def _goals(repo: Repo, typed: Mapping[str, str], target: str, now: Snapshot) -> dict[str, str]:
+    """Where each source, as it was typed, goes; UsageError where one is not tracked or its place is not free."""
+    names = sorted(typed)
+    for name, word in typed.items():
         find_tracked(repo, word, name, now, made="change its name in mlvc.yaml and in its command, then `mlvc repro`")
     top = repo.path(target)
     into = _is_directory(repo, top, now)
     if not into and (len(names) > 1 or target.endswith((os.sep, "/"))):
         raise UsageError(f"{target} is no directory", hint=f"make it first: `mkdir {target}`, or name a new path")
     goals = {name: "/".join(filter(None, [top, name.rpartition("/")[2]])) if into else top for name in names}
-    if len(goals) < len(typed) or len(set(goals.values())) < len(goals):
+    if len(set(goals.values())) < len(goals):
         raise UsageError(f"two of the paths would have one name in {target}", hint="move them one by one")
     for source, goal in goals.items():
         if any(parent in goals for parent in parents(source)):
@@ -374,13 +377,12 @@ def _carry_out(repo: Repo, plan: _Plan, asked: list[object], looks: Mapping[str,
         for item in plan.moves:
             undo.append(partial(steps.rename, repo.root, item.path, item.source))
             steps.rename(repo.root, item.source, item.path)
+        steps.settle(repo.root, [path for item in plan.moves for path in (item.source, item.path)])
     for name, (_, new) in plan.texts.items():
         if new is None:
             _put(repo, name, None)
     steps.relink(repo.tree, plan.links)
-    for item in plan.moves:
-        if item.source in looks and item.present:
-            steps.remember(repo.tree, looks[item.source], item.path)
+    steps.remember(repo.tree, [(looks[i.source], i.path) for i in plan.moves if i.present and i.source in looks])
     _tidy(repo, plan)
     # What could not get its new name, as something was there after a crash, stays known: checkout looks after it.
     left = [path for path in plan.gone if files.exists(f"{repo.root}/{path}")]

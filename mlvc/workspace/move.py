@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from mlvc import files
 from mlvc.manifest import FILE
+from mlvc.pointer import Content
 from mlvc.workspace.index import NEVER, Record, Records
 from mlvc.workspace.tree import Look, WorkTree
 
@@ -32,16 +33,21 @@ def links(tree: WorkTree, look: Look, target: str) -> dict[str, str]:
 def rename(root: str, source: str, target: str) -> bool:
     """Give what is at ``source`` its new place; whether there was something, and nothing at the new place.
 
-    The directories around the new place are made. On return both names are durable.
+    The directories around the new place are made.
     """
     old, new = f"{root}/{source}", f"{root}/{target}"
     if not files.exists(old) or files.exists(new):
         return False
     files.make_dirs(os.path.dirname(new))
     os.rename(old, new)
-    for parent in {os.path.dirname(old), os.path.dirname(new)}:
-        files.sync_dir(parent)
     return True
+
+
+def settle(root: str, paths: Iterable[str]) -> None:
+    """Make the names of these paths, and that others have gone from beside them, survive a power cut."""
+    for folder in {path.rpartition("/")[0] for path in paths}:
+        if os.path.isdir(f"{root}/{folder}"):
+            files.sync_dir(f"{root}/{folder}")
 
 
 def relink(tree: WorkTree, goals: Mapping[str, str]) -> None:
@@ -55,24 +61,33 @@ def relink(tree: WorkTree, goals: Mapping[str, str]) -> None:
             os.replace(temporary, full)
 
 
-def remember(tree: WorkTree, look: Look, target: str) -> None:
-    """Tell the Index that what ``look`` saw is at ``target`` now."""
-    index = tree.index
-    parent, _, name = look.path.rpartition("/")
-    new_parent, _, new_name = target.rpartition("/")
-    if look.scan.is_dir:
-        dirs = {target + directory[len(look.path) :]: records for directory, records in look.scan.dirs.items()}
-        roots = {target: look.content} if look.content is not None and not look.scan.refused else {}
-        index.update(dirs, gone=[*look.scan.dirs, *look.scan.gone], roots=roots)
-        return
-    old = dict(index.of_dir(parent))
-    old.pop(name, None)
-    record = look.scan.dirs.get(parent, {}).get(name)
-    new: dict[str, Records] = {parent: old}
-    if record is not None:
-        around = old if new_parent == parent else dict(index.of_dir(new_parent))
-        new[new_parent] = {**around, new_name: _renamed(f"{tree.root}/{target}", record)}
-    index.update({path: records for path, records in new.items() if records}, gone=[p for p, r in new.items() if not r])
+def remember(tree: WorkTree, moved: Iterable[tuple[Look, str]]) -> None:
+    """Tell the Index that what was seen is at other paths now, all of it at once."""
+    rows: dict[str, Records] = {}
+    gone: list[str] = []
+    roots: dict[str, Content] = {}
+    for look, target in moved:
+        if look.scan.is_dir:
+            gone += [*look.scan.dirs, *look.scan.gone]
+            rows |= {target + directory[len(look.path) :]: records for directory, records in look.scan.dirs.items()}
+            if look.content is not None and not look.scan.refused:
+                roots[target] = look.content
+            continue
+        parent, _, name = look.path.rpartition("/")
+        _row(tree, rows, parent).pop(name, None)
+        record = look.scan.dirs.get(parent, {}).get(name)
+        if record is not None:
+            new_parent, _, new_name = target.rpartition("/")
+            _row(tree, rows, new_parent)[new_name] = _renamed(f"{tree.root}/{target}", record)
+    full = {path: records for path, records in rows.items() if records}
+    tree.index.update(full, gone=[path for path in (*gone, *rows) if path not in full], roots=roots)
+
+
+def _row(tree: WorkTree, rows: dict[str, Records], path: str) -> Records:
+    """What the Index is to know of one directory, to be changed."""
+    if path not in rows:
+        rows[path] = dict(tree.index.of_dir(path))
+    return rows[path]
 
 
 def _renamed(full: str, record: Record) -> Record:

@@ -54,7 +54,8 @@ def test_what_moved_is_not_read_again(project: Path) -> None:
     run_mlvc("status", cwd=project)
     run_mlvc("move", "data", "model.bin", "sets", cwd=project, check=False)
     (project / "sets").mkdir()
-    run_mlvc("move", "data", "model.bin", "sets", cwd=project)
+    # As a pattern of the shell gives them: with their Pointers.
+    run_mlvc("move", "data", "data.mlvc", "model.bin", "model.bin.mlvc", "sets", cwd=project)
     # Whoever reads the file would see other bytes: the Index is asked instead.
     path = project / "sets/model.bin"
     info = path.stat()
