@@ -1,6 +1,7 @@
-"""Settings: the shared file in Git, and the private one in the Git directory, which wins.
+"""Settings, in levels: system, user, repository, private, environment. The later one wins.
 
-Both are TOML. They are edited line by line, so that comments and layout stay as a person made them.
+Those of the repository are the shared file in Git, the private ones are in the Git directory. All files are TOML. They
+are edited line by line, so that comments and layout stay as a person made them. The environment comes as a mapping.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from mlvc.oid import LENGTHS
 
 SHARED = ".mlvc/config.toml"
 PRIVATE = "config.toml"
+FORMAT = 1
+SYSTEM, USER, REPOSITORY, OWN, ENVIRONMENT = LEVELS = ("system", "user", "repository", "private", "environment")
+_FORMATS = ("format", "version")
+_SECTIONS = ("core", "store", "remote")
 LINKS = ("reflink", "hardlink", "symlink", "copy")
 
 
@@ -128,7 +133,7 @@ def _checked(name: str, value: Any, path: str) -> Any:
     try:
         return key_of(name).read(value)
     except ValueError as error:
-        raise FormatError(f"{path}: {name} is {value!r}, it must be {error}", hint="correct it by hand") from None
+        raise FormatError(f"{path}: {name} is {value!r}, it must be {error}", hint="correct it there") from None
     except UsageError as error:
         raise FormatError(f"{path}: {error.message}", hint=error.hint) from None
 
@@ -143,14 +148,16 @@ def _given(name: str, value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All settings that are in force, by dotted name, and the file that each comes from.
+    """All settings that are in force, by dotted name, with the level and the file or variable that each comes from.
 
-    ``unknown``: file and name of each setting that this mlvc does not know. It stays in the file.
+    ``unknown``: file or variable, and name, of each setting that this mlvc does not know. It stays where it is.
+    ``shadowed``: level, file and name of each setting that a later level overrides.
     """
 
     values: Mapping[str, Any]
-    origins: Mapping[str, str]
+    origins: Mapping[str, tuple[str, str]]
     unknown: tuple[tuple[str, str], ...] = ()
+    shadowed: tuple[tuple[str, str, str], ...] = ()
 
     def get(self, name: str) -> Any:
         """The setting, or its default."""
@@ -162,31 +169,88 @@ class Config:
         return {name.split(".")[1]: url for name, url in sorted(self.values.items()) if name.startswith("remote.")}
 
 
-def load(shared: str, private: str) -> Config:
-    """The settings in the shared file and the private one; either may be absent.
+def load(paths: Mapping[str, str], variables: Mapping[str, str] | None = None) -> Config:
+    """The settings in the files of some levels, any of which may be absent, and in the ``variables`` of a process.
 
-    Unknown ones are left alone: a newer mlvc may have written them for those who have it.
+    Unknown ones are left alone: a newer mlvc may have written them for those who have it. FormatError for a file of a
+    format that this mlvc does not know, a value of the wrong kind, and core.hash anywhere but in the repository.
     """
-    return _in_force([(path, read(path)) for path in (shared, private)])
+    return _in_force([(level, path, read(path)) for level, path in paths.items()], variables or {})
 
 
 def from_text(data: bytes, name: str) -> Config:
     """The settings in the bytes of the shared file alone; FormatError says what is wrong with the file ``name``."""
-    return _in_force([(name, _settings(data, name))])
+    return _in_force([(REPOSITORY, name, _settings(data, name))], {})
 
 
-def _in_force(sources: Sequence[tuple[str, Mapping[str, Any]]]) -> Config:
+def _in_force(sources: Sequence[tuple[str, str, Mapping[str, Any]]], variables: Mapping[str, str]) -> Config:
     values: dict[str, Any] = {}
-    origins: dict[str, str] = {}
+    origins: dict[str, tuple[str, str]] = {}
     unknown: list[tuple[str, str]] = []
-    for path, found in sources:
-        for name, value in found.items():
-            if _general(name) not in KEYS:
-                unknown.append((path, name))
-                continue
-            values[name] = _checked(name, value, path)
-            origins[name] = path
-    return Config(values, origins, tuple(unknown))
+    shadowed: list[tuple[str, str, str]] = []
+    found = [(level, path, name, value) for level, path, settings in sources for name, value in settings.items()]
+    found += [(ENVIRONMENT, variable, *item) for variable, item in overrides(variables).items()]
+    for level, path, name, value in found:
+        if name in _FORMATS and level != ENVIRONMENT:
+            _check_format(path, name, value)
+        elif _general(name) not in KEYS:
+            unknown.append((path, name))
+        else:
+            checked = _checked(name, value, path)
+            if name == "core.hash" and level != REPOSITORY:
+                raise FormatError(
+                    f"{path} sets core.hash, which only {SHARED} of a repository may set",
+                    hint="take it out there: every object of a repository is named by its own algorithm",
+                )
+            if name in values:
+                shadowed.append((*origins[name], name))
+            values[name], origins[name] = checked, (level, path)
+    return Config(values, origins, tuple(unknown), tuple(shadowed))
+
+
+def _check_format(path: str, name: str, value: Any) -> None:
+    if value != FORMAT or isinstance(value, bool):
+        raise FormatError(
+            f"{path} has settings of {name} {value!r}, this mlvc reads {name} {FORMAT}", hint="use a newer mlvc"
+        )
+
+
+def overrides(variables: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """What an environment sets: variable -> name and value. ``MLVC_CORE_JOBS`` is core.jobs.
+
+    The name of a Remote is taken as it is written: ``MLVC_REMOTE_store_URL`` is remote.store.url.
+    """
+    found = {}
+    for variable, value in sorted(variables.items()):
+        prefix, _, rest = variable.partition("_")
+        section, _, key = rest.partition("_")
+        if prefix != "MLVC" or section.lower() not in _SECTIONS or not key:
+            continue
+        remote, _, option = key.rpartition("_")
+        parts = [section.lower(), remote, option.lower()] if section == "REMOTE" else [section.lower(), key.lower()]
+        found[variable] = (".".join(filter(None, parts)), value)
+    return found
+
+
+def paths(variables: Mapping[str, str], root: str = "", private: str = "") -> dict[str, str]:
+    """The file of each level; those of the repository where there is one.
+
+    ``private``: the place of a root in the Git directory. ``variables``: the environment, which says where a user's
+    settings are. MLVC_CONFIG_SYSTEM names another file for the system; empty, there is none.
+    """
+    windows = os.name == "nt"
+    etc = os.path.join(variables.get("PROGRAMDATA", "C:\\ProgramData"), "mlvc") if windows else "/etc/mlvc"
+    home = variables.get("APPDATA" if windows else "XDG_CONFIG_HOME") or os.path.join(
+        variables.get("HOME") or os.path.expanduser("~"), ".config"
+    )
+    found = {
+        SYSTEM: variables.get("MLVC_CONFIG_SYSTEM", os.path.join(etc, PRIVATE)),
+        USER: os.path.join(home, "mlvc", PRIVATE),
+    }
+    if root:
+        found[REPOSITORY] = os.path.join(root, *SHARED.split("/"))
+        found[OWN] = os.path.join(private, PRIVATE)
+    return {level: path for level, path in found.items() if path}
 
 
 def read(path: str) -> dict[str, Any]:
@@ -196,17 +260,16 @@ def read(path: str) -> dict[str, Any]:
 
 
 def _settings(data: bytes, path: str) -> dict[str, Any]:
+    shared = path.replace(os.sep, "/").endswith("/" + SHARED)
+    repair = "correct it by hand" + (f", or bring an old one back with `git checkout -- {SHARED}`" if shared else "")
     try:
         text = data.decode()
     except UnicodeDecodeError:
-        raise FormatError(f"{path} is not UTF-8 text", hint=_REPAIR) from None
+        raise FormatError(f"{path} is not UTF-8 text", hint=repair) from None
     try:
         return dict(_flat(codec.load_toml(text, path), ""))
     except FormatError as error:
-        raise FormatError(error.message, hint=_REPAIR) from None
-
-
-_REPAIR = "correct it by hand, or bring an old one back with `git checkout -- .mlvc/config.toml`"
+        raise FormatError(error.message, hint=repair) from None
 
 
 def _flat(table: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
@@ -312,8 +375,3 @@ def _laid_out(path: str, hint: str) -> FormatError:
 def root_of(path: str) -> str:
     """The root, '' for the top, whose shared settings are at ``path``."""
     return path[: -len(SHARED) - 1]
-
-
-def paths(root: str, *, private: str) -> tuple[str, str]:
-    """Where the shared and the private settings of an mlvc root are; ``private``: its place in the Git directory."""
-    return os.path.join(root, *SHARED.split("/")), os.path.join(private, PRIVATE)

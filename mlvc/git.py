@@ -357,11 +357,42 @@ _AT_ONCE = 500
 """Paths on one command line."""
 
 
+def stageable(git: Git, paths: Sequence[str]) -> list[str]:
+    """Those of ``paths`` that ``git add`` takes: what is gone only where Git has it."""
+    gone = {path for path in paths if not files.exists(os.path.join(git.root, path))}
+    known = tracked(git, gone)
+    return [path for path in paths if path not in gone or path in known]
+
+
 def stage(git: Git, paths: Sequence[str]) -> None:
-    """``git add`` these paths."""
+    """``git add`` these paths; what is gone is staged as deleted."""
     if paths:
         data = "\0".join(paths).encode(errors="surrogateescape")
         _ask(git, ["--literal-pathspecs", "add", "--pathspec-from-file=-", "--pathspec-file-nul"], data=data)
+
+
+def version() -> str:
+    """The version of Git; SystemFailureError where there is none."""
+    words = _run(["--version"], cwd=os.sep).stdout.decode(errors="replace").split()
+    return words[2] if len(words) > 2 else "unknown"
+
+
+def settings(git: Git, names: Collection[str]) -> dict[str, str]:
+    """Those of Git's own settings that are set."""
+    out = _run(["config", "--list", "-z"], cwd=git.root).stdout.decode(errors="replace")
+    pairs = (item.partition("\n") for item in out.split("\0"))
+    return {name: value for name, _, value in pairs if name in names}
+
+
+def count(git: Git) -> int:
+    """How many files Git itself has."""
+    return _ask(git, ["ls-files", "-z"]).count(b"\0")
+
+
+def names(git: Git) -> list[str]:
+    """The short names of all branches and tags."""
+    out = _ask(git, ["for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", "refs/remotes"])
+    return out.decode(errors="replace").splitlines()
 
 
 def revisions(git: Git, *, branches: bool = False, tags: bool = False, commits: bool = False) -> list[str]:
@@ -609,7 +640,7 @@ def ignore(git: Git, paths: Iterable[str]) -> list[str]:
     by_file: dict[str, list[str]] = {}
     for path in paths:
         directory, _, name = path.rpartition("/")
-        by_file.setdefault(f"{directory}/.gitignore" if directory else ".gitignore", []).append("/" + _escape(name))
+        by_file.setdefault(_ignore_file(directory), []).append("/" + _escape(name))
     changed = []
     for file, lines in by_file.items():
         full = os.path.join(git.root, file)
@@ -620,6 +651,27 @@ def ignore(git: Git, paths: Iterable[str]) -> list[str]:
             gap = "" if not old or old.endswith(b"\n") else "\n"
             files.replace(full, old + codec.ending_as(gap + "".join(f"{line}\n" for line in new), old))
             changed.append(file)
+    return changed
+
+
+def unignore(git: Git, paths: Iterable[str]) -> list[str]:
+    """Take the lines that ``ignore`` writes for these paths out again. The files that changed; an empty one goes."""
+    by_file: dict[str, set[str]] = {}
+    for path in paths:
+        directory, _, name = path.rpartition("/")
+        by_file.setdefault(_ignore_file(directory), set()).add("/" + _escape(name))
+    changed = []
+    for file, lines in by_file.items():
+        full = os.path.join(git.root, file)
+        old = (files.read_or_none(full) or b"").decode(errors="surrogateescape").splitlines(keepends=True)
+        new = [line for line in old if line.rstrip("\r\n") not in lines]
+        if new == old:
+            continue
+        if new:
+            files.replace(full, "".join(new).encode(errors="surrogateescape"))
+        else:
+            files.remove(full)
+        changed.append(file)
     return changed
 
 

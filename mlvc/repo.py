@@ -61,6 +61,11 @@ class Repo:
         """The hash algorithm of the repository."""
         return Hashing(self.config.get("core.hash"))
 
+    @property
+    def store_place(self) -> str:
+        """Where the Store is, whether one is there or not."""
+        return self.place_of(self.config)
+
     @cached_property
     def store(self) -> LocalStore:
         """The Store; an empty one is made where there is none yet, as after a clone."""
@@ -95,8 +100,8 @@ class Repo:
         """The hash algorithms of the other roots in this working tree."""
         found = set()
         for prefix in roots(self.git) - {self.git.prefix}:
-            other = self.git.below(prefix)
-            found.add(settings.load(*settings.paths(other.root, private=other.private)).get("core.hash"))
+            shared = os.path.join(self.git.below(prefix).root, *settings.SHARED.split("/"))
+            found.add(settings.load({settings.REPOSITORY: shared}).get("core.hash"))
         return found
 
     def _keeps_loose(self) -> bool:
@@ -234,5 +239,5 @@ def open_repo(start: str, environment: Mapping[str, str]) -> Repo:
         below = sorted(roots(found))
         there = f", or go to {below[0]}{', …' if len(below) > 1 else ''}, where it is" if below else ""
         raise NotARepositoryError(f"mlvc is not set up in {found.root}", hint=f"set it up with `mlvc init`{there}")
-    config = settings.load(*settings.paths(found.root, private=found.private))
+    config = settings.load(settings.paths(environment, found.root, found.private), environment)
     return Repo(found, config, _relative(start, found))

@@ -224,7 +224,7 @@ def _of_working_tree(asked: _Asked, path: str) -> Source:
     shot = snapshot.at(repo.git, commit, asked.rev or "HEAD")
 
     def near() -> LocalStore | None:
-        place = repo.place_of(repo.config)
+        place = repo.store_place
         is_there = os.path.exists(os.path.join(place, "format"))
         return asked.stack.enter_context(local.open_store(place)) if is_there else None
 

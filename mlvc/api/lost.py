@@ -42,4 +42,5 @@ _HINTS = {
     "pushed": "get it with `mlvc fetch` from a remote that has it, or track the data again with `mlvc add`",
     "fetched": "push it again from a clone that has it: `mlvc push` there restores what the remote lacks",
     "checked out": "`mlvc pull` gets it from a remote and checks it out",
+    "copied": "get it from a remote with `mlvc fetch`, then run `mlvc unprotect` again",
 }

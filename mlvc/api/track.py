@@ -132,7 +132,7 @@ def _untracked(repo: Repo, typed: str, now: Snapshot) -> UsageError:
 
 
 def _target(repo: Repo, name: str) -> str:
-    path = _named(repo, name)
+    path = nameable(repo, name)
     full = f"{repo.root}/{path}"
     if not files.exists(full):
         hint = f"it is tracked; `mlvc checkout {name}` brings it back" if files.exists(full + SUFFIX) else ""
@@ -140,7 +140,7 @@ def _target(repo: Repo, name: str) -> str:
     return path
 
 
-def _named(repo: Repo, name: str) -> str:
+def nameable(repo: Repo, name: str) -> str:
     """A path that can be tracked, whether something is there or not."""
     path = repo.path(name)
     if not path:
@@ -205,7 +205,7 @@ def _brought(repo: Repo, targets: Sequence[str], out: str, now: Snapshot) -> Ite
     if len(targets) != 1:
         raise UsageError("-o takes one path to add", hint="call `mlvc add` once for each")
     source = os.path.join(repo.root, repo.cwd, targets[0])
-    path = _named(repo, out)
+    path = nameable(repo, out)
     target = f"{repo.root}/{path}"
     if not os.path.exists(source):
         raise UsageError(f"{targets[0]} does not exist")
@@ -281,7 +281,7 @@ def _sort(repo: Repo, paths: Mapping[str, None], now: Snapshot) -> tuple[list[st
         if around:
             raise UsageError(
                 f"{path} cannot be tracked: {around} in it is tracked already",
-                hint=f"untrack that first: delete {around}{SUFFIX} and its line in .gitignore",
+                hint=f"untrack that first with `mlvc remove {around}`",
             )
         other = next((parent for parent in above[1:] if parent in paths), "")
         if other:

@@ -12,31 +12,18 @@ import typer
 
 from mlvc import codec
 from mlvc.cli import slips
+from mlvc.cli.top import ABOUT
 from mlvc.cli.words import Command, Group, Word, declared
 from mlvc.errors import MlvcError, UsageError
 
-HELP = """Version data and models next to the code that made them, with Git.
-
-Large files live in a store inside the Git directory and on remotes; Git keeps small Pointer files
-that name the exact content.
-
-Start in a Git repository with `mlvc init`, or watch `mlvc demo`.
-"""
-
-
-_REMOVE = "to track PATH no more, delete its Pointer PATH.mlvc and its line in .gitignore; the data stays"
-_MOVE = "rename the data, `mlvc add` its new name, then delete the old Pointer and its line in .gitignore"
 _IMPORT = "copy the data in and track it with `mlvc add`; `mlvc add -o PATH SOURCE` does both"
 _EXPERIMENT = "put each experiment on a Git branch and run it with `mlvc repro`; `mlvc diff A B` compares two"
 _TEXT = "small text files are best kept in Git itself, and compared with `git diff`"
 ELSEWHERE = {
-    "remove": _REMOVE,
-    "rm": _REMOVE,
-    "mv": _MOVE,
-    "move": _MOVE,
+    "rm": "`mlvc remove PATH` stops tracking it, and with --data deletes it, too",
+    "mv": "`mlvc move SRC DST` renames what is tracked",
     "clone": "`git clone URL`, then `mlvc pull` in the clone",
     "gc": "nothing is deleted from the store or from a Remote yet",
-    "unprotect": "`mlvc config core.link copy`, then `mlvc checkout --relink`, makes files that may be written",
     "exp": _EXPERIMENT,
     "experiments": _EXPERIMENT,
     "metrics": _TEXT,
@@ -47,6 +34,43 @@ ELSEWHERE = {
 """Commands that people know from Git and from other tools, and what does their work here."""
 
 
+_CODES = {
+    0: "all of the work was done",
+    1: "there are changes, and --exit-code was given",
+    2: "the command line, a setting or a file cannot be used as it is",
+    4: "an object is missing or damaged; the rest is done",
+    5: "refused: it would overwrite or delete what is stored nowhere",
+    6: "a Remote cannot be reached or used",
+    7: "the command of a stage failed",
+    8: "the system said no: disk full, permission, another mlvc at work",
+}
+"""What a code means where a command may end with it; the codes of a bug and of an interruption are told elsewhere."""
+
+_MORE = {
+    "add": (4,),
+    "commit": (4,),
+    "move": (4,),
+    "remove": (4, 5),
+    "unprotect": (4,),
+    "status": (1,),
+    "diff": (1, 4),
+    "checkout": (4, 5),
+    "push": (4, 6),
+    "fetch": (4, 6),
+    "pull": (4, 5, 6),
+    "repro": (4, 5, 7),
+    "demo": (7,),
+    "doctor": (1,),
+}
+"""The codes of each command beside 0, 2 and 8."""
+
+
+def codes_of(name: str) -> dict[int, str]:
+    """The exit codes of a command, with what they mean."""
+    own = {1: "something is broken"} if name == "doctor" else {}
+    return {code: own.get(code, _CODES[code]) for code in sorted({0, 2, 8, *_MORE.get(name, ())})}
+
+
 def run(commands: Mapping[str, Command | Group], given: Sequence[str]) -> int:
     """Run a command line among ``commands``. Its exit code."""
     return _call(make(commands), list(given))
@@ -54,7 +78,7 @@ def run(commands: Mapping[str, Command | Group], given: Sequence[str]) -> int:
 
 def make(commands: Mapping[str, Command | Group]) -> Any:
     """What typer makes of ``commands``."""
-    app = _app("mlvc", HELP)
+    app = _app("mlvc", ABOUT)
     app.callback()(_top)
     for name, command in commands.items():
         if isinstance(command, Group):
@@ -64,7 +88,7 @@ def make(commands: Mapping[str, Command | Group]) -> Any:
             app.add_typer(inner, name=name)
         else:
             _register(app, name, command)
-    return _laid_out(typer.main.get_command(app))
+    return _laid_out(typer.main.get_command(app), "")
 
 
 def _app(name: str, about: str) -> typer.Typer:
@@ -128,11 +152,14 @@ _INTERRUPTED = 130
 """What typer makes of Ctrl-C, without a word."""
 
 
-def _laid_out(command: Any) -> Any:
-    """The command, with the examples in the help of all its commands kept on one line, to be copied."""
-    command.help = (command.help or "").replace("\n\nExample: ", "\n\n\b\nExample: ")
-    for inner in getattr(command, "commands", {}).values():
-        _laid_out(inner)
+def _laid_out(command: Any, name: str) -> Any:
+    """The command, with the help of it and of all below ending with the example, on one line, and the exit codes."""
+    command.help, _, example = (command.help or "").partition("\n\nExample: ")
+    if example:
+        codes = "".join(f"\n  {code:<4} {meaning}" for code, meaning in codes_of(name).items())
+        command.epilog = f"\b\nExample: {example.strip()}\n\n\b\nExit codes:{codes}"
+    for below, inner in getattr(command, "commands", {}).items():
+        _laid_out(inner, f"{name} {below}".strip())
     return command
 
 

@@ -63,7 +63,7 @@ def _tracked(done: Iterable[track.Tracked], *, as_json: bool, autostage: bool, c
     if not changed:
         show.err("nothing changed" if items else "no tracked path is in the working tree; `mlvc add PATH` tracks one")
     elif not autostage:
-        names = [_quoted(os.path.relpath(name, cwd or ".")) for item in changed for name in _for_git(item)]
+        names = [quoted(os.path.relpath(name, cwd or ".")) for item in changed for name in _for_git(item)]
         show.err(
             "hint: record it in Git: git add " + " ".join(dict.fromkeys(names[:8])) + (" …" if len(names) > 8 else "")
         )
@@ -75,7 +75,8 @@ def _for_git(item: track.Tracked) -> list[str]:
     return [*names, f"{folder}/.gitignore" if folder else ".gitignore"] if item.old is None else names
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A path as a shell takes it."""
     import shlex  # noqa: PLC0415
 
     if name.isprintable():

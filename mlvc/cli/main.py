@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 # Command -> module that defines it. Only the module of the command that is asked for is loaded.
 COMMANDS = {
     "init": "setup",
-    "config": "setup",
+    "config": "configure",
     "remote": "setup",
     "add": "data",
     "commit": "data",
+    "move": "paths",
+    "remove": "paths",
+    "unprotect": "paths",
     "status": "report",
     "diff": "report",
     "ls": "look",
@@ -42,6 +45,8 @@ COMMANDS = {
     "stage": "stages",
     "dag": "stages",
     "demo": "stages",
+    "doctor": "doctor",
+    "completion": "completion",
 }
 BUG, INTERRUPTED = 3, 130
 
@@ -54,9 +59,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[:1] in (["--version"], ["-V"]):
         sys.stdout.write(f"mlvc {__version__}\n")
         return 0
+    if given[:1] == ["__complete"]:
+        return _complete(given[1:])
     sys.stdout = Stream(sys.stdout, needed=True)
     sys.stderr = Stream(sys.stderr, needed=False)
     return guarded(lambda: _run(given))
+
+
+def _complete(words: list[str]) -> int:
+    """Answer a shell that asks what may come next; a shell has no use for a message."""
+    from mlvc.cli.completion import answer  # noqa: PLC0415
+
+    with suppress(OSError, UnicodeError):
+        sys.stdout.write(answer(words))
+    return 0
 
 
 class Stream:
@@ -127,6 +143,11 @@ def _run(given: list[str]) -> int:
         os.getcwd()
     except FileNotFoundError:
         raise UsageError("the current directory does not exist any more", hint="change to one that does") from None
+    if given in (["--help"], ["-h"]):
+        from mlvc.cli import top  # noqa: PLC0415
+
+        sys.stdout.write(top.text())
+        return 0
     if not given or given[0] not in COMMANDS:
         return _by_typer(COMMANDS, given)
     command = _load(given[0])

@@ -18,6 +18,7 @@ def opened() -> Iterator[Repo]:
         for path, name in repo.config.unknown:
             near = settings.near_to(name)
             meant = f" (did you mean {near}?)" if near else ""
-            file = os.path.relpath(path, repo.root)
+            inside = path.startswith(repo.root.rstrip(os.sep) + os.sep)
+            file = os.path.relpath(path, repo.root) if inside else path
             show.err(show.clean(f"note: {file} has a setting '{name}' that this mlvc does not know{meant}"))
         yield repo

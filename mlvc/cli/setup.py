@@ -1,4 +1,4 @@
-"""``init``, ``config``, ``remote``."""
+"""``init`` and ``remote``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mlvc.api import init as api
 from mlvc.cli import show
 from mlvc.cli.opening import opened
 from mlvc.cli.words import Group, argument, option
+from mlvc.config import OWN, REPOSITORY
 from mlvc.errors import UsageError
 from mlvc.repo import Repo
 
@@ -51,84 +52,18 @@ def init(
         show.err(f"mlvc is set up in {done.root} already (objects are named by {done.hash})")
 
 
-def config(
-    name: Annotated[str, argument("[NAME]", help="The setting, such as core.autostage.")] = "",
-    value: Annotated[str | None, argument("[VALUE]", help="What to set it to.")] = None,
-    unset: Annotated[bool, option("--unset", help="Remove the setting.")] = False,
-    private: Private = False,
-    as_json: Json = False,
-) -> None:
-    """Show or change settings.
-
-    Without arguments all settings in force are listed, with a name that setting alone is printed.
-    Settings are shared through Git in .mlvc/config.toml, or private with --private; private ones win.
-
-    Example: mlvc config core.autostage true
-    """
-    with opened() as repo:
-        if not name:
-            _list_settings(repo, as_json=as_json)
-        elif value is None and not unset:
-            _print_setting(repo, name, as_json=as_json)
-        else:
-            _change(repo, name, value, unset=unset, private=private)
-
-
-def _list_settings(repo: Repo, *, as_json: bool) -> None:
-    if as_json:
-        show.json_out(dict(sorted(repo.config.values.items())))
-        return
-    for name, value in sorted(repo.config.values.items()):
-        show.out(f"{name} = {_plain(value)}")
-
-
-def _print_setting(repo: Repo, name: str, *, as_json: bool) -> None:
-    value = repo.config.get(name)
-    if as_json:
-        show.json_out({name: value})
-    else:
-        show.out(_plain(value))
-
-
-def _plain(value: object) -> str:
+def plain(value: object) -> str:
+    """A setting as text."""
     if isinstance(value, bool):
         return str(value).lower()
     return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
-def _change(repo: Repo, name: str, value: str | None, *, unset: bool, private: bool) -> None:
-    if unset and value is not None:
-        raise UsageError("--unset takes no value")
-    if name == "core.hash" and value != repo.config.get(name):
-        raise UsageError("core.hash cannot be changed after `mlvc init`: every object is named by it")
-    path = _file(repo, private=private)
-    there = unset and name in settings.read(path)
-    if not there:
-        settings.key_of(name)
-    if unset and not there:
-        raise UsageError(f"{name} is not set in {path}")
-    _write(repo, name, value, private=private)
-    if name == "store.dir":
-        _tell_of_old_store(repo)
-
-
-def _tell_of_old_store(repo: Repo) -> None:
-    """A note where objects stay behind in a Store that is used no more."""
-    old = repo.place_of(repo.config)
-    new = repo.place_of(settings.load(*settings.paths(repo.root, private=repo.private)))
-    stored = any(os.listdir(place) for part in ("packs", "loose") if os.path.isdir(place := os.path.join(old, part)))
-    if stored and os.path.realpath(old) != os.path.realpath(new):
-        show.err(f"note: what is stored already stays in {show.clean(old)}")
-        show.err(f"hint: copy packs and loose from there into {show.clean(new)}, or get it with `mlvc fetch`")
-
-
-def _file(repo: Repo, *, private: bool) -> str:
-    return settings.paths(repo.root, private=repo.private)[1 if private else 0]
-
-
-def _write(repo: Repo, name: str, value: object | None, *, private: bool) -> None:
+def write(repo: Repo, name: str, value: object | None, *, private: bool) -> None:
+    """Change a setting of the repository, or a private one."""
+    path = settings.paths(os.environ, repo.root, repo.private)[OWN if private else REPOSITORY]
     with repo.exclusive():
-        settings.write(_file(repo, private=private), name, value)
+        settings.write(path, name, value)
     if not private:
         _stage(repo)
 
@@ -154,9 +89,9 @@ def remote_add(
     with opened() as repo:
         if name in repo.config.remotes and not force:
             raise UsageError(f"there is a remote '{name}' already", hint="change it with `mlvc remote modify`")
-        _write(repo, f"remote.{name}.url", _address(repo, url), private=private)
+        write(repo, f"remote.{name}.url", _address(repo, url), private=private)
         if default:
-            _write(repo, "core.remote", name, private=private)
+            write(repo, "core.remote", name, private=private)
 
 
 def _address(repo: Repo, url: str) -> str:
@@ -208,7 +143,7 @@ def remote_modify(
         if option == "url" and unset:
             raise UsageError("a remote needs its url", hint=f"remove the remote: `mlvc remote remove {name}`")
         new = _address(repo, value) if option == "url" and value is not None else value
-        _write(repo, f"remote.{name}.{option}", new, private=private)
+        write(repo, f"remote.{name}.{option}", new, private=private)
 
 
 def remote_default(
@@ -223,10 +158,10 @@ def remote_default(
     """
     with opened() as repo:
         if unset:
-            _write(repo, "core.remote", None, private=private)
+            write(repo, "core.remote", None, private=private)
         elif name:
             _known(repo, name)
-            _write(repo, "core.remote", name, private=private)
+            write(repo, "core.remote", name, private=private)
         else:
             current = repo.config.get("core.remote")
             if not current:
@@ -253,7 +188,7 @@ def remote_rename(name: Name, new: Annotated[str, argument("NEW", help="Its new 
         if new in repo.config.remotes:
             raise UsageError(f"there is a remote '{new}' already")
         settings.key_of(f"remote.{new}.url")
-        for path in settings.paths(repo.root, private=repo.private):
+        for path in _files(repo, name):
             settings.rename_section(path, f"remote.{name}", f"remote.{new}")
             if settings.read(path).get("core.remote") == name:
                 settings.write(path, "core.remote", new)
@@ -269,8 +204,9 @@ def remote_remove(name: Name) -> None:
 
     with opened() as repo:
         _known(repo, name)
+        paths = _files(repo, name)
         forget(repo, name)
-        for path in settings.paths(repo.root, private=repo.private):
+        for path in paths:
             if settings.read(path).get("core.remote") == name:
                 settings.write(path, "core.remote", None)
             settings.remove_section(path, f"remote.{name}")
@@ -283,9 +219,22 @@ def _known(repo: Repo, name: str) -> None:
         raise UsageError(f"there is no remote '{name}'", hint=f"known remotes: {', '.join(known)}" if known else "")
 
 
+def _files(repo: Repo, name: str) -> list[str]:
+    """The settings of the repository and the private ones; UsageError for a Remote that stands in none of them."""
+    paths = settings.paths(os.environ, repo.root, repo.private)
+    own = [paths[REPOSITORY], paths[OWN]]
+    key = f"remote.{name}.url"
+    if not any(key in settings.read(path) for path in own):
+        level, where = repo.config.origins[key]
+        hint = f"`mlvc config --{level} --unset {key}`" if level in paths else f"unset {where}"
+        raise UsageError(f"the remote '{name}' is not one of this repository: it stands in {where}", hint=hint)
+    return own
+
+
 def _stage(repo: Repo) -> None:
     # As the settings are now.
-    if settings.load(*settings.paths(repo.root, private=repo.private)).get("core.autostage"):
+    now = settings.load(settings.paths(os.environ, repo.root, repo.private), os.environ)
+    if now.get("core.autostage"):
         git.stage(repo.git, [settings.SHARED])
 
 
@@ -300,4 +249,4 @@ remotes = Group(
         "remove": remote_remove,
     },
 )
-COMMANDS = {"init": init, "config": config, "remote": remotes}
+COMMANDS = {"init": init, "remote": remotes}

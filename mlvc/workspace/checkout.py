@@ -68,6 +68,7 @@ class Asked:
     ``parts``: the paths inside of a wanted path to which it is confined. ``spared``: what stays of a path that goes.
     ``force``: files that are stored nowhere go, too. ``relink``: large files are made anew.
     ``reader``: where manifests are read, if not from the Store: for a Plan that is to be shown and not carried out.
+    ``inside``: the wanted paths that are parts of tracked directories.
     """
 
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -75,6 +76,7 @@ class Asked:
     force: bool = False
     relink: bool = False
     reader: Reader | None = None
+    inside: Collection[str] = ()
 
 
 def plan(
@@ -87,7 +89,7 @@ def plan(
 ) -> tuple[list[PathPlan], dict[str, str]]:
     """What has to change at the wanted paths, and the paths whose manifest cannot be had, with the reason."""
     asked = asked or Asked()
-    looks = tree.look(wanted, lenient=True, progress=progress)
+    looks = tree.look(wanted, lenient=True, inside=asked.inside, progress=progress)
     plans = []
     lost: dict[str, str] = {}
     for path, content in wanted.items():

@@ -29,6 +29,23 @@ def can_reflink(source_dir: str, target_dir: str) -> bool:
                 files.remove(path)
 
 
+def tried(source_dir: str, target_dir: str) -> dict[str, bool]:
+    """Which link types work from files of one directory to another; both are left as they were."""
+    source, target = os.path.join(source_dir, "link-from"), os.path.join(target_dir, "link-to")
+    files.replace(source, b"x" * 4096, durable=False)
+    found = {}
+    try:
+        for link in (REFLINK, HARDLINK, SYMLINK):
+            try:
+                found[link] = _linked(link, source, target)
+            except OSError:
+                found[link] = False
+            files.remove(target)
+    finally:
+        files.remove(source)
+    return {**found, COPY: True}
+
+
 def place(store: LocalStore, entry: Entry, target: str, links: Sequence[str], *, home: str = "") -> str:
     """Make ``target``, which does not exist, the content of ``entry``. Returns the link type that worked.
 

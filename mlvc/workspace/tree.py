@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from mlvc import files, manifest
@@ -90,15 +90,23 @@ class WorkTree:
                 known.setdefault(parent, {})[name] = record
         return self._scanner.scan(path, known, since=since, inside=inside)
 
-    def look(self, paths: Iterable[str], *, lenient: bool = False, progress: Progress = QUIET) -> dict[str, Look]:
+    def look(
+        self,
+        paths: Iterable[str],
+        *,
+        lenient: bool = False,
+        inside: Collection[str] = (),
+        progress: Progress = QUIET,
+    ) -> dict[str, Look]:
         """The content at each path, hashing what the Index does not know. Nothing is stored.
 
-        What cannot be tracked is an error; if ``lenient``, it is left out, and in ``scan.refused``.
+        What cannot be tracked is an error; if ``lenient``, it is left out, and in ``scan.refused``. ``inside``: those
+        of the paths that are parts of tracked directories.
         """
         since = self.begin()
         found = {}
         for path in paths:
-            scan = self.scan(path, since)
+            scan = self.scan(path, since, inside=path in inside)
             if not lenient:
                 refuse([scan])
             digest(self.root, scan, self.hashing, progress=progress)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from mlvc.cli import app, top
 from mlvc.cli.main import COMMANDS
 from tests.helpers import run_mlvc, shell
 
 GROUPS = {"remote": ["add", "list", "modify", "default", "rename", "remove"], "stage": ["add", "list"]}
 ALL = [[name] for name in COMMANDS if name not in GROUPS] + [[g, name] for g, names in GROUPS.items() for name in names]
 
+KNOWN_CODES = {"0", "1", "2", "4", "5", "6", "7", "8"}
 CHANGES = {"path", "change", "from", "old", "new"}
 TRANSFER = {"remote", "objects", "size", "packs", "lost", "unreadable"}
 KEYS = {
@@ -29,9 +32,14 @@ KEYS = {
     ("fetch",): TRANSFER,
     ("pull",): {"fetch", "checkout"},
     ("dag",): {"stages", "edges"},
+    ("config", "--show-origin"): {"core.hash", "core.remote", "remote.store.url"},
     ("config",): {"core.hash", "core.remote", "remote.store.url"},
     ("add", "data"): {"path", "kind", "oid", "size", "files", "changed"},
     ("commit",): {"path", "kind", "oid", "size", "files", "changed"},
+    ("move", "data", "sets"): {"moves", "files"},
+    ("remove", "data"): {"paths", "data", "files"},
+    ("unprotect", "model.bin"): {"paths", "size", "lost"},
+    ("doctor",): {"broken", "versions", "repository", "file_systems", "links", "remotes", "findings"},
     ("remote", "list"): {"name", "url", "default"},
     ("repro",): {"stage", "outcome", "reasons", "seconds"},
     ("repro", "--dry-run"): {"stage", "action", "reasons"},
@@ -53,6 +61,13 @@ def test_the_list_of_commands() -> None:
         assert [line.split()[0] for line in out.split("Commands:\n")[1].splitlines()] == names
 
 
+def test_the_help_of_mlvc_is_what_typer_makes_of_it() -> None:
+    commands = {name: import_module(f"mlvc.cli.{module}").COMMANDS[name] for name, module in COMMANDS.items()}
+    whole = app.make(commands)
+    told = whole.get_help(whole.make_context("mlvc", ["init"], terminal_width=80, max_content_width=80))
+    assert top.text().split() == told.split()  # but for where its lines end
+
+
 @pytest.mark.parametrize("command", ALL, ids=" ".join)
 def test_help_tells_a_newcomer_what_to_do(command: list[str]) -> None:
     result = run_mlvc(*command, "--help", env={"COLUMNS": "100"})
@@ -63,6 +78,11 @@ def test_help_tells_a_newcomer_what_to_do(command: list[str]) -> None:
     about = lines[2].strip()
     assert about[0].isupper()
     assert about.endswith(".")
+    # It ends with an example and the exit codes.
+    end = next(number for number, line in enumerate(lines) if line.strip().startswith("Example: "))
+    assert lines[end + 1 : end + 3] == ["", "  Exit codes:"]
+    codes = [line.split()[0] for line in lines[end + 3 :]]
+    assert {"0", "2", "8"} <= set(codes) <= KNOWN_CODES
     examples = [line.strip() for line in lines if line.strip().startswith("Example: ")]
     assert len(examples) == 1
     assert f"mlvc {' '.join(command)}" in examples[0]

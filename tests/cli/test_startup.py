@@ -12,6 +12,8 @@ from tests.helpers import SOURCES, run
 
 HEAVY = {
     ("--version",): {"typer", "rich", "fsspec", "git", "yaml", "sqlite3", "mlvc.cli.app", "mlvc.repo"},
+    ("--help",): {"typer", "rich", "fsspec", "git", "yaml", "sqlite3", "mlvc.cli.app", "mlvc.repo"},
+    ("__complete", "push", "-r", ""): {"typer", "rich", "fsspec", "git", "yaml", "sqlite3", "mlvc.repo"},
     ("status",): {"typer", "rich", "fsspec", "git", "yaml", "asyncio", "concurrent.futures"},
     ("ls", "data"): {"typer", "rich", "fsspec", "git", "yaml", "asyncio", "concurrent.futures", "pathspec"},
     ("add", "data"): {"typer", "rich", "fsspec", "git", "yaml", "asyncio"},

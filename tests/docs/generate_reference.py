@@ -1,15 +1,21 @@
-"""Writes docs/reference/cli.md and json.md: ``python -m tests.docs.generate_reference``, at the top of the checkout."""
+"""Writes docs/reference/cli.md and json.md, and mlvc/cli/table.py.
+
+Run ``python -m tests.docs.generate_reference``, at the top of the checkout.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import subprocess
 import sys
 import tempfile
+from importlib import import_module
 from pathlib import Path
 
-from mlvc.cli.main import COMMANDS
+from mlvc.cli import main
+from mlvc.cli.words import Command, Group, declared
 from tests import helpers
 from tests.helpers import run_mlvc, shell
 
@@ -94,7 +100,7 @@ After a failure without `-k`, the Stages that were not reached have no entry in 
 def cli() -> str:
     """``--help`` of every command."""
     parts = [_CLI]
-    for name in COMMANDS:
+    for name in main.COMMANDS:
         for command in ([name], *([name, inner] for inner in GROUPS.get(name, ()))):
             text = run_mlvc(*command, "--help", env={"COLUMNS": "100"}).out.rstrip("\n")
             parts.append(f"{'#' * (len(command) + 1)} mlvc {' '.join(command)}\n\n```text\n{text}\n```\n")
@@ -112,6 +118,7 @@ def examples() -> str:
         try:
             for title, args, cwd in _scene(home):
                 result = run_mlvc(*args, "--json", cwd=cwd).out.replace(str(home), HOME)
+                result = _steady(result) if title == "mlvc doctor" else result
                 result = re.sub(r'"seconds": [\d.]+', '"seconds": 0.004', result)
                 json.loads(result)
                 parts.append(f"## {title}\n\n```json\n{result.rstrip()}\n```\n")
@@ -121,6 +128,17 @@ def examples() -> str:
     return "\n".join(parts)
 
 
+def _steady(text: str) -> str:
+    """A report of `mlvc doctor` without what each machine has its own of."""
+    value = json.loads(text)
+    value["versions"] = dict.fromkeys(("mlvc", "python", "git"), "1.2.3")
+    for place in value["file_systems"]:
+        place.update(kind="xfs", free=500000000000, case_sensitive=True)
+    value["links"] = dict.fromkeys(value["links"], True)
+    value["findings"] = [finding for finding in value["findings"] if "core.jobs" in finding["message"]]
+    return json.dumps(value, indent=2)
+
+
 def _scene(home: Path):
     root = helpers.make_git_repo(home / "project")
     yield "mlvc init", ["init"], root
@@ -128,6 +146,7 @@ def _scene(home: Path):
     run_mlvc("remote", "add", "-d", "store", "../remote", cwd=root)
     yield "mlvc add", ["add", "data"], root
     yield "mlvc config", ["config"], root
+    yield "mlvc config --show-origin", ["config", "core.remote", "--show-origin"], root
     yield "mlvc remote list", ["remote", "list"], root
     yield "mlvc remote default", ["remote", "default"], root
     shell.write(root, {"mlvc.yaml": b"stages: {sum: {cmd: cat data/*.csv > sum.txt, deps: [data], outs: [sum.txt]}}\n"})
@@ -152,6 +171,11 @@ def _scene(home: Path):
     helpers.git("checkout", "--quiet", "--", ".", cwd=root)
     yield "mlvc checkout", ["checkout"], root
     yield "mlvc fetch", ["fetch"], root
+    yield from _scene_of_branches(root)
+    yield from _scene_of_paths(root)
+
+
+def _scene_of_branches(root: Path):
     yield "mlvc install", ["install", "--hook", "pre-push"], root
     shell.write(root, {"data/one.csv": b"1.5\n"})
     run_mlvc("commit", cwd=root)
@@ -162,17 +186,69 @@ def _scene(home: Path):
     shell.commit(root)
     helpers.git("merge", "main", cwd=root, check=False)
     yield "mlvc resolve", ["resolve", "data", "--ours"], root
+    shell.commit(root)
+
+
+def _scene_of_paths(root: Path):
+    run_mlvc("config", "core.jobs", "2", cwd=root)
+    run_mlvc("config", "--private", "core.jobs", "8", cwd=root)
+    yield "mlvc doctor", ["doctor"], root
+    yield "mlvc move", ["move", "data", "numbers"], root
+    yield "mlvc remove", ["remove", "numbers"], root
+    run_mlvc("config", "core.link", "symlink", cwd=root)
+    shell.write(root, {"table.bin": shell.LARGE})
+    run_mlvc("add", "table.bin", cwd=root)
+    run_mlvc("checkout", "--relink", cwd=root)
+    yield "mlvc unprotect", ["unprotect", "table.bin"], root
 
 
 PAGES = {"cli.md": cli, "json.md": examples}
+TABLE = Path(main.__file__).with_name("table.py")
+_TABLE = '''\
+"""What each command is for, its options with the value that they take, and its arguments.
+
+Written by ``python -m tests.docs.generate_reference`` out of the declarations of the commands, so that neither help nor
+completion has to load them.
+"""
+
+from __future__ import annotations
+
+TABLE: dict[str, tuple[str, dict[str, str], list[str]]] = '''
 
 
-def main() -> int:
-    """Write every page."""
+def table() -> str:
+    """The module ``mlvc/cli/table.py``."""
+    rows: dict[str, tuple[str, dict[str, str], list[str]]] = {}
+    for name, module in main.COMMANDS.items():
+        command = import_module(f"mlvc.cli.{module}").COMMANDS[name]
+        if isinstance(command, Group):
+            rows[name] = (command.help, {}, [])
+            rows |= {f"{name} {below}": _row(each) for below, each in command.commands.items()}
+        else:
+            rows[name] = _row(command)
+    text = _TABLE + repr(rows) + "\n"
+    return subprocess.run(
+        [sys.executable, "-m", "ruff", "format", "--line-length", "120", "-"],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def _row(command: Command) -> tuple[str, dict[str, str], list[str]]:
+    words = declared(command).values()
+    options = {n: "" if kind is bool else word.metavar or "VALUE" for kind, word in words for n in word.names}
+    return (command.__doc__ or "").splitlines()[0], options, [word.metavar for _, word in words if not word.names]
+
+
+def write() -> int:
+    """Write every page, and the table first: it is what the help is made of."""
+    TABLE.write_text(table())
     for name, make in PAGES.items():
         (REFERENCE / name).write_text(make())
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write())

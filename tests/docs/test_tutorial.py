@@ -16,6 +16,7 @@ PLAYED = (
     "docs/howto/reading.md",
     "docs/howto/merging.md",
     "docs/howto/git-hooks.md",
+    "docs/howto/looking-after.md",
 )
 
 

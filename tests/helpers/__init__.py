@@ -53,6 +53,7 @@ def hermetic_environment(home: Path, temporary: Path) -> dict[str, str]:
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": str(home / ".gitconfig"),
         "GIT_TERMINAL_PROMPT": "0",
+        "MLVC_CONFIG_SYSTEM": "",
         "GIT_AUTHOR_DATE": CLOCK,
         "GIT_COMMITTER_DATE": CLOCK,
     }

@@ -1,0 +1,135 @@
+"""Completion: what a real bash offers, and what no shell should wait for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.generate_reference import TABLE, table
+from tests.helpers import SOURCES, git, run, run_mlvc, shell
+
+
+def test_the_table_is_up_to_date() -> None:
+    assert TABLE.read_text() == table(), "run `python -m tests.docs.generate_reference` and commit mlvc/cli/table.py"
+
+
+@pytest.fixture
+def scene(project: Path) -> Path:
+    """A repository with all that can be completed."""
+    shell.write(
+        project,
+        {"mlvc.yaml": b"stages:\n  train: {cmd: echo}\n  test: {cmd: echo}\n", "a dir/file one": b"x", "odd[1]*": b"y"},
+    )
+    git("tag", "v1", cwd=project)
+    git("branch", "side", cwd=project)
+    run_mlvc("remote", "add", "archive", "../archive", cwd=project)
+    (project / "model.bin").unlink()
+    return project
+
+
+def asked(root: Path, *words: str) -> list[str]:
+    """Kind and words that mlvc answers."""
+    return run_mlvc("__complete", *words, cwd=root).out.splitlines()
+
+
+CASES = [
+    (["pus"], ["words", "push"]),
+    (["re"], ["words", "remote", "remove", "repro"]),
+    (["remote", "re"], ["words", "rename", "remove"]),
+    (["remote", "rename", ""], ["words", "archive", "store"]),
+    (["push", "--remote", "s"], ["words", "store"]),
+    (["push", "--remote=s"], ["words", "--remote=store"]),
+    (["push", "--remote", "=", "s"], ["words", "store"]),
+    (["push", "-r", ""], ["words", "archive", "store"]),
+    (["push", "--json", "--all-"], ["words", "--all-branches", "--all-tags", "--all-commits"]),
+    (["push", "--dry-run", "--d"], ["words"]),
+    (["checkout", "--rev", "v"], ["words", "v1"]),
+    (["diff", ""], ["words", "HEAD", "main", "side", "v1"]),
+    (["diff", "v1", "s"], ["words", "side"]),
+    (["diff", "-t", "da"], ["files", "data"]),
+    (["repro", "t"], ["words", "test", "train"]),
+    (["repro", "-f", "tr"], ["words", "train"]),
+    (["repro", "da"], ["files", "data"]),
+    (["add", "a"], ["files", "a dir"]),
+    (["add", "a dir/"], ["files", "a dir/file one"]),
+    (["checkout", "mod"], ["files", "model.bin"]),
+    (["move", "data/su"], ["files", "data/sub"]),
+    (["config", "core.a"], ["words", "core.autostage"]),
+    (["config", "remote."], ["words", "remote.archive.url", "remote.store.url"]),
+    (["init", "--hash", "b"], ["words", "blake3"]),
+    (["completion", ""], ["words", "bash", "zsh", "fish"]),
+    (["add", "no/such/dir/"], ["words"]),
+    (["nosuch", ""], ["words"]),
+    (["remote", "nosuch", ""], ["words"]),
+    (["--v"], ["words", "--version"]),
+]
+
+
+@pytest.mark.parametrize(("words", "expected"), CASES, ids=lambda value: " ".join(value) if value else "")
+def test_what_is_answered(scene: Path, words: list[str], expected: list[str]) -> None:
+    found = asked(scene, *words)
+    assert (found[0], sorted(found[1:])) == (expected[0], sorted(expected[1:]))
+
+
+def in_bash(root: Path, *words: str) -> list[str]:
+    """What a real bash would offer for the last word: COMPREPLY after its function ran."""
+    words_ = " ".join(f"'{word}'" for word in ("mlvc", *words))
+    python = f"{sys.executable} -P -m mlvc"
+    lines = [
+        f'mlvc() {{ {python} "$@"; }}',
+        "source <(mlvc completion bash)",
+        f"COMP_WORDS=({words_}); COMP_CWORD={len(words)}",
+        "_mlvc",
+        'printf "%s\\n" "${COMPREPLY[@]}"',
+        "complete -p mlvc",
+    ]
+    out = run(["bash", "-c", "\n".join(lines)], cwd=root, env={"PYTHONPATH": SOURCES}).out
+    *found, last = out.splitlines()
+    assert last == "complete -F _mlvc mlvc"
+    return found
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["pus"], ["remote", "rename", ""], ["repro", "t"], ["checkout", "--rev", "v"], ["add", "a"], ["add", "odd"]],
+    ids=" ".join,
+)
+def test_in_a_real_bash(scene: Path, words: list[str]) -> None:
+    assert in_bash(scene, *words) == asked(scene, *words)[1:]
+
+
+@pytest.mark.skipif(shutil.which("script") is None, reason="a terminal is made by `script`")
+def test_tab_in_an_interactive_bash(scene: Path) -> None:
+    """A person presses the key: the name with a space in it is quoted as bash quotes it."""
+    typed = "mlvc add a\t\n"
+    script = f'mlvc() {{ if [ "$1" = add ]; then printf "<%s>\\n" "$@"; else {sys.executable} -P -m mlvc "$@"; fi; }}\n'
+    rc = scene.parent / "bashrc"
+    rc.write_text(script + "source <(mlvc completion bash)\nPS1='$ '\n")
+    done = subprocess.run(
+        ["script", "-qec", f"bash --rcfile {rc} -i", "/dev/null"],
+        input=(typed + "exit\n").encode(),
+        cwd=scene,
+        env={**os.environ, "PYTHONPATH": SOURCES, "TERM": "dumb"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert b"<a dir/>" in done.stdout, done.stdout
+
+
+def test_outside_of_a_repository_there_is_no_message(tmp_path: Path) -> None:
+    for words in (["push", "-r", ""], ["diff", ""], ["repro", ""], ["config", ""], []):
+        result = run_mlvc("__complete", *words, cwd=tmp_path)
+        assert result.err == ""
+        assert result.out
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
+def test_the_script_asks_mlvc(name: str) -> None:
+    assert "mlvc __complete" in run_mlvc("completion", name).out
+    shell.refused(run_mlvc("completion", "csh", check=False), 2, "no completion for 'csh'", "bash, zsh, fish")
