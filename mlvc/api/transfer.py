@@ -94,6 +94,8 @@ def fetch(
 def _fetch(
     repo: Repo, which: Which, *, remote: str, jobs: int, dry_run: bool, progress: Progress, copies: bool = False
 ) -> Transferred:
+    if not dry_run:
+        repo.store.join()
     contents, unreadable = _contents(repo, which)
     far = open_remote(repo, remote)
     try:
