@@ -49,6 +49,12 @@ def _positive(value: Any) -> int:
     return int(value)
 
 
+def _days(value: Any) -> int:
+    if isinstance(value, bool) or not str(value).isdigit():
+        raise ValueError("a whole number of days from 0")
+    return int(value)
+
+
 def _algorithm(value: Any) -> str:
     if value not in LENGTHS:
         raise ValueError(f"one of {', '.join(LENGTHS)}")
@@ -73,6 +79,8 @@ KEYS = {
         Key("core.remote", "name of the default Remote", "", _text),
         Key("core.jobs", "how many transfers run side by side", 4, _positive),
         Key("store.dir", "where the Store is, if not in the Git directory", "", _text),
+        Key("gc.grace", "days for which `mlvc gc` leaves alone what was just stored", 14, _days),
+        Key("gc.trash", "days for which `mlvc gc` keeps what it moved to the trash", 14, _days),
         Key("remote.NAME.url", "where a Remote is: a directory or a URL", "", _text),
     )
 }

@@ -100,6 +100,22 @@ def _snapshot(texts: Mapping[str, bytes], where: str = "") -> Snapshot:
     return Snapshot(found, outs, unreadable)
 
 
+def is_ours(path: str) -> bool:
+    """Whether a file of this name, anywhere in a repository, names tracked content."""
+    return path.endswith(SUFFIX) or path.rpartition("/")[2] == LOCKFILE
+
+
+ANYWHERE = (*_PATTERNS, "*/" + LOCKFILE)
+"""What Git calls the files of ``is_ours``."""
+
+
+def contents_in(data: bytes, name: str) -> list[Content]:
+    """What a Pointer or a Lockfile with this text names; FormatError calls it ``name``."""
+    if name.rpartition("/")[2] == LOCKFILE:
+        return list(_locked(data, name).values())
+    return [pointers.decode(data, name).content]
+
+
 # -- the Lockfile ------------------------------------------------------------------------------
 
 

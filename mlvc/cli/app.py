@@ -34,7 +34,6 @@ ELSEWHERE = {
     "mv": _MOVE,
     "move": _MOVE,
     "clone": "`git clone URL`, then `mlvc pull` in the clone",
-    "gc": "nothing is deleted from the store or from a Remote yet",
     "log": "`git log PATH.mlvc` lists the versions of PATH, and `mlvc diff A B` compares two",
     "ls": "`git ls-files '*.mlvc'` lists what is tracked, and `mlvc status` what changed",
     "unprotect": "`mlvc config core.link copy`, then `mlvc checkout --relink`, makes files that may be written",

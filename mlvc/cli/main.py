@@ -34,6 +34,7 @@ COMMANDS = {
     "stage": "stages",
     "dag": "stages",
     "demo": "stages",
+    "gc": "care",
 }
 BUG, INTERRUPTED = 3, 130
 

@@ -116,7 +116,7 @@ def test_invariant_5_reading_changes_nothing_that_a_person_sees(pushed: Path) ->
 
 
 @both
-def test_invariant_6_no_command_deletes_an_object(pushed: Path) -> None:
+def test_invariant_6_no_other_command_deletes_an_object(pushed: Path) -> None:
     shell.write(pushed, {"mlvc.yaml": PIPELINE})
     kept: dict[str, bytes] = {}
     for change, command in (
@@ -216,7 +216,7 @@ def test_invariant_10_data_goes_to_stdout_and_all_else_to_stderr(pushed: Path) -
     ran = set()
     for command in (
         *("status", "diff", "dag", "stage list", "remote list", "config", "add data", "commit", "repro", "checkout"),
-        *("push", "fetch", "pull", "init"),
+        *("push", "fetch", "pull", "init", "gc"),
     ):
         result = run_mlvc(*command.split(), "--json", cwd=pushed)
         json.loads(result.out)

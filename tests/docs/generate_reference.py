@@ -92,6 +92,7 @@ def _scene(home: Path):
     helpers.git("checkout", "--quiet", "--", ".", cwd=root)
     yield "mlvc checkout", ["checkout"], root
     yield "mlvc fetch", ["fetch"], root
+    yield "mlvc gc", ["gc"], root
 
 
 PAGES = {"cli.md": cli, "json.md": examples}

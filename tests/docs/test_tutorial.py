@@ -6,7 +6,13 @@ import pytest
 
 from tests.helpers.pages import ROOT, agree, name_of, pages, play, steps
 
-PLAYED = ("README.md", "docs/tutorial.md", "docs/reference/pipeline.md", "docs/howto/tracking.md")
+PLAYED = (
+    "README.md",
+    "docs/tutorial.md",
+    "docs/reference/pipeline.md",
+    "docs/howto/tracking.md",
+    "docs/howto/cleaning-up.md",
+)
 
 
 @pytest.mark.parametrize("page", PLAYED)

@@ -1,0 +1,97 @@
+"""``gc``, ``fsck``, ``destroy``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from mlvc.api import gc as collecting
+from mlvc.cli import show
+from mlvc.cli.opening import opened
+from mlvc.cli.words import option
+from mlvc.errors import UsageError
+
+Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
+
+
+def gc(
+    dry_run: Annotated[bool, option("--dry-run", help="Only show what would be moved and deleted.")] = False,
+    restore: Annotated[bool, option("--restore", help="Put back everything that is in the trash.")] = False,
+    runs: Annotated[bool, option("--runs", help="Drop the results of Runs that no mlvc.lock names, too.")] = False,
+    remote: Annotated[
+        str, option("-r", "--remote", metavar="NAME", help="Read lists of files that are not here from this Remote.")
+    ] = "",
+    force: Annotated[
+        bool, option("-f", "--force", help="Go on where a Pointer or a list of files cannot be read.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Free disk space: move to the trash what nothing needs.
+
+    Kept is all that any commit, branch, tag, stash, reflog, working tree or Run names, and what was stored in the
+    last days (gc.grace). What has been in the trash for some days (gc.trash) is deleted.
+
+    Example: mlvc gc --dry-run
+    """
+    if restore and (dry_run or runs or remote or force):
+        raise UsageError("--restore goes with no other option", hint="first `mlvc gc --restore`, then `mlvc gc`")
+    with opened() as repo:
+        if restore:
+            count = collecting.restore(repo)
+            if as_json:
+                show.json_out({"put_back": count})
+            else:
+                show.err(f"put back {show.number(count, 'file')} from the trash" if count else "the trash is empty")
+            return
+        options = collecting.Options(force=force, runs=runs, remote=remote)
+        done = collecting.gc(repo, options, dry_run=dry_run, progress=show.Line())
+        if as_json:
+            show.json_out(_collected_json(done))
+        else:
+            _print_collected(done, repo.config.get("gc.grace"), repo.config.get("gc.trash"), dry_run=dry_run)
+
+
+def _collected_json(done: collecting.Collected) -> dict[str, object]:
+    plan = done.plan
+    return {
+        "objects": plan.objects,
+        "size": plan.size,
+        "packs": len(plan.dead),
+        "rewritten": len(plan.mixed),
+        "loose": len(plan.loose),
+        "runs": done.runs,
+        "aside": done.aside,
+        "young": plan.young,
+        "put_back": done.put_back,
+        "deleted": done.deleted,
+        "damaged": list(done.damaged),
+    }
+
+
+def _print_collected(done: collecting.Collected, grace: int, trash: int, *, dry_run: bool) -> None:
+    plan = done.plan
+    parts = [f"{show.number(plan.objects, 'object')} ({show.size(plan.size)})"] if plan.objects else []
+    parts += [show.number(done.runs, "record of a Run")] if done.runs else []
+    parts += [f"{done.aside:,} set aside"] if done.aside else []
+    if done.put_back:
+        show.err(f"put back {show.number(done.put_back, 'file')} from the trash: something needs them again")
+    if parts:
+        show.err(f"{'would move' if dry_run else 'moved'} to the trash: {', '.join(parts)}")
+    if plan.young:
+        show.err(f"kept {show.number(plan.young, 'object')} that nothing needs, stored in the last {_days(grace)}")
+    if done.deleted:
+        show.err(f"{'would delete' if dry_run else 'deleted'} from the trash: {show.size(done.deleted)}")
+    if not (parts or plan.young or done.deleted or done.put_back):
+        show.err("nothing to do: everything in the store is needed")
+    for name in done.damaged:
+        show.err(f"note: pack {name} is damaged and was left where it is; `mlvc fsck` tells more")
+    if parts and not dry_run:
+        show.err(
+            f"hint: it is deleted by the first `mlvc gc` in {_days(trash)}; until then `mlvc gc --restore` undoes this"
+        )
+
+
+def _days(count: int) -> str:
+    return show.number(count, "day")
+
+
+COMMANDS = {"gc": gc}
