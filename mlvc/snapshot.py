@@ -109,11 +109,11 @@ ANYWHERE = (*_PATTERNS, "*/" + LOCKFILE)
 """What Git calls the files of ``is_ours``."""
 
 
-def contents_in(data: bytes, name: str) -> list[Content]:
-    """What a Pointer or a Lockfile with this text names; FormatError calls it ``name``."""
+def contents_in(data: bytes, name: str) -> dict[str, Content]:
+    """What a Pointer or a Lockfile with this text names, by tracked path; FormatError calls it ``name``."""
     if name.rpartition("/")[2] == LOCKFILE:
-        return list(_locked(data, name).values())
-    return [pointers.decode(data, name).content]
+        return _locked(data, name)
+    return {pointers.tracked_by(name): pointers.decode(data, name).content}
 
 
 # -- the Lockfile ------------------------------------------------------------------------------

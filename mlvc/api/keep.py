@@ -25,10 +25,12 @@ _RUN_VERSION = re.compile(rb'"mlvc_run": ?(\d+)')
 
 
 class Place(NamedTuple):
-    """What names something: a file, or a file as Git has it in the object ``blob``."""
+    """What names something: a file in the working tree ``root``, or as Git has it in ``blob``; and the tracked path."""
 
     path: str
     blob: str = ""
+    root: str = ""
+    tracked: str = ""
 
 
 @dataclass(slots=True)
@@ -49,8 +51,8 @@ class Kept:
         if not data:
             return
         try:
-            for content in snapshot.contents_in(data, place.path):
-                self.contents.setdefault(content, place)
+            for path, content in snapshot.contents_in(data, place.path).items():
+                self.contents.setdefault(content, place._replace(tracked=path))
             if place.path.endswith(lockfile.FILE):
                 self.keys.update(entry.key for entry in lockfile.decode(data, place.path).stages.values())
         except FormatError as error:
@@ -70,7 +72,8 @@ def everything(repo: Repo, *, runs: bool = True) -> Kept:
         while before != (now := git.refs(each)):
             before = now
             _commits(each, kept)
-            _working_trees(each, kept)
+            for tree in git.worktrees(each):
+                _working_tree(tree, kept)
     for each in _sharing(repo):
         for run in _runs(RunCache(os.path.join(each.common, "mlvc", "runs"), repo.hashing), kept, runs=runs):
             kept.contents.update(dict.fromkeys(run, Place("the run cache")))
@@ -83,16 +86,27 @@ def _commits(repository: Git, kept: Kept) -> None:
         kept.read(data, Place(found[id_], id_))
 
 
-def _working_trees(repository: Git, kept: Kept) -> None:
-    for tree in git.worktrees(repository):
-        if tree.root == tree.dir:
-            continue  # a bare repository has none
-        staged = {id_: path for id_, path in git.in_index(tree, snapshot.ANYWHERE).items() if snapshot.is_ours(path)}
-        for id_, data in git.blobs(tree, staged).items():
-            kept.read(data, Place(staged[id_], id_))
-        for path in filter(snapshot.is_ours, git.uncommitted(tree, snapshot.ANYWHERE)):
-            full = os.path.join(tree.root, path)
-            kept.read(files.read_or_none(full) or b"", Place(full))
+def _working_tree(tree: Git, kept: Kept) -> None:
+    if tree.root == tree.dir:
+        return  # a bare repository has none
+    for path in filter(snapshot.is_ours, git.uncommitted(tree, snapshot.ANYWHERE)):
+        kept.read(files.read_or_none(os.path.join(tree.root, path)) or b"", Place(path, root=tree.root))
+    staged = {id_: path for id_, path in git.in_index(tree, snapshot.ANYWHERE).items() if snapshot.is_ours(path)}
+    for id_, data in git.blobs(tree, staged).items():
+        kept.read(data, Place(staged[id_], id_))
+
+
+def tracked(repo: Repo, *, all_commits: bool = False) -> Kept:
+    """What this working tree, its index, and HEAD or any commit track."""
+    kept = Kept()
+    _working_tree(repo.git, kept)
+    if all_commits:
+        _commits(repo.git, kept)
+    elif git.has_commits(repo.git):
+        found = {id_: path for path, id_ in git.tree(repo.git, "HEAD").items() if snapshot.is_ours(path)}
+        for id_, data in git.blobs(repo.git, found).items():
+            kept.read(data, Place(found[id_], id_))
+    return kept
 
 
 def _runs(cache: RunCache, kept: Kept, *, runs: bool) -> Iterator[list[Content]]:
@@ -165,7 +179,7 @@ def where(repo: Repo, reader: Reader, kept: Kept, lost: Lost) -> str:
 def told(repo: Repo, place: Place) -> str:
     """A Place as a person calls it."""
     if not place.blob:
-        return os.path.relpath(place.path, repo.root) if os.path.isabs(place.path) else place.path
+        return os.path.relpath(os.path.join(place.root, place.path), repo.root) if place.root else place.path
     commit = git.commit_with(repo.git, place.blob)
     return f"{place.path} in commit {commit}" if commit else f"{place.path} in Git's index"
 

@@ -44,7 +44,6 @@ ELSEWHERE = {
     "params": _TEXT,
     "import": _IMPORT,
     "get": _IMPORT,
-    "fsck": "all data is checked each time it is read; `mlvc status` tells what is missing",
 }
 """Commands that people know from Git and from other tools, and what does their work here."""
 

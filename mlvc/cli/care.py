@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from mlvc.api import fsck as checking
 from mlvc.api import gc as collecting
 from mlvc.cli import show
 from mlvc.cli.opening import opened
@@ -50,6 +51,65 @@ def gc(
             _print_collected(done, repo.config.get("gc.grace"), repo.config.get("gc.trash"), dry_run=dry_run)
 
 
+def fsck(
+    all_commits: Annotated[bool, option("-A", "--all-commits", help="What any commit tracks, too.")] = False,
+    repair: Annotated[bool, option("--repair", help="Set damage aside, and bring what is lost from a Remote.")] = False,
+    remote: Annotated[
+        str, option("-r", "--remote", metavar="NAME", help="The Remote to repair from; without it, the default one.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Check everything: Pointers, lists of files, and every byte of the store.
+
+    Names what is damaged or missing, and the tracked paths that need it. Without --repair nothing is changed. With
+    it, damaged files are moved to .git/mlvc/quarantine, and what is good of them is kept.
+
+    Example: mlvc fsck --repair
+    """
+    if remote and not repair:
+        raise UsageError("-r goes with --repair: nothing is asked of a Remote otherwise", hint="add --repair")
+    with opened() as repo:
+        found = checking.fsck(repo, all_commits=all_commits, repair=repair, remote=remote, progress=show.Line())
+        if as_json:
+            show.json_out(_verified_json(found))
+        else:
+            _print_verified(found)
+    error = checking.problem(found)
+    if error is not None:
+        raise error
+
+
+def _verified_json(found: checking.Verified) -> dict[str, object]:
+    checked = found.checked
+    return {
+        "objects": checked.objects,
+        "size": checked.size,
+        "damaged": [{"file": name, "reason": reason} for name, reason in checked.damaged.items()],
+        "uncatalogued": checked.uncatalogued,
+        "missing": [{"path": item.path, "reason": item.reason, "named_by": item.named_by} for item in found.missing],
+        "unreadable": list(found.unreadable),
+        "repaired": found.repaired,
+        "fetched": found.fetched,
+    }
+
+
+def _print_verified(found: checking.Verified) -> None:
+    checked = found.checked
+    for name, reason in checked.damaged.items():
+        show.err(f"damaged  {name}: {reason}")
+    if checked.uncatalogued:
+        show.err(f"corrected the catalog, which was wrong about {show.number(len(checked.uncatalogued), 'pack')}")
+    for item in found.missing:
+        show.err(show.clean(f"{item.reason}  {item.path}  ({item.named_by})"))
+    for sentence in found.unreadable:
+        show.err(show.clean(f"unreadable  {sentence}"))
+    if found.repaired and checked.damaged:
+        show.err(f"moved {show.number(len(checked.damaged), 'damaged file')} to the quarantine")
+    if found.fetched:
+        show.err(f"fetched {show.number(found.fetched, 'object')}")
+    show.err(f"checked {show.number(checked.objects, 'object')} ({show.size(checked.size)})")
+
+
 def _collected_json(done: collecting.Collected) -> dict[str, object]:
     plan = done.plan
     return {
@@ -94,4 +154,4 @@ def _days(count: int) -> str:
     return show.number(count, "day")
 
 
-COMMANDS = {"gc": gc}
+COMMANDS = {"gc": gc, "fsck": fsck}

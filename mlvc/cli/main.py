@@ -35,6 +35,7 @@ COMMANDS = {
     "dag": "stages",
     "demo": "stages",
     "gc": "care",
+    "fsck": "care",
 }
 BUG, INTERRUPTED = 3, 130
 

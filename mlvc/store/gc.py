@@ -122,7 +122,7 @@ def plan(
             else:
                 waste += victim.size
     loose = []
-    for oid, info in _loose(store):
+    for oid, info in loose_objects(store):
         if oid not in live:
             if info.st_mtime > before:
                 young += 1
@@ -143,7 +143,7 @@ def _victim(name: str, index: PackIndex, live: AbstractSet[bytes]) -> Victim:
     return Victim(name, objects, size, kept)
 
 
-def _loose(store: LocalStore) -> Iterator[tuple[bytes, os.stat_result]]:
+def loose_objects(store: LocalStore) -> Iterator[tuple[bytes, os.stat_result]]:
     """Oid and state of every loose object."""
     root = os.path.join(store.root, "loose")
     for folder, _, names in os.walk(root):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from typing import Self
@@ -197,6 +197,13 @@ class LocalStore:
         else:
             yield from self.packed.stream(oid)
 
+    def reread(self, packs: Collection[str]) -> None:
+        """Enter Packs into the Catalog anew, as they say themselves."""
+        if packs:
+            self.packed.catalog.drop(packs)
+            self.packed.forget()
+            self.refresh()
+
     # -- damage
 
     def quarantine(self, lost: Lost) -> None:
@@ -321,6 +328,10 @@ class LocalStore:
     def adopt(self, path: str, name: str, size: int) -> None:
         """Take in a whole Pack that was hashed to ``name`` and flushed under a temporary ``path``."""
         self.publish([SealedPack(name, path, size, _index_of(path, size, self.hashing))])
+
+    def packs(self) -> dict[str, int]:
+        """Name and size in bytes of every Pack on the disk, also of one that cannot be read."""
+        return self._pack_files.sizes()
 
     def pack_path(self, name: str) -> str:
         """Where a Pack is."""

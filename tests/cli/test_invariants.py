@@ -216,7 +216,7 @@ def test_invariant_10_data_goes_to_stdout_and_all_else_to_stderr(pushed: Path) -
     ran = set()
     for command in (
         *("status", "diff", "dag", "stage list", "remote list", "config", "add data", "commit", "repro", "checkout"),
-        *("push", "fetch", "pull", "init", "gc"),
+        *("push", "fetch", "pull", "init", "gc", "fsck"),
     ):
         result = run_mlvc(*command.split(), "--json", cwd=pushed)
         json.loads(result.out)

@@ -93,6 +93,7 @@ def _scene(home: Path):
     yield "mlvc checkout", ["checkout"], root
     yield "mlvc fetch", ["fetch"], root
     yield "mlvc gc", ["gc"], root
+    yield "mlvc fsck", ["fsck"], root
 
 
 PAGES = {"cli.md": cli, "json.md": examples}

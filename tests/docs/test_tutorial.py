@@ -12,6 +12,7 @@ PLAYED = (
     "docs/reference/pipeline.md",
     "docs/howto/tracking.md",
     "docs/howto/cleaning-up.md",
+    "docs/howto/recovering.md",
 )
 
 
