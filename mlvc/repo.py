@@ -86,6 +86,13 @@ class Repo:
             found.append(owner)
         return list(dict.fromkeys(found))
 
+    def leave(self) -> None:
+        """Let the Store of others know that this repository uses it no more."""
+        path = os.path.join(self.store.root, _SHARED_BY)
+        with files.exclusive(path + ".held"):
+            left = [line for line in _noted(self.store.root) if line != self.git.common]
+            files.replace(path, b"".join(os.fsencode(line) + b"\n" for line in left))
+
     def _keeps_loose(self) -> bool:
         """Whether large objects can be linked into the working tree; asked when the first one is stored."""
         first = self.links[0]

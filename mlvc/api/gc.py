@@ -58,7 +58,7 @@ def gc(repo: Repo, options: Options | None = None, *, dry_run: bool = False, pro
             held.enter_context(repo.store.alone())
         kept = keep.everything(repo, runs=not options.runs)
         live, put_back = _needed(repo, kept, options, put_back=not dry_run)
-        plan = steps.plan(repo.store, live, rules, linked=lambda: keep.linked(repo))
+        plan = steps.plan(repo.store, live, rules, linked=lambda: {oid for _, oid in keep.links(repo)})
         private = _private(repo, kept, rules, runs=options.runs)
         if dry_run:
             return Collected(plan, *_counts(private), 0, _expired(repo, rules, lambda trash, days: trash.size(days)))

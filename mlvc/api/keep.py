@@ -60,21 +60,24 @@ class Kept:
             self.bare.update(oids.from_text(text.decode()) for text in _OID.findall(data))
 
 
-def everything(repo: Repo, *, runs: bool = True) -> Kept:
-    """All that this repository needs, and all that share its Store. With ``runs``, the results of all Runs too.
+def everything(repo: Repo, *, runs: bool = True, sharing: bool = True) -> Kept:
+    """All that this repository needs, and with ``sharing`` those that share its Store.
+
+    With ``runs``, the results of all Runs count, else of those that a Lockfile names.
 
     A ref, the stash or a working tree may hand over to another one while they are read. So they are read until the
     refs are afterwards what they were before.
     """
     kept = Kept()
-    for each in _sharing(repo):
+    repositories = _sharing(repo) if sharing else [repo.git]
+    for each in repositories:
         before = b""
         while before != (now := git.refs(each)):
             before = now
             _commits(each, kept)
             for tree in git.worktrees(each):
                 _working_tree(tree, kept)
-    for each in _sharing(repo):
+    for each in repositories:
         for run in _runs(RunCache(os.path.join(each.common, "mlvc", "runs"), repo.hashing), kept, runs=runs):
             kept.contents.update(dict.fromkeys(run, Place("the run cache")))
     return kept
@@ -184,24 +187,22 @@ def told(repo: Repo, place: Place) -> str:
     return f"{place.path} in commit {commit}" if commit else f"{place.path} in Git's index"
 
 
-def linked(repo: Repo) -> set[bytes]:
-    """The loose objects that symbolic links in working trees lead to: what they show is nowhere else."""
-    loose = os.path.realpath(os.path.join(repo.store.root, "loose"))
-    roots = [tree.root for each in _sharing(repo) for tree in git.worktrees(each)]
-    found = set()
-    for target in (target for root in roots for target in _links(root)):
-        if target.startswith(loose + os.sep):
-            with suppress(ValueError):
-                found.add(bytes.fromhex(target[len(loose) :].replace(os.sep, "")))
-    return found
+def links(repo: Repo) -> Iterator[tuple[str, Oid]]:
+    """The symbolic links in all working trees that lead to a loose object of the Store, each with the Oid of that."""
+    loose = os.path.realpath(os.path.join(repo.store.root, "loose")) + os.sep
+    for root in (tree.root for each in _sharing(repo) for tree in git.worktrees(each)):
+        for path in _links(root):
+            target = os.path.realpath(path)
+            if target.startswith(loose):
+                with suppress(ValueError):
+                    yield path, Oid(bytes.fromhex(target[len(loose) :].replace(os.sep, "")))
 
 
 def _links(root: str) -> Iterator[str]:
-    """Where the symbolic links below a directory lead, but those of Git."""
+    """The symbolic links below a directory, but those of Git."""
     for folder, folders, _ in os.walk(root):
         if ".git" in folders:
             folders.remove(".git")
         with os.scandir(folder) as entries:
-            links = [entry.path for entry in entries if entry.is_symlink()]
-        for path in links:
-            yield os.path.realpath(path)
+            found = [entry.path for entry in entries if entry.is_symlink()]
+        yield from found

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
+from mlvc.api import destroy as destroying
 from mlvc.api import fsck as checking
 from mlvc.api import gc as collecting
 from mlvc.cli import show
@@ -59,10 +61,11 @@ def fsck(
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Check everything: Pointers, lists of files, and every byte of the store.
+    """Look for damage, and repair it.
 
-    Names what is damaged or missing, and the tracked paths that need it. Without --repair nothing is changed. With
-    it, damaged files are moved to .git/mlvc/quarantine, and what is good of them is kept.
+    Checks Pointers, lists of files, and every byte of the store, and names the tracked paths that need what is damaged
+    or missing. Without --repair nothing is changed. With it, damaged files are moved to .git/mlvc/quarantine, and what
+    is good of them is kept.
 
     Example: mlvc fsck --repair
     """
@@ -110,6 +113,50 @@ def _print_verified(found: checking.Verified) -> None:
     show.err(f"checked {show.number(checked.objects, 'object')} ({show.size(checked.size)})")
 
 
+def destroy(
+    dry_run: Annotated[bool, option("--dry-run", help="Only show what would be removed.")] = False,
+    yes: Annotated[bool, option("-y", "--yes", help="Do not ask.")] = False,
+    force: Annotated[
+        bool, option("-f", "--force", help="Do not ask, and remove what is neither here as a file nor on a Remote.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove mlvc from a repository.
+
+    The data in the working tree stays. The store, all Pointers, mlvc.lock and the settings go; mlvc.yaml, .mlvcignore
+    and the lines in .gitignore stay. Refused where the store has what is neither in the working tree nor on a Remote.
+
+    Example: mlvc destroy --dry-run
+    """
+    with opened() as repo:
+        plan = destroying.plan(repo, force=force)
+        if as_json:
+            value = {"removed": list(plan.removed), "size": plan.size, "links": len(plan.links), "alone": plan.alone}
+        for path in () if as_json else plan.removed:
+            show.err(f"{'would remove' if dry_run else 'to be removed'}  {show.clean(path)}")
+        if not dry_run:
+            if not (yes or force):
+                _agree(repo.root, plan.size)
+            destroying.destroy(repo, plan)
+        if as_json:
+            show.json_out(value)
+        elif not dry_run:
+            show.err(
+                f"removed mlvc from {repo.root} ({show.size(plan.size)}); the data in the working tree is as it was"
+            )
+            show.err("hint: record it in Git: git add --all, then git commit; first look with git status")
+
+
+def _agree(root: str, size: int) -> None:
+    """Ask, where a person sits; UsageError where none does, or says no."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError("nothing is removed: there is nobody to ask", hint="add --yes")
+    sys.stderr.write(f"remove mlvc from {show.clean(root)}, with its store of {show.size(size)}? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise UsageError("nothing is removed")
+
+
 def _collected_json(done: collecting.Collected) -> dict[str, object]:
     plan = done.plan
     return {
@@ -154,4 +201,4 @@ def _days(count: int) -> str:
     return show.number(count, "day")
 
 
-COMMANDS = {"gc": gc, "fsck": fsck}
+COMMANDS = {"gc": gc, "fsck": fsck, "destroy": destroy}

@@ -36,6 +36,7 @@ COMMANDS = {
     "demo": "stages",
     "gc": "care",
     "fsck": "care",
+    "destroy": "care",
 }
 BUG, INTERRUPTED = 3, 130
 

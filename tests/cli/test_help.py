@@ -30,6 +30,14 @@ KEYS = {
     ("remote", "list"): {"name", "url", "default"},
     ("repro",): {"stage", "outcome", "reasons", "seconds"},
     ("repro", "--dry-run"): {"stage", "action", "reasons"},
+    ("gc",): {
+        *("objects", "size", "packs", "rewritten", "loose", "runs", "aside", "young", "put_back", "deleted", "damaged"),
+    },
+    ("gc", "--restore"): {"put_back"},
+    ("fsck",): {
+        *("objects", "size", "damaged", "uncatalogued", "missing", "unreadable", "repaired", "fetched"),
+    },
+    ("destroy", "--dry-run"): {"removed", "size", "links", "alone"},
     ("stage", "list"): {"name", "file", "cmd", "wdir", "deps", "outs", "params", "desc"},
 }
 
