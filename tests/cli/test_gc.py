@@ -202,6 +202,22 @@ def test_invariant_6_what_anything_needs_stays(project: Path, algorithm: str) ->
     assert (project / "sum.txt").read_bytes() == versions["run"]
 
 
+def test_what_only_the_other_side_of_a_merge_had(project: Path) -> None:
+    git("switch", "--quiet", "-c", "side", cwd=project)
+    change(project, "data/one.txt", b"side\n")
+    shell.commit(project)
+    git("switch", "--quiet", "main", cwd=project)
+    shell.commit(project, "main")
+    git("merge", "--quiet", "-s", "ours", "-m", "merge", "side", cwd=project)
+    git("branch", "--quiet", "-D", "side", cwd=project)
+    git("reflog", "expire", "--expire=now", "--all", cwd=project)
+    run_mlvc("checkout", cwd=project)
+    at_once(project)
+    assert collected(project)["objects"] == 0
+    run_mlvc("checkout", "--rev", "HEAD^2", cwd=project)
+    assert (project / "data/one.txt").read_bytes() == b"side\n"
+
+
 def test_results_of_runs_go_where_that_is_asked_for(project: Path) -> None:
     shell.write(project, {"mlvc.yaml": PIPELINE.replace(b"> sum.txt", b"data/one.txt > sum.txt")})
     original = (project / "data/one.txt").read_bytes()
