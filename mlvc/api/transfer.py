@@ -94,13 +94,13 @@ def fetch(
 def _fetch(
     repo: Repo, which: Which, *, remote: str, jobs: int, dry_run: bool, progress: Progress, copies: bool = False
 ) -> Transferred:
-    if not dry_run:
-        repo.store.join()
     contents, unreadable = _contents(repo, which)
     far = open_remote(repo, remote)
     try:
         far.jobs = jobs or repo.config.get("core.jobs")
         far.refresh()
+        if not dry_run:
+            repo.store.join()
         both = steps.Chain(repo.store, far)
         lost: Lost = {}
         oids = _objects(both, contents, lost)
