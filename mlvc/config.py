@@ -62,6 +62,12 @@ def _bytes(value: Any) -> int:
     return int(match[1]) * factor
 
 
+def _days(value: Any) -> int:
+    if isinstance(value, bool) or not str(value).isdigit():
+        raise ValueError("a whole number of days from 0")
+    return int(value)
+
+
 def _algorithm(value: Any) -> str:
     if value not in LENGTHS:
         raise ValueError(f"one of {', '.join(LENGTHS)}")
@@ -99,6 +105,8 @@ KEYS = {
             _bytes,
         ),
         Key("store.dir", "where the Store is, if not in the Git directory", "", _text),
+        Key("gc.grace", "days for which `mlvc gc` leaves alone what was just stored", 14, _days),
+        Key("gc.trash", "days for which `mlvc gc` keeps what it moved to the trash", 14, _days),
         Key("remote.NAME.url", "where a Remote is: a directory or a URL", "", _text),
     )
 }

@@ -360,7 +360,24 @@ def held(path: str) -> int:
     return fd
 
 
-def _hold(fd: int, *, wait: bool) -> bool:
+def shared(path: str) -> int:
+    """Hold ``path`` together with others until the open file that this returns is closed, or the process ends.
+
+    ``exclusive`` is refused as long as one of them does, and one that asks meanwhile waits. -1, and nothing is held,
+    where this user may not write there.
+    """
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | _CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return -1
+        raise
+    with suppress(OSError):  # a file system that knows no such thing: there ``exclusive`` fails
+        _hold(fd, wait=True, together=True)
+    return fd
+
+
+def _hold(fd: int, *, wait: bool, together: bool = False) -> bool:
     if sys.platform == "win32":
         import msvcrt  # noqa: PLC0415  (Windows only)
 
@@ -372,7 +389,7 @@ def _hold(fd: int, *, wait: bool) -> bool:
     import fcntl  # noqa: PLC0415  (POSIX only)
 
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(fd, (fcntl.LOCK_SH if together else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
     return True

@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -162,7 +162,10 @@ def _tried(git: Git, arguments: Sequence[str], *, data: bytes | None = None) -> 
 
 def _ask(git: Git, arguments: Sequence[str], *, data: bytes | None = None) -> bytes:
     """What a Git command prints; SystemFailureError with what it complains of."""
-    answer = _tried(git, arguments, data=data)
+    return _said(_tried(git, arguments, data=data), arguments)
+
+
+def _said(answer: subprocess.CompletedProcess[bytes], arguments: Sequence[str]) -> bytes:
     if answer.returncode:
         said = answer.stderr.decode(errors="replace").strip()
         if "from promisor remote" in said:
@@ -255,7 +258,7 @@ def blobs(git: Git, ids: Iterable[str]) -> dict[str, bytes]:
     wanted = list(dict.fromkeys(ids))
     if not wanted:
         return {}
-    out = _ask(git, ["cat-file", "--batch"], data="".join(f"{id_}\n" for id_ in wanted).encode())
+    out = _alone(git, ["cat-file", "--batch"], data="".join(f"{id_}\n" for id_ in wanted).encode())
     found = {}
     at = 0
     while at < len(out):
@@ -628,6 +631,126 @@ def set_setting(git: Git, name: str, value: str) -> None:
 def drop_settings(git: Git, section: str) -> bool:
     """Remove a section from the repository's own file. Whether it was there."""
     return not _run(["config", "--local", "--remove-section", section], cwd=git.root).returncode
+
+
+# -- all that a repository has -----------------------------------------------------------------
+
+_TOLD = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX")
+_PLAIN_LOG = ("-c", "log.showRoot=true", "-c", "log.diffMerges=separate", "-c", "log.showSignature=false")
+_BESIDE_REFS = ("ORIG_HEAD", "FETCH_HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD")
+
+
+def _alone(git: Git, arguments: Sequence[str], *, data: bytes | None = None) -> bytes:
+    """As ``_ask``, of exactly this working tree, whatever the environment says of another one."""
+    command = ["git", f"--git-dir={git.dir}", f"--work-tree={git.top}", "--no-replace-objects", *arguments]
+    kept = {name: value for name, value in os.environ.items() if name not in _TOLD}
+    answer = subprocess.run(command, cwd=git.root, input=data or b"", capture_output=True, check=False, env=kept)
+    return _said(answer, arguments)
+
+
+def worktrees(git: Git) -> list[Git]:
+    """This working tree and all others of its repository. UsageError where one of them is not where it should be."""
+    found = {git.dir: git.below("")}
+    main = _main(git.common)
+    if main is not None:
+        found.setdefault(main.dir, main)
+    names: list[str] = []
+    with suppress(FileNotFoundError):
+        names = sorted(os.listdir(os.path.join(git.common, "worktrees")))
+    for name in names:
+        place = os.path.join(git.common, "worktrees", name)
+        link = files.read_or_none(os.path.join(place, "gitdir"))
+        if link is not None:
+            root = os.path.dirname(os.path.normpath(os.path.join(place, os.fsdecode(link.rstrip(b"\n")))))
+            place = os.path.realpath(place)
+            found.setdefault(place, Git(os.path.realpath(root), place, git.common))
+    for tree_ in found.values():
+        if not os.path.isdir(tree_.root):
+            raise UsageError(
+                f"the working tree {tree_.root} of this repository is not there, so what it tracks cannot be told",
+                hint="bring it back, or let Git forget it: `git worktree prune`",
+            )
+    return list(found.values())
+
+
+def _main(common: str) -> Git | None:
+    """The main working tree of the repository whose Git directory this is; None where it is bare."""
+    answer = _run(["config", "--file", os.path.join(common, "config"), "--get", "core.bare"], cwd=common)
+    if answer.stdout.strip() == b"true":
+        return None
+    answer = _run(["config", "--file", os.path.join(common, "config"), "--get", "core.worktree"], cwd=common)
+    named = os.fsdecode(answer.stdout.rstrip(b"\n"))
+    if named:
+        return Git(os.path.realpath(os.path.join(common, named)), common, common)
+    return Git(os.path.dirname(common), common, common) if os.path.basename(common) == ".git" else None
+
+
+def repository_at(common: str) -> Git | None:
+    """The repository whose Git directory is ``common``, seen from a working tree of it; None where there is none."""
+    if not os.path.isfile(os.path.join(common, "HEAD")):
+        return None
+    main = _main(common)
+    return main or Git(common, common, common)
+
+
+def refs(git: Git) -> bytes:
+    """What changes whenever a ref, a HEAD or the stash does."""
+    heads = [files.read_or_none(os.path.join(tree_.dir, "HEAD")) or b"" for tree_ in worktrees(git)]
+    return b"\n".join([_alone(git, ["for-each-ref", "--format=%(objectname) %(refname)"]), *heads])
+
+
+def ever(git: Git, patterns: Sequence[str]) -> dict[str, str]:
+    """Object id to path of every file that matches in anything that Git can still get at.
+
+    All commits that a ref, a HEAD, the stash or a reflog of any working tree leads to, and trees that a tag names.
+    """
+    starts = [word for tree_ in worktrees(git) for word in _beside(tree_.dir)]
+    every = ["log", "--all", "--reflog", "--ignore-missing", "--full-history", *starts]
+    shown = ["-m", "--format=", "--raw", "--no-abbrev", "--no-renames", "-z", "--", *patterns]
+    out = _alone(git, [*_PLAIN_LOG, *every, *shown])
+    found: dict[str, str] = {}
+    words = iter(out.decode(errors="surrogateescape").split("\0"))
+    for word in words:
+        change = word.lstrip("\n")
+        if change.startswith(":"):
+            path = next(words)
+            before, after, old, new, _ = change[1:].split(" ")
+            found.update((id_, path) for mode, id_ in ((before, old), (after, new)) if mode.startswith("100"))
+    for line in _alone(git, ["for-each-ref", "--format=%(objecttype) %(*objecttype) %(objectname)"]).splitlines():
+        kinds, _, id_ = line.decode().rpartition(" ")
+        if "tree" in kinds.split(" "):
+            listed_ = _alone(git, ["ls-tree", "-r", "-z", "--full-tree", id_]).decode(errors="surrogateescape")
+            lines = [item.partition("\t") for item in listed_.split("\0") if " blob " in item]
+            found.update((head.rpartition(" ")[2], path) for head, _, path in lines)
+    return found
+
+
+def _beside(directory: str) -> Iterator[str]:
+    """The commits that an operation which is not finished has written down beside the refs."""
+    for name in _BESIDE_REFS:
+        for line in (files.read_or_none(os.path.join(directory, name)) or b"").splitlines():
+            word = line[:64].split()[:1]
+            if word and len(word[0]) >= 40 and not word[0].strip(b"0123456789abcdef"):
+                yield word[0].decode()
+
+
+def in_index(git: Git, patterns: Sequence[str]) -> dict[str, str]:
+    """Object id to path of what matches in Git's index, all sides of a merge that is not finished included."""
+    out = _alone(git, ["ls-files", "--stage", "-z", "--", *patterns])
+    lines = [line.partition("\t") for line in out.decode(errors="surrogateescape").split("\0") if line]
+    return {head.split(" ")[1]: path for head, _, path in lines if head.startswith("100")}
+
+
+def uncommitted(git: Git, patterns: Sequence[str]) -> list[str]:
+    """As ``listed``, for any working tree."""
+    out = _alone(git, ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns])
+    return [name for name in dict.fromkeys(out.decode(errors="surrogateescape").split("\0")) if name]
+
+
+def commit_with(git: Git, id_: str) -> str:
+    """A commit that has the blob ``id_``, in short; '' where none is found."""
+    found = _alone(git, ["log", "--all", "--reflog", "-1", "--format=%h", f"--find-object={id_}"])
+    return found.decode().strip()
 
 
 # -- .gitignore --------------------------------------------------------------------------------

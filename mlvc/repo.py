@@ -10,7 +10,7 @@ import os
 import posixpath
 import shlex
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from types import TracebackType
@@ -74,6 +74,8 @@ class Repo:
             local.create(place, self.hashing)
         store = local.open_store(place, loose=self._keeps_loose)
         store.scratch.sweep()
+        if self.config.get("store.dir"):
+            _note_sharing(place, self.git.common)
         if store.hashing.name != self.hashing.name:
             raise UsageError(
                 f"the store at {place} uses {store.hashing.name}, this repository {self.hashing.name}",
@@ -103,6 +105,22 @@ class Repo:
             shared = os.path.join(self.git.below(prefix).root, *settings.SHARED.split("/"))
             found.add(settings.load({settings.REPOSITORY: shared}).get("core.hash"))
         return found
+
+    def sharing(self) -> list[str]:
+        """The Git directories of all repositories that use this Store, as each of them has noted there."""
+        found = _noted(self.store.root)
+        owner = os.path.dirname(os.path.realpath(self.store.root))
+        # One whose own Store this is has no reason to note itself.
+        if os.path.isfile(os.path.join(owner, "HEAD")) and os.path.isdir(os.path.join(owner, "objects")):
+            found.append(owner)
+        return list(dict.fromkeys(found))
+
+    def leave(self) -> None:
+        """Let the Store of others know that this repository uses it no more."""
+        path = os.path.join(self.store.root, _SHARED_BY)
+        with files.exclusive(path + ".held"):
+            left = [line for line in _noted(self.store.root) if line != self.git.common]
+            files.replace(path, b"".join(os.fsencode(line) + b"\n" for line in left))
 
     def _keeps_loose(self) -> bool:
         """Whether large objects can be linked into the working tree; asked when the first one is stored."""
@@ -182,6 +200,25 @@ class Repo:
     ) -> None:
         """Close it."""
         self.close()
+
+
+_SHARED_BY = "shared-by"
+
+
+def _noted(store: str) -> list[str]:
+    text = files.read_or_none(os.path.join(store, _SHARED_BY)) or b""
+    return [os.fsdecode(line) for line in text.splitlines() if line.strip()]
+
+
+def _note_sharing(store: str, common: str) -> None:
+    """Let the Store know of a repository that uses it: `mlvc gc` keeps what any of them needs."""
+    if common in _noted(store):
+        return
+    path = os.path.join(store, _SHARED_BY)
+    with suppress(PermissionError), files.exclusive(path + ".held"):
+        known = _noted(store)
+        if common not in known:
+            files.replace(path, b"".join(os.fsencode(line) + b"\n" for line in [*known, common]))
 
 
 def is_initialised(found: Git) -> bool:

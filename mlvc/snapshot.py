@@ -146,6 +146,22 @@ def of_texts(texts: Mapping[str, bytes | FormatError], where: str = "") -> Snaps
     return Snapshot(found, outs, unreadable)
 
 
+def is_ours(path: str) -> bool:
+    """Whether a file of this name, anywhere in a repository, names tracked content."""
+    return path.endswith(SUFFIX) or path.rpartition("/")[2] == LOCKFILE
+
+
+ANYWHERE = (*RECORDS, "*/" + LOCKFILE)
+"""What Git calls the files of ``is_ours``."""
+
+
+def contents_in(data: bytes, name: str) -> dict[str, Content]:
+    """What a Pointer or a Lockfile with this text names, by tracked path; FormatError calls it ``name``."""
+    if name.rpartition("/")[2] == LOCKFILE:
+        return _locked(data, name)
+    return {pointers.tracked_by(name): pointers.decode(data, name).content}
+
+
 # -- the Lockfile ------------------------------------------------------------------------------
 
 

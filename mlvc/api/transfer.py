@@ -126,6 +126,8 @@ def _far(repo: Repo, command: str, which: Which, *, remote: str, jobs: int, prog
 
 def _fetch(repo: Repo, source: _Source, *, dry_run: bool, progress: Progress, copies: bool = False) -> Transferred:
     far, contents, unreadable = source
+    if not dry_run:
+        repo.store.join()
     both = steps.Chain(repo.store, far)
     lost: Lost = {}
     oids = _objects(repo, both, contents, lost)

@@ -23,13 +23,11 @@ ELSEWHERE = {
     "rm": "`mlvc remove PATH` stops tracking it, and with --data deletes it, too",
     "mv": "`mlvc move SRC DST` renames what is tracked",
     "clone": "`git clone URL`, then `mlvc pull` in the clone",
-    "gc": "nothing is deleted from the store or from a Remote yet",
     "exp": _EXPERIMENT,
     "experiments": _EXPERIMENT,
     "metrics": _TEXT,
     "params": _TEXT,
     "import": _IMPORT,
-    "fsck": "all data is checked each time it is read; `mlvc status` tells what is missing",
 }
 """Commands that people know from Git and from other tools, and what does their work here."""
 

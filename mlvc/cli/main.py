@@ -47,6 +47,9 @@ COMMANDS = {
     "demo": "stages",
     "doctor": "doctor",
     "completion": "completion",
+    "gc": "care",
+    "fsck": "care",
+    "destroy": "care",
 }
 BUG, INTERRUPTED = 3, 130
 

@@ -218,4 +218,28 @@ TABLE: dict[str, tuple[str, dict[str, str], list[str]]] = {
     "demo": ("Watch the main job on real data, step by step.", {}, ["[FOLDER]"]),
     "doctor": ("Tell what mlvc runs on, what works here, and what is slow or wrong.", {"--json": ""}, []),
     "completion": ("Print the script that completes command lines in a shell.", {}, ["SHELL"]),
+    "gc": (
+        "Free disk space: move to the trash what nothing needs.",
+        {
+            "--dry-run": "",
+            "--restore": "",
+            "--runs": "",
+            "-r": "NAME",
+            "--remote": "NAME",
+            "-f": "",
+            "--force": "",
+            "--json": "",
+        },
+        [],
+    ),
+    "fsck": (
+        "Look for damage, and repair it.",
+        {"-A": "", "--all-commits": "", "--repair": "", "-r": "NAME", "--remote": "NAME", "--json": ""},
+        [],
+    ),
+    "destroy": (
+        "Remove mlvc from a repository.",
+        {"--dry-run": "", "-y": "", "--yes": "", "-f": "", "--force": "", "--json": ""},
+        [],
+    ),
 }

@@ -208,6 +208,12 @@ class Catalog(Disposable):
         return {names[pack]: members for pack, members in found.items()}
 
     @recovering
+    def dead(self, live: Collection[bytes]) -> set[str]:
+        """The Packs in which some object is not in ``live``."""
+        found = {pack for pack, oid in self._db.execute("SELECT pack, oid FROM objects") if oid not in live}
+        return {name for number, name in self._db.execute("SELECT id, name FROM packs") if number in found}
+
+    @recovering
     def counts(self) -> dict[str, int]:
         """The number of objects in each Pack."""
         return dict(self._db.execute("SELECT name, objects FROM packs"))

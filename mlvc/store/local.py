@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from typing import Self
 
 from mlvc import files
 from mlvc.chunking import chunks
 from mlvc.directio import Reader
-from mlvc.errors import DamagedError, FormatError, ObjectsMissingError
+from mlvc.errors import BusyError, DamagedError, FormatError, ObjectsMissingError
 from mlvc.hashing import BLOCK, Hashing
 from mlvc.oid import Oid
 from mlvc.store.base import LARGE, Lost
@@ -24,6 +25,9 @@ from mlvc.store.packed import Packed
 _FORMAT = "1"
 _OPEN_PACKS = 16
 _SEQUENTIAL = 8
+_PATIENCE = 5.0
+"""Seconds that who wants the Store alone waits for others to end."""
+TRASH = "trash"
 
 
 class PackFiles:
@@ -38,6 +42,16 @@ class PackFiles:
     def path(self, pack: str) -> str:
         """Where a Pack is, or would be."""
         return os.path.join(self.root, pack + SUFFIX)
+
+    def _place(self, pack: str) -> str:
+        """Where a Pack is; in the trash, for one who still reads what was moved there a moment ago."""
+        path = self.path(pack)
+        if not os.path.exists(path):
+            trash = os.path.join(os.path.dirname(self.root), TRASH)
+            with suppress(FileNotFoundError):
+                trashed = (os.path.join(trash, day, "packs", pack + SUFFIX) for day in os.listdir(trash))
+                return next(filter(os.path.exists, trashed), path)
+        return path
 
     def sizes(self) -> dict[str, int]:
         """Name and size in bytes of every Pack that is here."""
@@ -57,11 +71,11 @@ class PackFiles:
         if times >= _SEQUENTIAL:
             if self._reader is None or self._reader[0] != pack:
                 self._let_go()
-                self._reader = (pack, Reader(self.path(pack)))
+                self._reader = (pack, Reader(self._place(pack)))
             return self._reader[1].range(start, length)
         fd = self._fds.get(pack)
         if fd is None:
-            fd = self._fds[pack] = os.open(self.path(pack), files.READ)
+            fd = self._fds[pack] = os.open(self._place(pack), files.READ)
             if len(self._fds) > _OPEN_PACKS:
                 os.close(self._fds.popitem(last=False)[1])
         return files.read_at(fd, length, start)
@@ -95,6 +109,7 @@ class LocalStore:
         self.loose = Loose(os.path.join(root, "loose"), hashing)
         self._loose_wanted = loose
         self.scratch = files.Scratch(os.path.join(root, "tmp"))
+        self._joined: int | None = None
         self.copies: dict[bytes, str] = {}
         """Files of large objects that were written while these came. Whoever first wants such a file takes it."""
         self._pack_files = PackFiles(os.path.join(root, "packs"))
@@ -133,6 +148,36 @@ class LocalStore:
         packed = self.packed.members(wanted - loose)
         return self.packed.catalog.taken(packed) + sum(os.stat(self.loose.path(oid)).st_size for oid in loose)
 
+    def join(self) -> None:
+        """From here on until the Store is closed, nothing is taken out of it: what is found here may be named.
+
+        Who writes what names objects calls this before it asks which of them are here.
+        """
+        if self._joined is None:
+            self._joined = files.shared(self._using)
+            self.refresh()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the Store against all who ``join`` it; BusyError where one of them does not end in some seconds."""
+        busy = f"another mlvc command is writing to the store at {self.root}"
+        give_up = time.monotonic() + _PATIENCE
+        with ExitStack() as held:
+            while True:
+                try:
+                    held.enter_context(files.exclusive(self._using, wait=False, busy=busy))
+                    break
+                except BusyError:
+                    if time.monotonic() > give_up:
+                        raise
+                time.sleep(0.05)
+            self.refresh()
+            yield
+
+    @property
+    def _using(self) -> str:
+        return os.path.join(self.root, "using")
+
     def is_empty(self) -> bool:
         """Whether nothing was stored yet: then nobody need be asked for each object."""
         return not self.packed.catalog.packs() and not os.path.exists(os.path.join(self.root, "loose"))
@@ -159,6 +204,13 @@ class LocalStore:
         else:
             yield from self.packed.stream(oid)
 
+    def reread(self, packs: Collection[str]) -> None:
+        """Enter Packs into the Catalog anew, as they say themselves."""
+        if packs:
+            self.packed.catalog.drop(packs)
+            self.packed.forget()
+            self.refresh()
+
     # -- damage
 
     def quarantine(self, lost: Lost) -> None:
@@ -174,7 +226,7 @@ class LocalStore:
                 self._set_aside(path, oid.hex())
         for pack in sorted(self.packed.damaged):
             self._pack_files.close()
-            if self._is_right(pack):
+            if self.is_right(pack):
                 self.packed.catalog.drop([pack])  # nothing is wrong with it: the Catalog was, or the reading
                 continue
             self._salvage(pack, damaged)
@@ -201,7 +253,7 @@ class LocalStore:
             self.quarantine(lost)  # it counts as missing from now on, so that `mlvc add` stores it again
         return set(lost)
 
-    def _is_right(self, pack: str) -> bool:
+    def is_right(self, pack: str) -> bool:
         """Whether the bytes of a Pack hash to its name."""
         hasher = self.hashing.new()
         try:
@@ -259,6 +311,7 @@ class LocalStore:
 
     def batch(self) -> LocalBatch:
         """A way in for new objects."""
+        self.join()
         return LocalBatch(self)
 
     def publish(self, packs: Sequence[SealedPack]) -> None:
@@ -283,6 +336,10 @@ class LocalStore:
         """Take in a whole Pack that was hashed to ``name`` and flushed under a temporary ``path``."""
         self.publish([SealedPack(name, path, size, _index_of(path, size, self.hashing))])
 
+    def packs(self) -> dict[str, int]:
+        """Name and size in bytes of every Pack on the disk, also of one that cannot be read."""
+        return self._pack_files.sizes()
+
     def pack_path(self, name: str) -> str:
         """Where a Pack is."""
         return self._pack_files.path(name)
@@ -290,6 +347,10 @@ class LocalStore:
     def pack_index(self, name: str, size: int) -> PackIndex:
         """What lies in a Pack, read from the Pack. Any thread may ask."""
         return _index_of(self.pack_path(name), size, self.hashing)
+
+    def index_at(self, path: str) -> PackIndex:
+        """What lies in a Pack that is somewhere else, such as in the trash."""
+        return _index_of(path, os.stat(path).st_size, self.hashing)
 
     def make_loose(self, oid: bytes) -> str:
         """The path of a large object as a whole file; it is made from its chunks where need be."""
@@ -323,6 +384,9 @@ class LocalStore:
         self._pack_files.close()
         self.packed.catalog.close()
         self.scratch.close()
+        if self._joined is not None and self._joined >= 0:
+            os.close(self._joined)
+        self._joined = None
 
     def __enter__(self) -> Self:
         """Use the Store."""

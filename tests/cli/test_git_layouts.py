@@ -114,6 +114,27 @@ def test_roots_side_by_side(mono):
         assert not {"packs", "format"} & own
 
 
+def test_gc_keeps_what_any_root_needs_and_destroy_takes_none_of_it(mono):
+    """The Store is one: also what another root has not committed, and the Runs of another root."""
+    (mono / "a/mlvc.yaml").write_text("stages: {s: {cmd: echo made > made.txt, outs: [made.txt]}}\n")
+    run_mlvc("repro", cwd=mono / "a")
+    write(mono / "libs/b c", {"data/new.txt": b"not committed"})
+    run_mlvc("add", "data", cwd=mono / "libs/b c")
+    (mono / "a/mlvc.lock").unlink()
+    for name in (".", "a", "libs/b c"):
+        run_mlvc("config", "--private", "gc.grace", "0", cwd=mono / name)
+        run_mlvc("gc", cwd=mono / name)
+        run_mlvc("fsck", cwd=mono / name)
+    assert "uses the same store" in run_mlvc("destroy", "--force", cwd=mono / "a", check=False).err
+    for name in ("a", "libs/b c"):
+        shutil.rmtree(mono / name / "data")
+        run_mlvc("checkout", cwd=mono / name)
+    assert (mono / "libs/b c/data/new.txt").read_bytes() == b"not committed"
+    (mono / "a/made.txt").unlink()
+    assert "restored" in run_mlvc("repro", cwd=mono / "a").err
+    assert (mono / "a/made.txt").read_text() == "made\n"
+
+
 def test_a_root_is_found_from_below_and_paths_are_relative_to_it(mono):
     deep = mono / "a/data/deep"
     deep.mkdir()

@@ -44,6 +44,14 @@ KEYS = {
     ("repro",): {"stage", "outcome", "reasons", "seconds"},
     ("repro", "--dry-run"): {"stage", "action", "reasons"},
     ("install",): {"directory", "hooks", "drivers", "attributes"},
+    ("gc",): {
+        *("objects", "size", "packs", "rewritten", "loose", "runs", "aside", "young", "put_back", "deleted", "damaged"),
+    },
+    ("gc", "--restore"): {"put_back"},
+    ("fsck",): {
+        *("objects", "size", "damaged", "uncatalogued", "missing", "unreadable", "repaired", "fetched"),
+    },
+    ("destroy", "--dry-run"): {"removed", "size", "links", "alone"},
     ("stage", "list"): {"name", "file", "cmd", "wdir", "deps", "outs", "params", "desc"},
 }
 

@@ -17,6 +17,8 @@ PLAYED = (
     "docs/howto/merging.md",
     "docs/howto/git-hooks.md",
     "docs/howto/looking-after.md",
+    "docs/howto/cleaning-up.md",
+    "docs/howto/recovering.md",
 )
 
 

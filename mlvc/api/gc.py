@@ -1,0 +1,176 @@
+"""``gc``: takes out of the Store what nothing needs. Reasons: docs/adr/0013-gc.md."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from mlvc.api import keep
+from mlvc.api.keep import Kept
+from mlvc.errors import DamagedError, FormatError, MlvcError, ObjectsMissingError
+from mlvc.progress import QUIET, Progress
+from mlvc.repo import Repo
+from mlvc.store import gc as steps
+from mlvc.store.base import Lost, Reader
+from mlvc.store.gc import DAY, Done, Plan, Rules, Trash
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What a gc did, or would do. Sizes in bytes.
+
+    ``runs``, ``aside``: the numbers of Runs, and of files that were set aside or quarantined, that went to the trash.
+    ``put_back``: the number of files that came back from the trash, because something needs them again. ``deleted``:
+    what was deleted from the trash. ``damaged``: Packs that stay because they do not hash to their name.
+    """
+
+    plan: Plan
+    runs: int = 0
+    aside: int = 0
+    put_back: int = 0
+    deleted: int = 0
+    damaged: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for. ``runs``: drop those Runs that no Lockfile names. ``remote``: where to read Manifests."""
+
+    force: bool = False
+    runs: bool = False
+    remote: str = ""
+
+
+def gc(repo: Repo, options: Options | None = None, *, dry_run: bool = False, progress: Progress = QUIET) -> Collected:
+    """Move to the trash what no commit, working tree or Run needs, and delete what has been there for long.
+
+    ObjectsMissingError, DamagedError or FormatError, and nothing is changed, where what is needed cannot be told.
+    BusyError where another process is adding to the Store.
+    """
+    options = options or Options()
+    rules = Rules(repo.config.get("gc.grace") * DAY, repo.config.get("gc.trash") * DAY)
+    with ExitStack() as held:
+        if not dry_run:
+            held.enter_context(repo.store.alone())
+        kept = keep.everything(repo, runs=not options.runs)
+        live, put_back = _needed(repo, kept, options, put_back=not dry_run)
+        plan = steps.plan(repo.store, live, rules, linked=lambda: {oid for _, oid in keep.links(repo)})
+        private = _private(repo, kept, rules, runs=options.runs)
+        if dry_run:
+            return Collected(plan, *_counts(private), 0, _expired(repo, rules, lambda trash, days: trash.size(days)))
+        deleted = _expired(repo, rules, _empty)
+        done = steps.act(repo.store, plan, live, progress=progress)
+        for base, name in private:
+            Trash(base).take(name)
+        return Collected(plan, *_counts(private), put_back, deleted, tuple(done.damaged))
+
+
+def restore(repo: Repo) -> int:
+    """Put back all that is in the trash and whose place is free. The number of files."""
+    with repo.store.alone():
+        count = 0
+        for base in _bases(repo):
+            trash = Trash(base)
+            count += sum(trash.put_back(day, name) for day, name in list(trash.names()))
+            trash.tidy()
+        repo.store.refresh()
+        return count
+
+
+# -- what is needed ----------------------------------------------------------------------------
+
+
+def _needed(repo: Repo, kept: Kept, options: Options, *, put_back: bool) -> tuple[set[bytes], int]:
+    """The Oids of all that is needed, chunks included, and how many files came back from the trash for it."""
+    for place, error in kept.unreadable.items() if not options.force else ():
+        raise FormatError(f"nothing is deleted, {keep.told(repo, place)} cannot be read: {error.message}", hint=_FORCE)
+    count = 0
+    with _reader(repo, options.remote) as reader:
+        while True:
+            live, lost = keep.objects(reader, kept, force=options.force)
+            whole = steps.members(repo.store, live)
+            back = steps.revive(repo.store, whole) if put_back else 0
+            count += back
+            if not back:
+                break
+        if lost and not options.force:
+            raise _refused(keep.where(repo, reader, kept, lost), lost)
+    return whole, count
+
+
+@contextmanager
+def _reader(repo: Repo, remote: str) -> Iterator[Reader]:
+    """The Store; behind it a Remote, where one is named, for what is not here."""
+    if not remote:
+        yield repo.store
+        return
+    from mlvc.api.transfer import open_remote  # noqa: PLC0415  (most do without)
+    from mlvc.transfer import Chain  # noqa: PLC0415
+
+    far = open_remote(repo, remote)
+    try:
+        far.refresh()
+        yield Chain(repo.store, far)
+    finally:
+        far.close()
+
+
+_FORCE = "mend it; or let `mlvc gc --force` keep the objects whose names stand in it, and go on"
+
+
+def _refused(where: str, lost: Lost) -> MlvcError:
+    damaged = "damaged" in lost.values()
+    kind = DamagedError if damaged else ObjectsMissingError
+    return kind(
+        f"nothing is deleted: the list of files of {where} is {'damaged' if damaged else 'not in the store'}, "
+        "so what it needs cannot be told",
+        hint="`mlvc fsck --repair` mends it from a remote; `mlvc gc --force` goes on without it"
+        if damaged
+        else "`mlvc gc -r REMOTE` reads it there, `mlvc fetch --all-commits` brings it and all data; "
+        "`mlvc gc --force` goes on without it",
+    )
+
+
+# -- what lies beside the objects --------------------------------------------------------------
+
+
+def _private(repo: Repo, kept: Kept, rules: Rules, *, runs: bool) -> list[tuple[str, str]]:
+    """Runs, and what was set aside or quarantined, that are old enough: the directory and the name in it."""
+    paths = [(repo.private, path) for path in (keep.unnamed_runs(repo, kept) if runs else ())]
+    paths += [(repo.private, path) for path in _inside(os.path.join(repo.private, "aside"))]
+    paths += [(repo.store.root, path) for path in _inside(os.path.join(repo.store.root, "quarantine"))]
+    before = time.time() - rules.grace
+    return [(base, os.path.relpath(path, base)) for base, path in paths if os.lstat(path).st_mtime <= before]
+
+
+def _inside(directory: str) -> list[str]:
+    return [os.path.join(directory, name) for name in sorted(os.listdir(directory))] if os.path.isdir(directory) else []
+
+
+def _counts(private: list[tuple[str, str]]) -> tuple[int, int]:
+    runs = sum(name.startswith("runs" + os.sep) for _, name in private)
+    return runs, len(private) - runs
+
+
+def _bases(repo: Repo) -> AbstractSet[str]:
+    """The directories that have a trash."""
+    return {os.path.realpath(repo.store.root), os.path.realpath(repo.private)}
+
+
+def _expired(repo: Repo, rules: Rules, work: Callable[[Trash, list[str]], int]) -> int:
+    """What ``work`` makes of all that has been in the trash for long."""
+    trashes = [Trash(base) for base in _bases(repo)]
+    return sum(work(trash, trash.expired(rules.trash)) for trash in trashes)
+
+
+def _empty(trash: Trash, days: list[str]) -> int:
+    size = trash.size(days)
+    trash.empty(days)
+    return size
+
+
+__all__ = ["Collected", "Done", "Options", "gc", "restore"]

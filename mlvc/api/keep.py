@@ -1,0 +1,220 @@
+"""What a repository needs: everything that its commits, its working trees and its Runs name."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from mlvc import files, git, manifest, snapshot
+from mlvc import oid as oids
+from mlvc.errors import FormatError, MlvcError, UsageError
+from mlvc.git import Git
+from mlvc.hashing import Hashing
+from mlvc.oid import Oid
+from mlvc.pipeline import lockfile
+from mlvc.pipeline.run import VERSION, RunCache
+from mlvc.pointer import Content
+from mlvc.repo import Repo
+from mlvc.store.base import Lost, Reader
+
+_OID = re.compile(rb"(?:xxh128:[0-9a-f]{32}|blake3:[0-9a-f]{64})(?![0-9a-f])")
+_RUN_VERSION = re.compile(rb'"mlvc_run": ?(\d+)')
+
+
+class Place(NamedTuple):
+    """What names something: a file in the working tree ``root``, or as Git has it in ``blob``; and the tracked path."""
+
+    path: str
+    blob: str = ""
+    root: str = ""
+    tracked: str = ""
+
+
+@dataclass(slots=True)
+class Kept:
+    """What is needed. ``contents``: each with one place that names it.
+
+    ``keys``: of the Runs that a Lockfile names. ``unreadable``: what is wrong with what cannot be read, by place, and
+    ``bare`` the Oids that stand in it.
+    """
+
+    contents: dict[Content, Place] = field(default_factory=dict)
+    keys: set[Oid] = field(default_factory=set)
+    unreadable: dict[Place, FormatError] = field(default_factory=dict)
+    bare: set[bytes] = field(default_factory=set)
+
+    def read(self, data: bytes, place: Place) -> None:
+        """Take in the text of a Pointer or of a Lockfile. An empty one, as ``git add -N`` makes, names nothing."""
+        if not data:
+            return
+        try:
+            for path, content in snapshot.contents_in(data, place.path).items():
+                self.contents.setdefault(content, place._replace(tracked=path))
+            if place.path.endswith(lockfile.FILE):
+                self.keys.update(entry.key for entry in lockfile.decode(data, place.path).stages.values())
+        except FormatError as error:
+            self.unreadable[place] = error
+            self.bare.update(oids.from_text(text.decode()) for text in _OID.findall(data))
+
+
+def everything(repo: Repo, *, runs: bool = True, sharing: bool = True) -> Kept:
+    """All that this repository needs, and with ``sharing`` those that share its Store.
+
+    With ``runs``, the results of all Runs count, else of those that a Lockfile names.
+
+    A ref, the stash or a working tree may hand over to another one while they are read. So they are read until the
+    refs are afterwards what they were before.
+    """
+    kept = Kept()
+    repositories = _sharing(repo) if sharing else [repo.git.below("")]
+    for each in repositories:
+        before = b""
+        while before != (now := git.refs(each)):
+            before = now
+            _commits(each, kept)
+            for tree in git.worktrees(each):
+                _working_tree(tree, kept)
+    for cache in (cache for each in repositories for cache in _run_caches(each, repo.hashing)):
+        for run in _runs(cache, kept, runs=runs):
+            kept.contents.update(dict.fromkeys(run, Place("the run cache")))
+    return kept
+
+
+def _run_caches(repository: Git, hashing: Hashing) -> Iterator[RunCache]:
+    """The run cache of every root of a repository: each has its own."""
+    private = os.path.join(repository.common, "mlvc")
+    yield RunCache(os.path.join(private, "runs"), hashing)
+    for folder, folders, _ in os.walk(os.path.join(private, "roots")):
+        if os.path.basename(folder) == ".mlvc":
+            folders.clear()
+            yield RunCache(os.path.join(folder, "runs"), hashing)
+
+
+def _commits(repository: Git, kept: Kept) -> None:
+    found = {id_: path for id_, path in git.ever(repository, snapshot.ANYWHERE).items() if snapshot.is_ours(path)}
+    for id_, data in git.blobs(repository, found).items():
+        kept.read(data, Place(found[id_], id_))
+
+
+def _working_tree(tree: Git, kept: Kept) -> None:
+    if tree.root == tree.dir:
+        return  # a bare repository has none
+    for path in filter(snapshot.is_ours, git.uncommitted(tree, snapshot.ANYWHERE)):
+        kept.read(files.read_or_none(os.path.join(tree.root, path)) or b"", Place(path, root=tree.root))
+    staged = {id_: path for id_, path in git.in_index(tree, snapshot.ANYWHERE).items() if snapshot.is_ours(path)}
+    for id_, data in git.blobs(tree, staged).items():
+        kept.read(data, Place(staged[id_], id_))
+
+
+def tracked(repo: Repo, *, all_commits: bool = False) -> Kept:
+    """What this working tree, its index, and HEAD or any commit track."""
+    kept = Kept()
+    whole = repo.git.below("")  # all roots share the Store
+    _working_tree(whole, kept)
+    if all_commits:
+        _commits(whole, kept)
+    elif git.has_commits(whole):
+        found = {id_: path for path, id_ in git.tree(whole, "HEAD").items() if snapshot.is_ours(path)}
+        for id_, data in git.blobs(whole, found).items():
+            kept.read(data, Place(found[id_], id_))
+    return kept
+
+
+def _runs(cache: RunCache, kept: Kept, *, runs: bool) -> Iterator[list[Content]]:
+    """The stored results of Runs: of all of them, or of those that a Lockfile names."""
+    for key in cache.keys():  # noqa: SIM118  (no mapping)
+        run = cache.lookup(key)
+        if run is not None and (runs or key in kept.keys):
+            yield list(run.outs.values())
+        elif run is None:
+            # One that is damaged counts for nothing. One of a newer mlvc may name anything.
+            path = cache.path_of(key)
+            version = _RUN_VERSION.search(files.read_or_none(path) or b"")
+            if version is not None and int(version[1]) != VERSION:
+                kept.unreadable[Place(path)] = FormatError(
+                    f"{path} has Run format {int(version[1])}", hint="use a newer mlvc"
+                )
+
+
+def unnamed_runs(repo: Repo, kept: Kept) -> list[str]:
+    """The paths of those Runs of this repository that no Lockfile names."""
+    cache = RunCache(os.path.join(repo.private, "runs"), repo.hashing)
+    return [cache.path_of(key) for key in cache.keys() if key not in kept.keys]  # noqa: SIM118
+
+
+# -- a Store that several repositories share ---------------------------------------------------
+
+
+def _sharing(repo: Repo) -> list[Git]:
+    """The repositories that use the Store of this one, this one first. UsageError where one of them is not there."""
+    found = {repo.git.common: repo.git.below("")}
+    for common in repo.sharing():
+        if common not in found:
+            other = git.repository_at(common)
+            if other is None:
+                raise UsageError(
+                    f"{common} shares the store at {repo.store.root} and is not there: what it tracks cannot be told",
+                    hint=f"bring it back, or take its line out of {os.path.join(repo.store.root, 'shared-by')}",
+                )
+            found[common] = other
+    return list(found.values())
+
+
+# -- from what is named to objects -------------------------------------------------------------
+
+
+def objects(reader: Reader, kept: Kept, *, force: bool = False) -> tuple[set[bytes], Lost]:
+    """The Oids of everything that is needed, without the chunks of what is large; and Manifests that cannot be read.
+
+    With ``force``, the Oids in the text of Pointers that cannot be read count, too.
+    """
+    lost: Lost = {}
+    found = manifest.objects_of(reader, kept.contents, lost)
+    if force:
+        found |= kept.bare
+        for oid in kept.bare:
+            with suppress(MlvcError):  # most are no Manifests
+                found |= manifest.objects_of(reader, [Content("dir", Oid(oid), 0, 0)], {})
+    return found, lost
+
+
+def where(repo: Repo, reader: Reader, kept: Kept, lost: Lost) -> str:
+    """What names a Manifest that is in ``lost``, as a person calls it."""
+    for content, place in kept.contents.items():
+        inner: Lost = {}
+        if content.oid in lost or (content.is_dir and manifest.objects_of(reader, [content], inner) and inner):
+            return told(repo, place)
+    return "what is tracked"
+
+
+def told(repo: Repo, place: Place) -> str:
+    """A Place as a person calls it."""
+    if not place.blob:
+        return os.path.relpath(os.path.join(place.root, place.path), repo.root) if place.root else place.path
+    commit = git.commit_with(repo.git, place.blob)
+    return f"{place.path} in commit {commit}" if commit else f"{place.path} in Git's index"
+
+
+def links(repo: Repo) -> Iterator[tuple[str, Oid]]:
+    """The symbolic links in all working trees that lead to a loose object of the Store, each with the Oid of that."""
+    loose = os.path.realpath(os.path.join(repo.store.root, "loose")) + os.sep
+    for root in (tree.root for each in _sharing(repo) for tree in git.worktrees(each)):
+        for path in _links(root):
+            target = os.path.realpath(path)
+            if target.startswith(loose):
+                with suppress(ValueError):
+                    yield path, Oid(bytes.fromhex(target[len(loose) :].replace(os.sep, "")))
+
+
+def _links(root: str) -> Iterator[str]:
+    """The symbolic links below a directory, but those of Git."""
+    for folder, folders, _ in os.walk(root):
+        if ".git" in folders:
+            folders.remove(".git")
+        with os.scandir(folder) as entries:
+            found = [entry.path for entry in entries if entry.is_symlink()]
+        yield from found
