@@ -14,7 +14,7 @@ BROKEN = 1
 
 
 def doctor(as_json: Annotated[bool, option("--json", help="Print the result as JSON.")] = False) -> int:
-    """Tell what mlvc runs on, what works here, and what is slow or wrong.
+    """Tell what mlvc runs on, what works, and what is slow or wrong.
 
     Versions, the repository and its store, file systems, the link types that work (they are tried), and whether each
     Remote answers. Changes nothing. Exits with 1 where something is broken.

@@ -52,7 +52,6 @@ OPTIONS = {
     **{f"repro {name}": _WHOLE for name in ("-P", "--all-pipelines", "-p", "--pipeline")},
     **{f"{command} --all": _EVERYTHING for command in _TRANSFERS},
     **{f"{command} {name}": _NO_FORCE for command in ("push", "fetch") for name in ("-f", "--force")},
-    **{f"config {name}": "`mlvc config` lists the settings" for name in ("-l", "--list")},
     "config --get": "`mlvc config NAME` prints a setting",
     "remote -v": "`mlvc remote list` prints their addresses",
     **{f"add {name}": "`mlvc commit` takes in all that is tracked already" for name in ("-A", "--all", "-u")},

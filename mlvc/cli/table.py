@@ -216,7 +216,7 @@ TABLE: dict[str, tuple[str, dict[str, str], list[str]]] = {
     "stage list": ("List the stages with what they need and make.", {"--json": ""}, []),
     "dag": ("Show which stage feeds which.", {"--dot": "", "--mermaid": "", "--json": ""}, ["[TARGET]..."]),
     "demo": ("Watch the main job on real data, step by step.", {}, ["[FOLDER]"]),
-    "doctor": ("Tell what mlvc runs on, what works here, and what is slow or wrong.", {"--json": ""}, []),
+    "doctor": ("Tell what mlvc runs on, what works, and what is slow or wrong.", {"--json": ""}, []),
     "completion": ("Print the script that completes command lines in a shell.", {}, ["SHELL"]),
     "gc": (
         "Free disk space: move to the trash what nothing needs.",

@@ -39,7 +39,7 @@ def asked(root: Path, *words: str) -> list[str]:
 
 CASES = [
     (["pus"], ["words", "push"]),
-    (["re"], ["words", "remote", "remove", "repro"]),
+    (["re"], ["words", "remote", "remove", "repro", "resolve"]),
     (["remote", "re"], ["words", "rename", "remove"]),
     (["remote", "rename", ""], ["words", "archive", "store"]),
     (["push", "--remote", "s"], ["words", "store"]),

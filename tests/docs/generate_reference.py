@@ -177,6 +177,7 @@ def _scene(home: Path):
     yield from _scene_of_paths(root)
     yield "mlvc gc", ["gc"], root
     yield "mlvc fsck", ["fsck"], root
+    run_mlvc("push", "--all-commits", cwd=root)
     yield "mlvc destroy --dry-run", ["destroy", "--dry-run"], root
 
 
