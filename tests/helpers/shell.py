@@ -12,7 +12,10 @@ from tests import helpers
 from tests.helpers import Result, git, run_mlvc
 
 CACHES = (".sqlite", ".sqlite-journal", ".sqlite-wal", ".sqlite-shm")
-"""Ends of names of files that may be deleted at any time: they say nothing about what a command did."""
+"""Ends of names of files that may be deleted at any time: they say nothing about what a command did.
+
+Nor does ``using``, an empty file that processes hold.
+"""
 
 LARGE = bytes(range(256)) * 6000
 """A file that is large in the sense of the Store; it is one chunk after another of the same bytes."""
@@ -82,7 +85,11 @@ def image(root: str | os.PathLike[str], *, git_index: bool = False) -> dict[str,
             path = os.path.join(folder, name)
             short = os.path.relpath(path, top)
             inside_git = ".git" in short.split(os.sep)
-            if name.endswith(CACHES) or (short.endswith(".git/index") and not git_index):
+            if (
+                name.endswith(CACHES)
+                or short.endswith(".git/mlvc/using")
+                or (short.endswith(".git/index") and not git_index)
+            ):
                 continue
             info = os.lstat(path)
             if stat.S_ISLNK(info.st_mode):
