@@ -68,6 +68,27 @@ def _place(directory: str, prefix: str) -> str:
 
 
 _CHOOSING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR")
+_PLACES = (*_CHOOSING, "GIT_INDEX_FILE", "GIT_PREFIX")
+_OF_THIS_ONE = (
+    *_PLACES,
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_NAMESPACE",
+    "GIT_SHALLOW_FILE",
+)
+"""What the environment, or Git in its hooks and aliases, says of the repository that mlvc was started in."""
+
+
+def elsewhere(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment for Git's commands in another repository than the one that mlvc was started in."""
+    return {name: value for name, value in environment.items() if name not in _OF_THIS_ONE}
+
+
+def exactly(git: Git) -> Git:
+    """The same working tree, whatever the environment says of another one, and without what replaces its objects."""
+    clean = {name: value for name, value in os.environ.items() if name not in _PLACES}
+    options = (f"--git-dir={git.dir}", f"--work-tree={git.top}", "--no-replace-objects")
+    return replace(git, options=options, environment=clean)
 
 
 def discover(start: str, environment: Mapping[str, str]) -> Git:
@@ -258,7 +279,7 @@ def blobs(git: Git, ids: Iterable[str]) -> dict[str, bytes]:
     wanted = list(dict.fromkeys(ids))
     if not wanted:
         return {}
-    out = _alone(git, ["cat-file", "--batch"], data="".join(f"{id_}\n" for id_ in wanted).encode())
+    out = _ask(git, ["cat-file", "--batch"], data="".join(f"{id_}\n" for id_ in wanted).encode())
     found = {}
     at = 0
     while at < len(out):
@@ -382,7 +403,7 @@ def version() -> str:
 
 def settings(git: Git, names: Collection[str]) -> dict[str, str]:
     """Those of Git's own settings that are set."""
-    out = _run(["config", "--list", "-z"], cwd=git.root).stdout.decode(errors="replace")
+    out = _tried(git, ["config", "--list", "-z"]).stdout.decode(errors="replace")
     pairs = (item.partition("\n") for item in out.split("\0"))
     return {name: value for name, _, value in pairs if name in names}
 
@@ -415,29 +436,11 @@ def revisions(git: Git, *, branches: bool = False, tags: bool = False, commits: 
 
 # -- other repositories ------------------------------------------------------------------------
 
-_OF_THIS_ONE = (
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_COMMON_DIR",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_NAMESPACE",
-    "GIT_PREFIX",
-    "GIT_SHALLOW_FILE",
-)
-"""What Git tells its hooks and aliases of the repository that they run in."""
-
 _ASKED = "refs/mlvc/asked"
 _NAME = re.compile(r"\w[\w./-]*")
 _DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REACHED_BY_HISTORY = re.compile(r"[0-9a-f]{4,64}|.*-g[0-9a-f]{4,64}|.*[~^@{:].*")
 _ALL_HISTORY = "--depth=2147483647"
-
-
-def elsewhere(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment for Git's commands in another repository than the one that mlvc was started in."""
-    return {name: value for name, value in environment.items() if name not in _OF_THIS_ONE}
 
 
 def bare(path: str, environment: Mapping[str, str]) -> Git | None:
@@ -544,7 +547,7 @@ def _unreachable(url: str, answer: subprocess.CompletedProcess[bytes]) -> Remote
 def unmerged(git: Git, patterns: Sequence[str]) -> dict[str, dict[int, str]]:
     """Of each matching path that Git could not merge, the object ids: 1 of the base, 2 of our side, 3 of theirs."""
     found: dict[str, dict[int, str]] = {}
-    for line in _listing(_ask(git, ["ls-files", "-z", "--unmerged", "--full-name", "--", *patterns])):
+    for line in _listing(_ask(git, ["ls-files", "-z", "--unmerged", "--", *patterns])):
         head, _, path = line.partition("\t")
         _, id_, stage_ = head.split(" ")
         found.setdefault(path, {})[int(stage_)] = id_
@@ -553,7 +556,9 @@ def unmerged(git: Git, patterns: Sequence[str]) -> dict[str, dict[int, str]]:
 
 def staged(git: Git) -> dict[str, str]:
     """The object id of every file that the next commit adds or modifies."""
-    out = _ask(git, ["diff", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames", "--diff-filter=AMT"])
+    out = _ask(
+        git, ["diff", "--cached", "--relative", "--raw", "-z", "--no-abbrev", "--no-renames", "--diff-filter=AMT"]
+    )
     words = _listing(out)
     changes = ((change.split(" "), path) for change, path in zip(words[::2], words[1::2], strict=True))
     return {path: parts[3] for parts, path in changes if parts[1].startswith(_FILE_MODE)}
@@ -573,7 +578,7 @@ def sizes(git: Git, ids: Iterable[str]) -> dict[str, int]:
 
 def introduced(git: Git, tips: Sequence[str], there: Sequence[str], remote: str, patterns: Sequence[str]) -> Versions:
     """Path and object id of each matching file that commits bring to a Git remote, which has ``there`` already."""
-    form = ["--format=", "--raw", "--no-abbrev", "--no-renames", "-m", "-z", "--root", "--ignore-missing"]
+    form = ["--format=", "--relative", "--raw", "--no-abbrev", "--no-renames", "-m", "-z", "--root", "--ignore-missing"]
     data = "".join([*(f"{tip}\n" for tip in tips), *(f"^{id_}\n" for id_ in there)]).encode()
     out = _ask(
         git,
@@ -600,7 +605,7 @@ def parents(git: Git) -> list[str]:
 
 def committed(git: Git, path: str) -> bytes:
     """A file as HEAD has it; empty where it has none."""
-    answer = _run(["cat-file", "blob", f"HEAD:{path}"], cwd=git.root)
+    answer = _tried(git, ["cat-file", "blob", f"HEAD:./{path}"])
     return b"" if answer.returncode else answer.stdout
 
 
@@ -619,7 +624,7 @@ def hooks_dir(git: Git) -> str:
 
 def setting(git: Git, name: str) -> str | None:
     """A setting in the repository's own file; None where it is not there."""
-    answer = _run(["config", "--local", "--get", name], cwd=git.root)
+    answer = _tried(git, ["config", "--local", "--get", name])
     return None if answer.returncode else answer.stdout.decode(errors="surrogateescape").removesuffix("\n")
 
 
@@ -630,27 +635,21 @@ def set_setting(git: Git, name: str, value: str) -> None:
 
 def drop_settings(git: Git, section: str) -> bool:
     """Remove a section from the repository's own file. Whether it was there."""
-    return not _run(["config", "--local", "--remove-section", section], cwd=git.root).returncode
+    return not _tried(git, ["config", "--local", "--remove-section", section]).returncode
 
 
 # -- all that a repository has -----------------------------------------------------------------
 
-_TOLD = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_PREFIX")
 _PLAIN_LOG = ("-c", "log.showRoot=true", "-c", "log.diffMerges=separate", "-c", "log.showSignature=false")
 _BESIDE_REFS = ("ORIG_HEAD", "FETCH_HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD")
 
 
-def _alone(git: Git, arguments: Sequence[str], *, data: bytes | None = None) -> bytes:
-    """As ``_ask``, of exactly this working tree, whatever the environment says of another one."""
-    command = ["git", f"--git-dir={git.dir}", f"--work-tree={git.top}", "--no-replace-objects", *arguments]
-    kept = {name: value for name, value in os.environ.items() if name not in _TOLD}
-    answer = subprocess.run(command, cwd=git.root, input=data or b"", capture_output=True, check=False, env=kept)
-    return _said(answer, arguments)
-
-
 def worktrees(git: Git) -> list[Git]:
-    """This working tree and all others of its repository. UsageError where one of them is not where it should be."""
-    found = {git.dir: git.below("")}
+    """This working tree and all others of its repository, each ``exactly``.
+
+    UsageError where one of them is not where it should be.
+    """
+    found = {git.dir: exactly(git.below(""))}
     main = _main(git.common)
     if main is not None:
         found.setdefault(main.dir, main)
@@ -663,7 +662,7 @@ def worktrees(git: Git) -> list[Git]:
         if link is not None:
             root = os.path.dirname(os.path.normpath(os.path.join(place, os.fsdecode(link.rstrip(b"\n")))))
             place = os.path.realpath(place)
-            found.setdefault(place, Git(os.path.realpath(root), place, git.common))
+            found.setdefault(place, exactly(Git(os.path.realpath(root), place, git.common)))
     for tree_ in found.values():
         if not os.path.isdir(tree_.root):
             raise UsageError(
@@ -681,22 +680,21 @@ def _main(common: str) -> Git | None:
     answer = _run(["config", "--file", os.path.join(common, "config"), "--get", "core.worktree"], cwd=common)
     named = os.fsdecode(answer.stdout.rstrip(b"\n"))
     if named:
-        return Git(os.path.realpath(os.path.join(common, named)), common, common)
-    return Git(os.path.dirname(common), common, common) if os.path.basename(common) == ".git" else None
+        return exactly(Git(os.path.realpath(os.path.join(common, named)), common, common))
+    return exactly(Git(os.path.dirname(common), common, common)) if os.path.basename(common) == ".git" else None
 
 
 def repository_at(common: str) -> Git | None:
     """The repository whose Git directory is ``common``, seen from a working tree of it; None where there is none."""
     if not os.path.isfile(os.path.join(common, "HEAD")):
         return None
-    main = _main(common)
-    return main or Git(common, common, common)
+    return _main(common) or exactly(Git(common, common, common))
 
 
 def refs(git: Git) -> bytes:
     """What changes whenever a ref, a HEAD or the stash does."""
     heads = [files.read_or_none(os.path.join(tree_.dir, "HEAD")) or b"" for tree_ in worktrees(git)]
-    return b"\n".join([_alone(git, ["for-each-ref", "--format=%(objectname) %(refname)"]), *heads])
+    return b"\n".join([_ask(git, ["for-each-ref", "--format=%(objectname) %(refname)"]), *heads])
 
 
 def ever(git: Git, patterns: Sequence[str]) -> dict[str, str]:
@@ -707,7 +705,7 @@ def ever(git: Git, patterns: Sequence[str]) -> dict[str, str]:
     starts = [word for tree_ in worktrees(git) for word in _beside(tree_.dir)]
     every = ["log", "--all", "--reflog", "--ignore-missing", "--full-history", *starts]
     shown = ["-m", "--format=", "--raw", "--no-abbrev", "--no-renames", "-z", "--", *patterns]
-    out = _alone(git, [*_PLAIN_LOG, *every, *shown])
+    out = _ask(git, [*_PLAIN_LOG, *every, *shown])
     found: dict[str, str] = {}
     words = iter(out.decode(errors="surrogateescape").split("\0"))
     for word in words:
@@ -716,10 +714,12 @@ def ever(git: Git, patterns: Sequence[str]) -> dict[str, str]:
             path = next(words)
             before, after, old, new, _ = change[1:].split(" ")
             found.update((id_, path) for mode, id_ in ((before, old), (after, new)) if mode.startswith("100"))
-    for line in _alone(git, ["for-each-ref", "--format=%(objecttype) %(*objecttype) %(objectname)"]).splitlines():
+    for line in _ask(
+        exactly(git), ["for-each-ref", "--format=%(objecttype) %(*objecttype) %(objectname)"]
+    ).splitlines():
         kinds, _, id_ = line.decode().rpartition(" ")
         if "tree" in kinds.split(" "):
-            listed_ = _alone(git, ["ls-tree", "-r", "-z", "--full-tree", id_]).decode(errors="surrogateescape")
+            listed_ = _ask(git, ["ls-tree", "-r", "-z", "--full-tree", id_]).decode(errors="surrogateescape")
             lines = [item.partition("\t") for item in listed_.split("\0") if " blob " in item]
             found.update((head.rpartition(" ")[2], path) for head, _, path in lines)
     return found
@@ -736,20 +736,14 @@ def _beside(directory: str) -> Iterator[str]:
 
 def in_index(git: Git, patterns: Sequence[str]) -> dict[str, str]:
     """Object id to path of what matches in Git's index, all sides of a merge that is not finished included."""
-    out = _alone(git, ["ls-files", "--stage", "-z", "--", *patterns])
+    out = _ask(git, ["ls-files", "--stage", "-z", "--", *patterns])
     lines = [line.partition("\t") for line in out.decode(errors="surrogateescape").split("\0") if line]
     return {head.split(" ")[1]: path for head, _, path in lines if head.startswith("100")}
 
 
-def uncommitted(git: Git, patterns: Sequence[str]) -> list[str]:
-    """As ``listed``, for any working tree."""
-    out = _alone(git, ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns])
-    return [name for name in dict.fromkeys(out.decode(errors="surrogateescape").split("\0")) if name]
-
-
 def commit_with(git: Git, id_: str) -> str:
     """A commit that has the blob ``id_``, in short; '' where none is found."""
-    found = _alone(git, ["log", "--all", "--reflog", "-1", "--format=%h", f"--find-object={id_}"])
+    found = _ask(git, ["log", "--all", "--reflog", "-1", "--format=%h", f"--find-object={id_}"])
     return found.decode().strip()
 
 

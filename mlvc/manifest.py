@@ -18,7 +18,7 @@ from mlvc.errors import DamagedError, FormatError, ObjectsMissingError
 from mlvc.hashing import Hashing
 from mlvc.oid import Oid
 from mlvc.pointer import Content
-from mlvc.store.base import Lost, Reader, load, loss
+from mlvc.store.base import Lost, Reader, load, loss, reason_of
 
 FILE, EXECUTABLE, SYMLINK, EMPTY_DIR = "f", "x", "l", "d"
 _KINDS = frozenset(b"fxld")
@@ -303,7 +303,7 @@ def objects_below(store: Reader, content: Content, parts: Iterable[str], lost: L
             oids.update(e.oid for e in found if e.kind != EMPTY_DIR)
             absent.update([] if found else [part])
     except (ObjectsMissingError, DamagedError) as error:
-        lost[content.oid] = "damaged" if isinstance(error, DamagedError) else "missing"
+        lost[content.oid] = reason_of(error)
     return oids, absent
 
 

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 from mlvc.errors import FormatError
 from mlvc.manifest import EMPTY_DIR, EXECUTABLE, FILE, Entry
 from mlvc.pipeline.lockfile import Lockfile
+from mlvc.snapshot import parents
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -73,7 +74,7 @@ def entries(base: Iterable[Entry], mine: Iterable[Entry], other: Iterable[Entry]
 
 def settled(chosen: Mapping[str, Entry]) -> list[Entry]:
     """The entries of a directory after a merge: one is not empty where something is below it."""
-    full = {parent for path in chosen for parent in _above(path)}
+    full = {parent for path in chosen for parent in parents(path)}
     return [entry for path, entry in sorted(chosen.items()) if entry.kind != EMPTY_DIR or path not in full]
 
 
@@ -94,15 +95,10 @@ def _in_the_way(there: Iterable[str], sides: Iterable[Mapping[str, Entry]]) -> s
     files = {path for side in sides for path in paths if path in side and side[path].kind != EMPTY_DIR}
     found: set[str] = set()
     for path in paths:
-        tops = [parent for parent in _above(path) if parent in files]
+        tops = [parent for parent in parents(path) if parent in files]
         if tops:
             found.update((path, *tops))
     return found
-
-
-def _above(path: str) -> Iterable[str]:
-    while path := path.rpartition("/")[0]:
-        yield path
 
 
 # -- Lockfiles ---------------------------------------------------------------------------------

@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import accumulate, chain, groupby
 from typing import TypeVar
 
 from mlvc import files
 from mlvc.chunking import chunks
-from mlvc.errors import DamagedError, FormatError
+from mlvc.errors import DamagedError, FormatError, ObjectsMissingError
 from mlvc.hashing import Hashing
 from mlvc.progress import QUIET, Progress
-from mlvc.store.base import Lost
+from mlvc.store.base import Lost, loss
 from mlvc.store.catalog import Location
 from mlvc.store.copies import NOTHING, Copies, CopyPlan, plan_copies
 from mlvc.store.local import LocalStore
@@ -44,26 +45,71 @@ class Result:
 
 
 class Chain:
-    """Reads from the Store first, and from a Remote what is not there. Nothing is kept."""
+    """Reads from a Store first, and from a Remote what is not there. See Reader; nothing is kept.
 
-    def __init__(self, near: LocalStore, far: RemoteStore) -> None:
-        self.hashing: Hashing = near.hashing
-        self._near = near
-        self._far = far
+    Either may be absent, and is opened when it is first needed. The Remote comes with its listing read.
+    """
+
+    def __init__(
+        self, hashing: Hashing, near: Callable[[], LocalStore | None], far: Callable[[], RemoteStore | None]
+    ) -> None:
+        self.hashing = hashing
+        self._open_near = near
+        self._open_far = far
+
+    @cached_property
+    def near(self) -> LocalStore | None:
+        """The Store, if there is one."""
+        return self._open_near()
+
+    @cached_property
+    def far(self) -> RemoteStore | None:
+        """The Remote, if there is one; MlvcError where it cannot be used."""
+        return self._open_far()
 
     def missing(self, oids: Iterable[bytes]) -> set[bytes]:
         """Those that neither has."""
-        return self._far.missing(self._near.missing(oids))
+        missing = set(oids)
+        for store in self._asked():
+            missing = store.missing(missing) if missing else missing
+        return missing
 
     def read(self, oids: Iterable[bytes], lost: Lost) -> Iterator[tuple[bytes, bytes | memoryview]]:
-        """See Store."""
-        inner: Lost = {}
-        yield from self._near.read(oids, inner)
-        yield from self._far.read(inner, lost)
+        """Small objects. See Reader."""
+        left: Lost = dict.fromkeys(oids, "missing")
+        if left and self.near is not None:
+            inner: Lost = {}
+            yield from self.near.read(left, inner)
+            left = inner
+        if left and self.far is not None:
+            inner = {}
+            yield from self.far.read(left, inner)
+            left = {oid: "damaged" if left[oid] == "damaged" else reason for oid, reason in inner.items()}
+        lost.update(left)
 
     def stream(self, oid: bytes) -> Iterator[bytes | memoryview]:
-        """See Store."""
-        yield from self._far.stream(oid) if self._near.missing([oid]) else self._near.stream(oid)
+        """An object of any size. See Reader. A damaged one comes from the Remote where nothing was handed out yet."""
+        near = self.near
+        if near is not None and not near.missing([oid]):
+            begun = False
+            try:
+                for part in near.stream(oid):
+                    begun = True
+                    yield part
+            except (DamagedError, ObjectsMissingError):
+                if begun or self.far is None or self.far.missing([oid]):
+                    raise
+            else:
+                return
+        if self.far is None:
+            raise loss(oid, "missing")
+        yield from self.far.stream(oid)
+
+    def _asked(self) -> Iterator[LocalStore | RemoteStore]:
+        if self.near is not None:
+            yield self.near
+        if self.far is not None:
+            yield self.far
 
 
 # -- push --------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from mlvc.api.elsewhere import Source
 from mlvc.errors import DamagedError, FormatError, ObjectsMissingError, UsageError
 from mlvc.manifest import EMPTY_DIR, EXECUTABLE, FILE, SYMLINK, Entry
 from mlvc.pointer import SUFFIX, Content, path_of
-from mlvc.store.base import Lost, load
+from mlvc.store.base import Lost, load, reason_of
 
 KINDS = {FILE: "file", EXECUTABLE: "executable", SYMLINK: "symlink", EMPTY_DIR: "dir"}
 _LINKS = 40
@@ -126,11 +126,6 @@ def _entries(source: Source, contents: Mapping[str, Content], lost: dict[str, st
 def _item(top: str, entry: Entry) -> Item:
     is_dir = entry.kind == EMPTY_DIR
     return Item(f"{top}/{entry.path}", KINDS[entry.kind], entry.size, int(not is_dir), b"" if is_dir else entry.oid)
-
-
-def reason_of(error: ObjectsMissingError | DamagedError) -> str:
-    """``missing`` or ``damaged``."""
-    return "damaged" if isinstance(error, DamagedError) else "missing"
 
 
 # -- du ----------------------------------------------------------------------------------------

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 
 from mlvc import config as settings
 from mlvc import git, snapshot
@@ -22,80 +22,9 @@ from mlvc.hashing import Hashing
 from mlvc.repo import Repo, open_repo
 from mlvc.snapshot import Snapshot
 from mlvc.store import local
-from mlvc.store.base import Lost, loss
 from mlvc.store.local import LocalStore
 from mlvc.store.remote import RemoteStore
-
-Far = Callable[[], RemoteStore | None]
-
-
-class Layers:
-    """Reads from a Store first, and from a Remote what is not there. See Reader; nothing is kept.
-
-    Either may be absent, and is opened when it is first needed.
-    """
-
-    def __init__(self, hashing: Hashing, near: Callable[[], LocalStore | None], far: Far) -> None:
-        self.hashing = hashing
-        self._open_near = near
-        self._open_far = far
-
-    @cached_property
-    def near(self) -> LocalStore | None:
-        """The Store, if there is one."""
-        return self._open_near()
-
-    @cached_property
-    def far(self) -> RemoteStore | None:
-        """The Remote, if there is one; MlvcError where it cannot be used."""
-        found = self._open_far()
-        if found is not None:
-            found.refresh()
-        return found
-
-    def missing(self, oids: Iterable[bytes]) -> set[bytes]:
-        """Those that neither has."""
-        missing = set(oids)
-        for store in self._asked():
-            missing = store.missing(missing) if missing else missing
-        return missing
-
-    def read(self, oids: Iterable[bytes], lost: Lost) -> Iterator[tuple[bytes, bytes | memoryview]]:
-        """Small objects. See Reader."""
-        left: Lost = dict.fromkeys(oids, "missing")
-        if left and self.near is not None:
-            inner: Lost = {}
-            yield from self.near.read(left, inner)
-            left = inner
-        if left and self.far is not None:
-            inner = {}
-            yield from self.far.read(left, inner)
-            left = {oid: "damaged" if left[oid] == "damaged" else reason for oid, reason in inner.items()}
-        lost.update(left)
-
-    def stream(self, oid: bytes) -> Iterator[bytes | memoryview]:
-        """An object of any size. See Reader. A damaged one comes from the Remote where nothing was handed out yet."""
-        near = self.near
-        if near is not None and not near.missing([oid]):
-            begun = False
-            try:
-                for part in near.stream(oid):
-                    begun = True
-                    yield part
-            except (DamagedError, ObjectsMissingError):
-                if begun or self.far is None or self.far.missing([oid]):
-                    raise
-            else:
-                return
-        if self.far is None:
-            raise loss(oid, "missing")
-        yield from self.far.stream(oid)
-
-    def _asked(self) -> Iterator[LocalStore | RemoteStore]:
-        if self.near is not None:
-            yield self.near
-        if self.far is not None:
-            yield self.far
+from mlvc.transfer import Chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +39,7 @@ class Source:
     rev: str
     commit: str
     shot: Snapshot
-    reader: Layers
+    reader: Chain
 
     def untracked(self, path: str) -> UsageError:
         """The error for a path that is not tracked."""
@@ -150,16 +79,22 @@ def here(repo: Repo, rev: str = "", *, remote: str = "") -> Iterator[Source]:
 
 
 @contextmanager
-def reading(repo: Repo, remote: str = "") -> Iterator[Layers]:
+def reading(repo: Repo, remote: str = "") -> Iterator[Chain]:
     """The objects of the own repository, in its Store and on a Remote: the one that is named, or the default one."""
     with ExitStack() as stack:
 
         def far() -> RemoteStore | None:
             if not (remote or repo.config.remotes):
                 return None
-            return stack.enter_context(closing(transfer.open_remote(repo, remote)))
+            return _listed(stack.enter_context(closing(transfer.open_remote(repo, remote))))
 
-        yield Layers(repo.hashing, lambda: repo.store, far)
+        yield Chain(repo.hashing, lambda: repo.store, far)
+
+
+def _listed(far: RemoteStore) -> RemoteStore:
+    """The Remote, once its listing is read."""
+    far.refresh()
+    return far
 
 
 # -- another one -------------------------------------------------------------------------------
@@ -231,7 +166,7 @@ def _of_working_tree(asked: _Asked, path: str) -> Source:
     def far() -> RemoteStore | None:
         return _remote(asked, repo.config, repo.hashing, repo.root) if asked.remote or repo.config.remotes else None
 
-    return Source(asked.place, asked.rev, commit, shot, Layers(repo.hashing, near, far))
+    return Source(asked.place, asked.rev, commit, shot, Chain(repo.hashing, near, far))
 
 
 def _of_git(asked: _Asked, found: Git, commit: str) -> Source:
@@ -247,7 +182,7 @@ def _of_git(asked: _Asked, found: Git, commit: str) -> Source:
     hashing = Hashing(config.get("core.hash"))
     shot = snapshot.of_tree(found, tree, rev)
     far = partial(_remote, asked, config, hashing, "")
-    return Source(asked.place, asked.rev, commit, shot, Layers(hashing, lambda: None, far))
+    return Source(asked.place, asked.rev, commit, shot, Chain(hashing, lambda: None, far))
 
 
 def _resolved(found: Git, place: str, rev: str) -> str:
@@ -279,7 +214,9 @@ def _remote(asked: _Asked, config: Config, hashing: Hashing, root: str) -> Remot
         )
     address = address if "://" in url else os.path.normpath(address)
     known = os.path.join(asked.around.cache, "remotes", _digest(f"{hashing.name} {address}"))
-    return asked.stack.enter_context(closing(transfer.remote_at(name, address, known, hashing, configured=url)))
+    return _listed(
+        asked.stack.enter_context(closing(transfer.remote_at(name, address, known, hashing, configured=url)))
+    )
 
 
 def _digest(text: str) -> str:

@@ -16,7 +16,7 @@ from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
 from mlvc.store import verify
-from mlvc.store.base import Lost
+from mlvc.store.base import Lost, reason_of
 from mlvc.store.verify import Checked
 
 
@@ -72,7 +72,7 @@ def _fetch(repo: Repo, kept: Kept, remote: str, progress: Progress) -> int:
     try:
         far.jobs = repo.config.get("core.jobs")
         far.refresh()
-        oids = manifest.objects_of(steps.Chain(repo.store, far), kept.contents, {})
+        oids = manifest.objects_of(steps.Chain(repo.hashing, lambda: repo.store, lambda: far), kept.contents, {})
         before = repo.store.missing(oids)
         if before:
             steps.fetch(repo.store, far, steps.plan_fetch(repo.store, far, oids), jobs=far.jobs, progress=progress)
@@ -103,7 +103,7 @@ def _of_content(repo: Repo, content: Content, lost: Lost) -> Iterator[tuple[str,
                 if entry.kind != EMPTY_DIR and entry.oid in lost:
                     yield f"/{entry.path}", lost[entry.oid]
     except (ObjectsMissingError, DamagedError) as error:
-        yield "", "damaged" if isinstance(error, DamagedError) else "missing"
+        yield "", reason_of(error)
 
 
 def problem(found: Verified) -> MlvcError | None:

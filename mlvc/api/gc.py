@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 
 from mlvc.api import keep
+from mlvc.api.elsewhere import reading
 from mlvc.api.keep import Kept
 from mlvc.errors import DamagedError, FormatError, MlvcError, ObjectsMissingError
 from mlvc.progress import QUIET, Progress
@@ -102,21 +103,9 @@ def _needed(repo: Repo, kept: Kept, options: Options, *, put_back: bool) -> tupl
     return whole, count
 
 
-@contextmanager
-def _reader(repo: Repo, remote: str) -> Iterator[Reader]:
+def _reader(repo: Repo, remote: str) -> AbstractContextManager[Reader]:
     """The Store; behind it a Remote, where one is named, for what is not here."""
-    if not remote:
-        yield repo.store
-        return
-    from mlvc.api.transfer import open_remote  # noqa: PLC0415  (most do without)
-    from mlvc.transfer import Chain  # noqa: PLC0415
-
-    far = open_remote(repo, remote)
-    try:
-        far.refresh()
-        yield Chain(repo.store, far)
-    finally:
-        far.close()
+    return reading(repo, remote) if remote else nullcontext(repo.store)
 
 
 _FORCE = "mend it; or let `mlvc gc --force` keep the objects whose names stand in it, and go on"

@@ -15,7 +15,7 @@ from mlvc.manifest import EMPTY_DIR, EXECUTABLE, Entry
 from mlvc.pointer import SUFFIX
 from mlvc.progress import QUIET, Progress
 from mlvc.snapshot import as_entry
-from mlvc.store.base import LARGE, MISNAMED, Lost
+from mlvc.store.base import LARGE, MISNAMED, Lost, reason_of
 from mlvc.workspace.makers import GROUP, Makers
 from mlvc.workspace.scan import TEMPORARY, sweep
 
@@ -89,7 +89,7 @@ def wanted(source: Source, path: str) -> tuple[bool, list[Entry]]:
         try:
             below = manifest.find(source.reader, content.oid, "".join(chosen.parts.get(tracked, ())))
         except (ObjectsMissingError, DamagedError) as error:
-            raise source.lost(tracked, browse.reason_of(error)) from None
+            raise source.lost(tracked, reason_of(error)) from None
         found += [entry._replace(path=f"{tracked}/{entry.path}") for entry in below]
         found += [] if below or tracked in chosen.parts else [Entry(tracked, EMPTY_DIR, 0, content.oid)]
     if len(found) == 1 and found[0].path == top and found[0].kind != EMPTY_DIR:
@@ -145,7 +145,7 @@ def _large(source: Source, entry: Entry, target: str, lost: dict[str, str], prog
             if file.finish(durable=False).st_size != entry.size:
                 lost[entry.path] = MISNAMED
     except (ObjectsMissingError, DamagedError) as error:
-        lost[entry.path] = browse.reason_of(error)
+        lost[entry.path] = reason_of(error)
     progress.advance(objects=1)
 
 

@@ -70,7 +70,7 @@ def everything(repo: Repo, *, runs: bool = True, sharing: bool = True) -> Kept:
     refs are afterwards what they were before.
     """
     kept = Kept()
-    repositories = _sharing(repo) if sharing else [repo.git.below("")]
+    repositories = _sharing(repo) if sharing else [_whole(repo)]
     for each in repositories:
         before = b""
         while before != (now := git.refs(each)):
@@ -94,6 +94,11 @@ def _run_caches(repository: Git, hashing: Hashing) -> Iterator[RunCache]:
             yield RunCache(os.path.join(folder, "runs"), hashing)
 
 
+def _whole(repo: Repo) -> Git:
+    """The whole working tree: all roots in it share the Store."""
+    return git.exactly(repo.git.below(""))
+
+
 def _commits(repository: Git, kept: Kept) -> None:
     found = {id_: path for id_, path in git.ever(repository, snapshot.ANYWHERE).items() if snapshot.is_ours(path)}
     for id_, data in git.blobs(repository, found).items():
@@ -103,7 +108,7 @@ def _commits(repository: Git, kept: Kept) -> None:
 def _working_tree(tree: Git, kept: Kept) -> None:
     if tree.root == tree.dir:
         return  # a bare repository has none
-    for path in filter(snapshot.is_ours, git.uncommitted(tree, snapshot.ANYWHERE)):
+    for path in filter(snapshot.is_ours, git.listed(tree, snapshot.ANYWHERE)):
         kept.read(files.read_or_none(os.path.join(tree.root, path)) or b"", Place(path, root=tree.root))
     staged = {id_: path for id_, path in git.in_index(tree, snapshot.ANYWHERE).items() if snapshot.is_ours(path)}
     for id_, data in git.blobs(tree, staged).items():
@@ -113,7 +118,7 @@ def _working_tree(tree: Git, kept: Kept) -> None:
 def tracked(repo: Repo, *, all_commits: bool = False) -> Kept:
     """What this working tree, its index, and HEAD or any commit track."""
     kept = Kept()
-    whole = repo.git.below("")  # all roots share the Store
+    whole = _whole(repo)
     _working_tree(whole, kept)
     if all_commits:
         _commits(whole, kept)
@@ -151,7 +156,7 @@ def unnamed_runs(repo: Repo, kept: Kept) -> list[str]:
 
 def _sharing(repo: Repo) -> list[Git]:
     """The repositories that use the Store of this one, this one first. UsageError where one of them is not there."""
-    found = {repo.git.common: repo.git.below("")}
+    found = {repo.git.common: _whole(repo)}
     for common in repo.sharing():
         if common not in found:
             other = git.repository_at(common)

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field, replace
 
 from mlvc import git, manifest, snapshot
 from mlvc import pointer as pointers
-from mlvc.api.elsewhere import Layers, reading
+from mlvc.api.elsewhere import reading
 from mlvc.errors import DamagedError, FormatError, ObjectsMissingError, UsageError
 from mlvc.git import Commit
 from mlvc.manifest import Entry
 from mlvc.pointer import SUFFIX, Content
 from mlvc.repo import Repo
 from mlvc.snapshot import LOCKFILE, RECORDS, Snapshot, compare, within
-from mlvc.store.base import Lost, MemoryStore
+from mlvc.store.base import Lost, MemoryStore, reason_of
+from mlvc.transfer import Chain
 
 _AT_ONCE = 256
 """Steps whose Manifests are in memory at once."""
@@ -188,7 +189,7 @@ def _moved(new: str, old: str, names: Sequence[str]) -> list[str]:
 # -- from the Manifests: what happened in a directory ------------------------------------------
 
 
-def _gathered(reader: Layers, pairs: Sequence[_Pair]) -> MemoryStore:
+def _gathered(reader: Chain, pairs: Sequence[_Pair]) -> MemoryStore:
     """The Manifests of many directories, as much of them as is needed, in two reads. What is lost is not in it."""
     store = MemoryStore(reader.hashing)
     lost: Lost = {}
@@ -219,8 +220,7 @@ def _step(store: MemoryStore, pair: _Pair, lost: dict[str, str]) -> Step | None:
             return replace(step, files=_counts(*manifest.differing(store, pair.old.oid, pair.new.oid)))
         return _part(store, pair, step)
     except (ObjectsMissingError, DamagedError) as error:
-        reason = "damaged" if isinstance(error, DamagedError) else "missing"
-        lost[f"{pair.top} at {pair.commit.id[:10]}"] = reason
+        lost[f"{pair.top} at {pair.commit.id[:10]}"] = reason_of(error)
         return step if not pair.part else None
 
 

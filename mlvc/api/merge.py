@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from mlvc import merge, snapshot
 from mlvc import pointer as pointers
-from mlvc.errors import FormatError, ObjectsMissingError
+from mlvc.errors import FormatError
 from mlvc.hashing import Hashing
 from mlvc.manifest import EXECUTABLE, FILE, Entry, build
 from mlvc.merge import Merged, Sides, three_way
@@ -104,21 +104,13 @@ def join(repo: Repo, base: Pointer | None, mine: Pointer | None, other: Pointer 
 
 
 def _reading(repo: Repo, work: Callable[[Reader], T]) -> T:
-    """``work`` on the Store; where that lacks a Manifest, on the Store and the default Remote."""
-    try:
+    """``work`` on the Store, and on the default Remote for a Manifest that is not there."""
+    if not (repo.config.get("core.remote") or len(repo.config.remotes) == 1):
         return work(repo.store)
-    except ObjectsMissingError:
-        if not (repo.config.get("core.remote") or len(repo.config.remotes) == 1):
-            raise
-    from mlvc.api.transfer import open_remote  # noqa: PLC0415  (only where something is missing)
-    from mlvc.transfer import Chain  # noqa: PLC0415
+    from mlvc.api.elsewhere import reading  # noqa: PLC0415  (nothing is merged where there are no directories)
 
-    far = open_remote(repo)
-    try:
-        far.refresh()
-        return work(Chain(repo.store, far))
-    finally:
-        far.close()
+    with reading(repo) as reader:
+        return work(reader)
 
 
 def _neither(sides: Sides[Item], hashing: Hashing) -> Item:

@@ -167,11 +167,11 @@ def _targets(last: str) -> tuple[str, list[str]]:
 
 
 def _in_repository(work: Callable[[str, str], list[str]]) -> list[str]:
-    """What ``work`` makes of the working tree and of the Git directory that all its working trees share."""
-    from mlvc import git  # noqa: PLC0415  (most answers do without)
+    """What ``work`` makes of the mlvc root and of its private place in the Git directory."""
+    from mlvc.repo import find  # noqa: PLC0415  (most answers do without)
 
-    found = git.discover(os.getcwd(), os.environ)
-    return work(found.root, found.common)
+    found = find(os.getcwd(), os.environ)
+    return work(found.root, found.private)
 
 
 def _revisions() -> list[str]:
@@ -194,7 +194,7 @@ def _in_force() -> list[str]:
     from mlvc import config  # noqa: PLC0415
 
     return _in_repository(
-        lambda root, common: sorted(config.load(config.paths(os.environ, root, common), os.environ).values)
+        lambda root, private: sorted(config.load(config.paths(os.environ, root, private), os.environ).values)
     )
 
 

@@ -82,6 +82,11 @@ def load(store: Reader, oid: bytes) -> bytes:
     raise loss(oid, lost.get(oid, "missing"))
 
 
+def reason_of(error: DamagedError | ObjectsMissingError) -> str:
+    """``missing`` or ``damaged``: why an object could not be had."""
+    return "damaged" if isinstance(error, DamagedError) else "missing"
+
+
 def loss(oid: bytes, reason: str) -> DamagedError | ObjectsMissingError:
     """The error for an object that is ``missing`` or ``damaged``."""
     if reason == "damaged":

@@ -21,7 +21,7 @@ from mlvc.manifest import EMPTY_DIR, Entry
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
 from mlvc.snapshot import Change, as_entry, compare, not_part, parents, within
-from mlvc.store.base import LARGE, MISNAMED, Lost, Reader
+from mlvc.store.base import LARGE, MISNAMED, Lost, Reader, reason_of
 from mlvc.store.local import LocalStore
 from mlvc.workspace.index import NEVER, Record, Records
 from mlvc.workspace.link import place
@@ -96,7 +96,7 @@ def plan(
         try:
             made = _plan_path(tree, store, looks[path], content, asked)
         except (ObjectsMissingError, DamagedError) as error:
-            lost[path] = "damaged" if isinstance(error, DamagedError) else "missing"
+            lost[path] = reason_of(error)
             if isinstance(error, DamagedError) and content is not None:
                 store.quarantine({content.oid: "damaged"})  # so that a fetch brings it again
             continue
@@ -392,7 +392,7 @@ class _Work:
         try:
             place(self._store, entry, path, self._links, home=home)
         except (ObjectsMissingError, DamagedError) as error:
-            self._lost[entry.path] = "damaged" if isinstance(error, DamagedError) else "missing"
+            self._lost[entry.path] = reason_of(error)
             self._store.quarantine({entry.oid: self._lost[entry.path]})
             return
         info = os.lstat(path)

@@ -70,6 +70,12 @@ CASES = [
 ]
 
 
+def test_a_remote_of_the_private_settings_is_offered(scene: Path) -> None:
+    path = scene / ".git/mlvc/config.toml"
+    path.write_text((path.read_text() if path.exists() else "") + '[remote.mine]\nurl = "../mine"\n')
+    assert asked(scene, "push", "-r", "") == ["words", "archive", "mine", "store"]
+
+
 @pytest.mark.parametrize(("words", "expected"), CASES, ids=lambda value: " ".join(value) if value else "")
 def test_what_is_answered(scene: Path, words: list[str], expected: list[str]) -> None:
     found = asked(scene, *words)

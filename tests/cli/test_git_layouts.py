@@ -135,6 +135,21 @@ def test_gc_keeps_what_any_root_needs_and_destroy_takes_none_of_it(mono):
     assert (mono / "a/made.txt").read_text() == "made\n"
 
 
+def test_a_conflict_in_a_root_further_down_is_resolved_there(mono):
+    root = mono / "a"
+    for branch, text in (("side", b"theirs\n"), ("main", b"ours\n")):
+        git("checkout", "--quiet", *(["-b"] if branch == "side" else []), branch, cwd=mono)
+        run_mlvc("checkout", cwd=root)
+        write(root, {"data/one.txt": text})
+        run_mlvc("commit", cwd=root)
+        git("commit", "--quiet", "--all", "-m", branch, cwd=mono)
+    git("merge", "--quiet", "side", cwd=mono, check=False)
+    run_mlvc("resolve", "data", "--theirs", cwd=root)
+    assert git("diff", "--name-only", "--diff-filter=U", cwd=mono) == ""
+    run_mlvc("checkout", cwd=root)
+    assert (root / "data/one.txt").read_bytes() == b"theirs\n"
+
+
 def test_a_root_is_found_from_below_and_paths_are_relative_to_it(mono):
     deep = mono / "a/data/deep"
     deep.mkdir()
