@@ -7,8 +7,6 @@ knows it.
 from __future__ import annotations
 
 import os
-import posixpath
-import shlex
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -17,12 +15,13 @@ from types import TracebackType
 from typing import Self
 
 from mlvc import config as settings
-from mlvc import files, git, snapshot
+from mlvc import files, snapshot
 from mlvc import ignore as ignores
 from mlvc.config import Config
 from mlvc.errors import NotARepositoryError, UsageError
 from mlvc.git import Git
 from mlvc.hashing import Hashing
+from mlvc.roots import check_sparse, find, here, is_initialised, relative, roots
 from mlvc.store import local
 from mlvc.store.local import LocalStore
 from mlvc.workspace.index import Index
@@ -221,53 +220,6 @@ def _note_sharing(store: str, common: str) -> None:
             files.replace(path, b"".join(os.fsencode(line) + b"\n" for line in [*known, common]))
 
 
-def is_initialised(found: Git) -> bool:
-    """Whether mlvc is set up in a root."""
-    return os.path.exists(os.path.join(found.root, *settings.SHARED.split("/")))
-
-
-def find(start: str, environment: Mapping[str, str]) -> Git:
-    """The mlvc root that ``start`` lies in: the nearest directory with settings, not above the top of the working tree.
-
-    The top, where there is none. NotARepositoryError where there is no Git repository.
-    """
-    found = git.discover(start, environment)
-    prefix = _relative(start, found)
-    while prefix and not is_initialised(found.below(prefix)):
-        prefix = os.path.dirname(prefix)
-    return found.below(prefix)
-
-
-def here(start: str, environment: Mapping[str, str]) -> Git:
-    """``start`` itself as a root; NotARepositoryError where there is no Git repository."""
-    found = git.discover(start, environment)
-    return found.below(_relative(start, found))
-
-
-def _relative(start: str, found: Git) -> str:
-    """Where ``start`` lies below a root, '' for the root and for what is outside of it."""
-    path = os.path.relpath(os.path.realpath(start), found.root).replace(os.sep, "/")
-    return "" if path == "." or path.split("/")[0] == ".." else path
-
-
-def roots(found: Git) -> set[str]:
-    """Every mlvc root that Git sees in this working tree, relative to its top."""
-    top = found.below("")
-    paths = git.listed(top, (settings.SHARED, "*/" + settings.SHARED))
-    return {settings.root_of(path) for path in paths if files.exists(f"{top.root}/{path}")}
-
-
-def check_sparse(found: Git) -> None:
-    """NotARepositoryError where the settings of this root, or one around it, are left out by a sparse checkout."""
-    top = found.below("")
-    around = [found.prefix, *snapshot.parents(found.prefix), ""] if found.prefix else [""]
-    for path in git.skipped(top, [posixpath.join(prefix, settings.SHARED) for prefix in around]):
-        raise NotARepositoryError(
-            f"mlvc is set up here, but {path} is left out by the sparse checkout of Git",
-            hint=f"`git sparse-checkout add {shlex.quote(posixpath.dirname(path))}` in {top.root} brings it",
-        )
-
-
 def open_repo(start: str, environment: Mapping[str, str]) -> Repo:
     """The repository that ``start`` lies in; NotARepositoryError where there is none, or none with mlvc."""
     found = find(start, environment)
@@ -277,4 +229,4 @@ def open_repo(start: str, environment: Mapping[str, str]) -> Repo:
         there = f", or go to {below[0]}{', …' if len(below) > 1 else ''}, where it is" if below else ""
         raise NotARepositoryError(f"mlvc is not set up in {found.root}", hint=f"set it up with `mlvc init`{there}")
     config = settings.load(settings.paths(environment, found.root, found.private), environment)
-    return Repo(found, config, _relative(start, found))
+    return Repo(found, config, relative(start, found))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from mlvc import files, git, snapshot
 from mlvc.api import named
 from mlvc.errors import FormatError
+from mlvc.git import gitignore
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
@@ -90,7 +91,7 @@ def checkout(
     hidden = git.ignored(repo.git, new) if new else {}
     done = steps.execute(repo.tree, repo.store, plans, links=repo.links, progress=progress)
     with repo.exclusive():
-        ignores = git.ignore(repo.git, [path for path in new if path not in hidden and path not in lost])
+        ignores = gitignore.add(repo.git, [path for path in new if path not in hidden and path not in lost])
         placed.update(repo.placed, wanted, gone=[*(path for path in gone if path not in left), *stay])
     progress.finish()
     return CheckedOut(done.changes, {**lost, **done.lost}, kept, tuple(unreadable.values()), tuple(ignores))

@@ -13,8 +13,10 @@ from mlvc import config, files, git, manifest, snapshot
 from mlvc.api import keep
 from mlvc.api.keep import Kept
 from mlvc.errors import FormatError, RemoteError, UsageError, WouldOverwriteError
+from mlvc.git import whole
 from mlvc.oid import Oid
-from mlvc.repo import Repo, roots
+from mlvc.repo import Repo
+from mlvc.roots import roots
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def _is_own(repo: Repo) -> bool:
 
 def _places(repo: Repo) -> list[str]:
     """The directories of mlvc in the Git directory, the one that all working trees share last."""
-    own = [os.path.join(tree.dir, "mlvc") for tree in git.worktrees(repo.git)]
+    own = [os.path.join(tree.dir, "mlvc") for tree in whole.worktrees(repo.git)]
     return [*(place for place in own if place != repo.private), repo.private]
 
 

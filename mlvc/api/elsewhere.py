@@ -17,7 +17,7 @@ from mlvc import git, snapshot
 from mlvc.api import transfer
 from mlvc.config import Config
 from mlvc.errors import DamagedError, NotARepositoryError, ObjectsMissingError, UsageError
-from mlvc.git import Git
+from mlvc.git import Git, far
 from mlvc.hashing import Hashing
 from mlvc.repo import Repo, open_repo
 from mlvc.snapshot import Snapshot
@@ -123,7 +123,7 @@ def there(place: str, rev: str = "", *, around: Surroundings, remote: str = "") 
     is_path = os.path.isdir(path)
     if not is_path and (":" not in place or place.startswith("-")):
         raise NotARepositoryError(f"there is no repository at {place}", hint="give its directory, or a URL of Git")
-    found = git.bare(path, around.environment) if is_path else None
+    found = far.bare(path, around.environment) if is_path else None
     with ExitStack() as stack:
         if is_path and found is None:
             yield _of_working_tree(_Asked(place, rev, remote, around, stack), path)
@@ -131,9 +131,9 @@ def there(place: str, rev: str = "", *, around: Surroundings, remote: str = "") 
             yield _of_git(_Asked(place, rev, remote, around, stack), found, _resolved(found, place, rev))
         else:
             copy = os.path.join(around.cache, "git", _digest(place))
-            found, commit = git.fetched(place, rev, copy, around.environment)
+            found, commit = far.fetched(place, rev, copy, around.environment)
             wanted = {id_ for name, id_ in git.tree(found, commit).items() if _is_read(name)}
-            git.bring(found, place, commit, wanted)
+            far.bring(found, place, commit, wanted)
             yield _of_git(_Asked(place, rev, remote, around, stack), found, commit)
 
 

@@ -11,6 +11,7 @@ from mlvc import oid as oids
 from mlvc import pointer as pointers
 from mlvc.api.checkout import CheckedOut, checkout
 from mlvc.errors import DamagedError, FormatError, MlvcError, ObjectsMissingError
+from mlvc.git import hooked
 from mlvc.manifest import Entry, Leaf, entries_of, objects_of, root_of
 from mlvc.pointer import SUFFIX, Content, Pointer
 from mlvc.progress import QUIET, Progress
@@ -77,13 +78,13 @@ class Refusal:
 
 def refusals(repo: Repo) -> list[Refusal]:
     """What is wrong with what the next commit adds: Pointers without their bytes, and large files."""
-    staged = git.staged(repo.git)
+    staged = hooked.staged(repo.git)
     names = {path: id_ for path, id_ in staged.items() if path.endswith(SUFFIX)}
     found = _without_bytes(repo, names) if names else []
     limit = repo.config.get("hooks.largest")
     others = {path: id_ for path, id_ in staged.items() if path not in names}
     if limit and others:
-        sizes = git.sizes(repo.git, others.values())
+        sizes = hooked.sizes(repo.git, others.values())
         large = {path: sizes.get(id_, 0) for path, id_ in others.items() if sizes.get(id_, 0) > limit}
         found += [_too_large(path, size, limit) for path, size in large.items()]
     return found
@@ -112,7 +113,7 @@ def _without_bytes(repo: Repo, names: Mapping[str, str]) -> list[Refusal]:
     if absent:
         # What a commit tracks already was stored once, and is on a Remote or in another clone.
         known = snapshot.recorded(repo.git, {path: contents[path] for path in absent})
-        before = [snapshot.at(repo.git, commit).contents().values() for commit in git.parents(repo.git)]
+        before = [snapshot.at(repo.git, commit).contents().values() for commit in hooked.parents(repo.git)]
         past = frozenset(objects_of(repo.store, [content for shot in before for content in shot], {}))
         absent = {path: _absent(repo, [contents[path]], past) for path in absent if path not in known}
     for path, count in absent.items():
@@ -141,7 +142,7 @@ def push_commits(
     ``tips``: what is pushed. ``there``: commits that the Git remote has. FormatError, after all else was pushed, where
     a Pointer cannot be read.
     """
-    new = git.introduced(repo.git, tips, there, remote, PATTERNS)
+    new = hooked.introduced(repo.git, tips, there, remote, PATTERNS)
     if not new:
         return {}
     blobs = git.blobs(repo.git, [id_ for _, id_ in new])

@@ -11,7 +11,8 @@ from mlvc import git, snapshot
 from mlvc.errors import UsageError
 from mlvc.git import Git
 from mlvc.hashing import Hashing
-from mlvc.repo import check_sparse, find, here, is_initialised, open_repo
+from mlvc.repo import open_repo
+from mlvc.roots import check_sparse, find, here, is_initialised
 
 
 @dataclass(frozen=True, slots=True)

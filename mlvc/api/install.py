@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from mlvc import files, git
 from mlvc.errors import UsageError
+from mlvc.git import hooked
 from mlvc.repo import Repo
 
 HOOKS = ("post-checkout", "post-merge", "post-rewrite", "pre-commit", "pre-push")
@@ -53,15 +54,15 @@ def install(repo: Repo, names: Sequence[str] = (), *, python: str, package: str)
     A hook that is there is kept under another name and called first. ``python`` and ``package``: the interpreter and
     the directory of the mlvc that Git is to call. UsageError, and nothing changed, where a hook cannot be kept.
     """
-    directory = os.path.realpath(git.hooks_dir(repo.git))
+    directory = os.path.realpath(hooked.hooks_dir(repo.git))
     wanted = {name: _script(name, shlex.quote(python), shlex.quote(package)) for name in _known(names)}
     with repo.exclusive():
         for name in wanted:
             _check(f"{directory}/{name}")
         done = tuple(Hook(name, *_put(f"{directory}/{name}", text)) for name, text in wanted.items())
         for setting, value in _settings(shlex.quote(python)).items():
-            if git.setting(repo.git, setting) != value:
-                git.set_setting(repo.git, setting, value)
+            if hooked.setting(repo.git, setting) != value:
+                hooked.set_setting(repo.git, setting, value)
         changed = _add_attributes(f"{repo.root}/{_ATTRIBUTES_FILE}")
     if changed and repo.config.get("core.autostage"):
         git.stage(repo.git, [_ATTRIBUTES_FILE])
@@ -73,7 +74,7 @@ def uninstall(repo: Repo, names: Sequence[str] = ()) -> Installed:
 
     Lines of ``.gitattributes`` that are committed stay: others use them, and without a driver they mean nothing.
     """
-    directory = os.path.realpath(git.hooks_dir(repo.git))
+    directory = os.path.realpath(hooked.hooks_dir(repo.git))
     attributes = f"{repo.root}/{_ATTRIBUTES_FILE}"
     with repo.exclusive():
         for name in _known(names):
@@ -82,8 +83,8 @@ def uninstall(repo: Repo, names: Sequence[str] = ()) -> Installed:
         if names:
             return Installed(directory, done, drivers=True, attributes=True, attributes_changed=False)
         for section in _SECTIONS:
-            git.drop_settings(repo.git, section)
-        committed = git.committed(repo.git, _ATTRIBUTES_FILE).decode(errors="surrogateescape").splitlines()
+            hooked.drop_settings(repo.git, section)
+        committed = hooked.committed(repo.git, _ATTRIBUTES_FILE).decode(errors="surrogateescape").splitlines()
         kept = any(line in committed for line in ATTRIBUTES)
         changed = not kept and _drop_attributes(attributes)
     return Installed(directory, done, drivers=False, attributes=kept, attributes_changed=changed)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from mlvc import files, git, manifest, snapshot
 from mlvc import oid as oids
 from mlvc.errors import FormatError, MlvcError, UsageError
-from mlvc.git import Git
+from mlvc.git import Git, whole
 from mlvc.hashing import Hashing
 from mlvc.oid import Oid
 from mlvc.pipeline import lockfile
@@ -73,10 +73,10 @@ def everything(repo: Repo, *, runs: bool = True, sharing: bool = True) -> Kept:
     repositories = _sharing(repo) if sharing else [_whole(repo)]
     for each in repositories:
         before = b""
-        while before != (now := git.refs(each)):
+        while before != (now := whole.refs(each)):
             before = now
             _commits(each, kept)
-            for tree in git.worktrees(each):
+            for tree in whole.worktrees(each):
                 _working_tree(tree, kept)
     for cache in (cache for each in repositories for cache in _run_caches(each, repo.hashing)):
         for run in _runs(cache, kept, runs=runs):
@@ -100,7 +100,7 @@ def _whole(repo: Repo) -> Git:
 
 
 def _commits(repository: Git, kept: Kept) -> None:
-    found = {id_: path for id_, path in git.ever(repository, snapshot.ANYWHERE).items() if snapshot.is_ours(path)}
+    found = {id_: path for id_, path in whole.ever(repository, snapshot.ANYWHERE).items() if snapshot.is_ours(path)}
     for id_, data in git.blobs(repository, found).items():
         kept.read(data, Place(found[id_], id_))
 
@@ -110,7 +110,7 @@ def _working_tree(tree: Git, kept: Kept) -> None:
         return  # a bare repository has none
     for path in filter(snapshot.is_ours, git.listed(tree, snapshot.ANYWHERE)):
         kept.read(files.read_or_none(os.path.join(tree.root, path)) or b"", Place(path, root=tree.root))
-    staged = {id_: path for id_, path in git.in_index(tree, snapshot.ANYWHERE).items() if snapshot.is_ours(path)}
+    staged = {id_: path for id_, path in whole.in_index(tree, snapshot.ANYWHERE).items() if snapshot.is_ours(path)}
     for id_, data in git.blobs(tree, staged).items():
         kept.read(data, Place(staged[id_], id_))
 
@@ -159,7 +159,7 @@ def _sharing(repo: Repo) -> list[Git]:
     found = {repo.git.common: _whole(repo)}
     for common in repo.sharing():
         if common not in found:
-            other = git.repository_at(common)
+            other = whole.repository_at(common)
             if other is None:
                 raise UsageError(
                     f"{common} shares the store at {repo.store.root} and is not there: what it tracks cannot be told",
@@ -200,14 +200,14 @@ def told(repo: Repo, place: Place) -> str:
     """A Place as a person calls it."""
     if not place.blob:
         return os.path.relpath(os.path.join(place.root, place.path), repo.root) if place.root else place.path
-    commit = git.commit_with(repo.git, place.blob)
+    commit = whole.commit_with(repo.git, place.blob)
     return f"{place.path} in commit {commit}" if commit else f"{place.path} in Git's index"
 
 
 def links(repo: Repo) -> Iterator[tuple[str, Oid]]:
     """The symbolic links in all working trees that lead to a loose object of the Store, each with the Oid of that."""
     loose = os.path.realpath(os.path.join(repo.store.root, "loose")) + os.sep
-    for root in (tree.root for each in _sharing(repo) for tree in git.worktrees(each)):
+    for root in (tree.root for each in _sharing(repo) for tree in whole.worktrees(each)):
         for path in _links(root):
             target = os.path.realpath(path)
             if target.startswith(loose):

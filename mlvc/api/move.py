@@ -17,6 +17,7 @@ from mlvc import codec, files, git, manifest, snapshot
 from mlvc import pointer as pointers
 from mlvc.api.track import nameable
 from mlvc.errors import DamagedError, FormatError, ObjectsMissingError, SystemFailureError, UsageError
+from mlvc.git import gitignore
 from mlvc.manifest import EMPTY_DIR, EXECUTABLE, SYMLINK, Entry
 from mlvc.oid import Oid
 from mlvc.pointer import SUFFIX, Content, Pointer
@@ -367,7 +368,7 @@ def _carry_out(repo: Repo, plan: _Plan, asked: list[object], looks: Mapping[str,
         if _there(repo, name) not in texts:
             raise _changed(name)
     files.replace(_journal(repo), codec.dump_json({"asked": asked, **asdict(plan)}).encode())
-    with git.ignoring(repo.git, plan.new) as ignores, _undone_on_error() as undo:
+    with gitignore.adding(repo.git, plan.new) as ignores, _undone_on_error() as undo:
         undo.append(partial(files.remove, _journal(repo)))
         placed.update(repo.placed, plan.new)
         for name, (old, new) in plan.texts.items():
@@ -387,7 +388,7 @@ def _carry_out(repo: Repo, plan: _Plan, asked: list[object], looks: Mapping[str,
     # What could not get its new name, as something was there after a crash, stays known: checkout looks after it.
     left = [path for path in plan.gone if files.exists(f"{repo.root}/{path}")]
     gone = [path for path in plan.gone if path not in left]
-    changed = [*plan.texts, *ignores, *git.unignore(repo.git, gone)]
+    changed = [*plan.texts, *ignores, *gitignore.remove(repo.git, gone)]
     placed.update(repo.placed, (), gone=gone)
     files.remove(_journal(repo))
     return sorted(set(changed))

@@ -14,6 +14,7 @@ from typing import Any
 from mlvc import files, git, manifest, snapshot
 from mlvc import pointer as pointers
 from mlvc.errors import DamagedError, ObjectsMissingError, PipelineError, UsageError
+from mlvc.git import gitignore
 from mlvc.manifest import EMPTY_DIR
 from mlvc.pipeline import edit, graph, runner, spec
 from mlvc.pipeline.executors.local import Local
@@ -167,7 +168,7 @@ def repro(
         cached = [out.path for stage in whole.stages.values() for out in stage.outs if out.cache]
         before = files.read_or_none(f"{repo.root}/{LOCKFILE}")
         with repo.exclusive():
-            changed = git.ignore(repo.git, cached)
+            changed = gitignore.add(repo.git, cached)
         try:
             result = runner.repro(whole, tools(repo, environment, output=output, progress=progress), options)
             with repo.exclusive():
@@ -318,7 +319,7 @@ def add_stage(repo: Repo, name: str, fields: Mapping[str, Any], *, force: bool =
         made = graph.build([*others, *spec.parse(text, path)]).stages[spec.address(path, name)]
         _apart(repo, [made])
         files.replace(full, text.encode())
-        changed = git.ignore(repo.git, [out.path for out in made.outs if out.cache])
+        changed = gitignore.add(repo.git, [out.path for out in made.outs if out.cache])
         if repo.config.get("core.autostage"):
             git.stage(repo.git, [path, *changed])
     return path

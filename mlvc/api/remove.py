@@ -9,6 +9,7 @@ from mlvc import files, git, manifest, snapshot
 from mlvc import pointer as pointers
 from mlvc.api.move import entries_without, find_tracked
 from mlvc.errors import UsageError
+from mlvc.git import gitignore
 from mlvc.pointer import SUFFIX, Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
@@ -95,7 +96,7 @@ def _untrack(repo: Repo, whole: Sequence[str], contents: Mapping[str, Content], 
         files.replace(f"{repo.root}/{path}{SUFFIX}", pointers.encode(now.pointers[path].having(content)))
     # While the Pointer is there, checkout brings the other two back.
     placed.update(repo.placed, (), gone=whole)
-    changed += git.unignore(repo.git, whole)
+    changed += gitignore.remove(repo.git, whole)
     for path in whole:
         files.remove(f"{repo.root}/{path}{SUFFIX}")
     return sorted(changed)

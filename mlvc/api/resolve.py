@@ -11,6 +11,7 @@ from mlvc import pointer as pointers
 from mlvc.api import track
 from mlvc.api.merge import Item, Joined, Objects, join
 from mlvc.errors import ObjectsMissingError, UsageError
+from mlvc.git import hooked
 from mlvc.merge import Sides
 from mlvc.pipeline import lockfile
 from mlvc.pipeline.lockfile import Lockfile
@@ -53,7 +54,7 @@ def resolve(repo: Repo, targets: Sequence[str], side: str, *, progress: Progress
     ``working``, the working tree. Works from what Git recorded of the merge, whatever stands in the files. The data in
     the working tree stay as they are. UsageError where a target is in no conflict.
     """
-    found = git.unmerged(repo.git, [f"*{SUFFIX}", LOCKFILE])
+    found = hooked.unmerged(repo.git, [f"*{SUFFIX}", LOCKFILE])
     blobs = git.blobs(repo.git, [id_ for ids in found.values() for id_ in ids.values()])
     every = {pointers.tracked_by(name): {n: blobs[id_] for n, id_ in ids.items()} for name, ids in found.items()}
     chosen, unknown = snapshot.select(every, [repo.path(target) for target in targets])

@@ -15,6 +15,7 @@ from mlvc import files, git, manifest, snapshot
 from mlvc import pointer as pointers
 from mlvc.api import named
 from mlvc.errors import ObjectsMissingError, UsageError
+from mlvc.git import gitignore
 from mlvc.manifest import Entry
 from mlvc.pointer import SUFFIX, Content, Pointer
 from mlvc.progress import QUIET, Progress
@@ -342,7 +343,7 @@ def _merged(repo: Repo, owner: str, now: Mapping[str, Pointer], parts: Mapping[s
 def _point(repo: Repo, contents: Mapping[str, Content], old: Mapping[str, Pointer]) -> tuple[Tracked, ...]:
     """Write the Pointers that change, after Git is told to look away from the data."""
     done = []
-    with git.ignoring(repo.git, contents) as changed:
+    with gitignore.adding(repo.git, contents) as changed:
         placed.update(repo.placed, contents)
         for path, content in contents.items():
             before = old.get(path)

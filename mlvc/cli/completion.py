@@ -168,7 +168,7 @@ def _targets(last: str) -> tuple[str, list[str]]:
 
 def _in_repository(work: Callable[[str, str], list[str]]) -> list[str]:
     """What ``work`` makes of the mlvc root and of its private place in the Git directory."""
-    from mlvc.repo import find  # noqa: PLC0415  (most answers do without)
+    from mlvc.roots import find  # noqa: PLC0415  (most answers do without)
 
     found = find(os.getcwd(), os.environ)
     return work(found.root, found.private)
