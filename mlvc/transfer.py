@@ -105,6 +105,23 @@ class Chain:
             raise loss(oid, "missing")
         yield from self.far.stream(oid)
 
+    def part(self, oid: bytes, start: int, stop: int) -> Iterator[bytes | memoryview]:
+        """A part of an object. See Reader. What is damaged here comes from the Remote."""
+        near = self.near
+        if near is not None and not near.missing([oid]):
+            try:
+                for data in near.part(oid, start, stop):
+                    start += len(data)
+                    yield data
+            except (DamagedError, ObjectsMissingError):
+                if self.far is None or self.far.missing([oid]):
+                    raise
+            else:
+                return
+        if self.far is None:
+            raise loss(oid, "missing")
+        yield from self.far.part(oid, start, stop)
+
     def _asked(self) -> Iterator[LocalStore | RemoteStore]:
         if self.near is not None:
             yield self.near

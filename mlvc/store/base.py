@@ -63,6 +63,13 @@ class Reader(Protocol):
         received is good only when the iteration has ended.
         """
 
+    def part(self, oid: bytes, start: int, stop: int) -> Iterator[bytes | memoryview]:
+        """The bytes from ``start`` to ``stop`` of an object of any size, in parts; fewer where it ends before that.
+
+        Each chunk was hashed on its way out, and a small object as a whole. A large object that is kept as a whole
+        file is not hashed for a part of it. ObjectsMissingError or DamagedError may come in the middle.
+        """
+
 
 class Store(Reader, Protocol):
     """A Reader that takes in new objects."""
@@ -122,6 +129,10 @@ class MemoryStore:
     def stream(self, oid: bytes) -> Iterator[bytes | memoryview]:
         """The object in one part."""
         yield load(self, oid)
+
+    def part(self, oid: bytes, start: int, stop: int) -> Iterator[bytes | memoryview]:
+        """A part of the object."""
+        yield memoryview(load(self, oid))[start:stop]
 
     def batch(self) -> MemoryBatch:
         """A way in."""

@@ -204,6 +204,13 @@ class LocalStore:
         else:
             yield from self.packed.stream(oid)
 
+    def part(self, oid: bytes, start: int, stop: int) -> Iterator[bytes | memoryview]:
+        """A part of an object. See Store."""
+        if os.path.exists(self.loose.path(oid)):
+            yield from self.loose.part(oid, start, stop)
+        else:
+            yield from self.packed.part(oid, start, stop)
+
     def reread(self, packs: Collection[str]) -> None:
         """Enter Packs into the Catalog anew, as they say themselves."""
         if packs:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import errno
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import accumulate
 from typing import Protocol
 
 from mlvc.errors import DamagedError, ObjectsMissingError
 from mlvc.hashing import Hashing
-from mlvc.store.base import Lost, loss
+from mlvc.store.base import FETCH, Lost, loss
 from mlvc.store.catalog import Catalog, Location
 from mlvc.store.pack import DATA, RECIPE, FrameReader, decode_recipe
 
 _FRAMES_KEPT = 8
 _CHUNKS_AT_ONCE = 4096
+_LAYOUTS_KEPT = 8
 _NOTHING = memoryview(b"")
 
 
@@ -25,6 +28,9 @@ class Ranges(Protocol):
     def range(self, pack: str, start: int, length: int) -> bytes:
         """``length`` bytes of a Pack; fewer, or OSError, where they are not there."""
 
+
+Layout = tuple[list[tuple[bytes, int]], list[int]]
+"""The chunks of a large object, and where each one ends in it."""
 
 Ahead = Callable[[Sequence[Location]], AbstractContextManager[Ranges]]
 
@@ -44,6 +50,7 @@ class Packed:
         self._hashing = hashing
         self._frames = FrameReader(hashing.size)
         self._kept: OrderedDict[tuple[str, int], memoryview] = OrderedDict()
+        self._layouts: OrderedDict[bytes, Layout] = OrderedDict()
 
     def missing(self, oids: Iterable[bytes]) -> set[bytes]:
         """Those of ``oids`` that no Pack has, or whose chunks are not all in Packs."""
@@ -185,6 +192,33 @@ class Packed:
             self.damaged.update(location.pack for location in self.catalog.everywhere(oid) if location.kind == RECIPE)
             raise DamagedError(f"the chunks of object {oid.hex()[:10]} do not make it up")
 
+    def part(self, oid: bytes, start: int, stop: int) -> Iterator[memoryview]:
+        """A part of an object. See Reader.part."""
+        layout = self._layout(oid)
+        if layout is None:
+            yield memoryview(b"".join(self.stream(oid)))[start:stop]
+            return
+        chunks, ends = layout
+        first, last = bisect_right(ends, start), bisect_left(ends, stop)
+        wanted = chunks[first : last + 1] if start < stop else []
+        for number, data in enumerate(self._chunks(oid, wanted), first):
+            begin = ends[number] - len(data)
+            if len(data) != chunks[number][1]:
+                raise DamagedError(f"the list of the chunks of object {oid.hex()[:10]} is wrong", hint=FETCH)
+            yield data[max(0, start - begin) : stop - begin]
+
+    def _layout(self, oid: bytes) -> Layout | None:
+        """None where the object is not kept as chunks, or the list of them cannot be read."""
+        layout = self._layouts.get(oid)
+        if layout is None:
+            chunks = self.recipe(oid)
+            if chunks is None:
+                return None
+            layout = self._layouts[oid] = (chunks, list(accumulate(length for _, length in chunks)))
+            if len(self._layouts) > _LAYOUTS_KEPT:
+                self._layouts.popitem(last=False)
+        return layout
+
     def _chunks(self, oid: bytes, chunks: list[tuple[bytes, int]]) -> Iterator[memoryview]:
         """The chunks in order. After one that is lost the others are still looked at, so that all damage is known."""
         lost = ""
@@ -230,8 +264,9 @@ class Packed:
         return payload
 
     def forget(self) -> None:
-        """Drop the frames that are kept in memory."""
+        """Drop what of the Packs is kept in memory."""
         self._kept.clear()
+        self._layouts.clear()
 
 
 def _reason(error: DamagedError | OSError) -> str:

@@ -490,6 +490,10 @@ class RemoteStore:
         """An object of any size. See Store."""
         yield from self.packed.stream(oid)
 
+    def part(self, oid: bytes, start: int, stop: int) -> Iterator[bytes | memoryview]:
+        """A part of an object, in requests for what lies around it. See Store."""
+        yield from self.packed.part(oid, start, stop)
+
     @property
     def is_near(self) -> bool:
         """See Blobs."""

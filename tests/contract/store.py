@@ -12,7 +12,7 @@ from mlvc.chunking import AVERAGE_SIZE, MAX_SIZE, MIN_SIZE
 from mlvc.errors import DamagedError, ObjectsMissingError
 from mlvc.hashing import Hashing
 from mlvc.store.base import LARGE, Reader, Store, load
-from tests.helpers.stores import content, noise, put_all, put_file, read_all
+from tests.helpers.stores import content, noise, part, put_all, put_file, read_all
 
 BOUNDS = sorted(
     {size + more for size in (MIN_SIZE, AVERAGE_SIZE, MAX_SIZE, LARGE) for more in (-1, 0, 1)} | {1, 2 * LARGE}
@@ -25,7 +25,7 @@ class Case:
 
     ``reader`` gives what is read from after everything written so far has got there. ``damage`` changes a
     byte of the stored form of an object, ``remove`` takes its stored form away; the reader opened next has
-    no memory of what was there before.
+    no memory of what was there before. ``checks_parts``: whether a part of a large object is hashed, too.
     """
 
     store: Store
@@ -33,6 +33,7 @@ class Case:
     damage: Callable[[bytes], None]
     remove: Callable[[bytes], None]
     root: Path = field(default_factory=Path)
+    checks_parts: bool = True
 
 
 class StoreContract:
@@ -73,6 +74,48 @@ class StoreContract:
         for oid, data in zip(oids, contents, strict=True):
             assert content(reader, oid) == data
         assert read_all(reader, oids) == (dict(zip(oids, contents, strict=True)), {})
+
+    @pytest.mark.parametrize("size", [0, 5000, LARGE - 1, 3 * LARGE + 17])
+    def test_any_part_is_what_the_whole_has_there(self, case, tmp_path, size):
+        data = noise(size, 11)
+        oid = put_file(case.store, data, tmp_path / "file")
+        reader = case.reader()
+        places = sorted({0, 1, size // 3, size // 2, MIN_SIZE, AVERAGE_SIZE, MAX_SIZE, size - 1, size, size + 5})
+        for start in (place for place in places if place >= 0):
+            for stop in places:
+                assert part(reader, oid, start, stop) == (data[start:stop] if start < stop else b""), (start, stop)
+
+    def test_parts_that_are_read_in_turn_do_not_disturb_each_other(self, case, tmp_path):
+        data = noise(3 * LARGE, 12)
+        oid = put_file(case.store, data, tmp_path / "file")
+        reader = case.reader()
+        found = [bytearray(), bytearray()]
+        both = [reader.part(oid, 0, len(data)), reader.part(oid, 100, len(data))]
+        while pieces := [next(pieces, b"") for pieces in both]:
+            if not any(pieces):
+                break
+            for received, piece in zip(found, pieces, strict=True):
+                received.extend(piece)
+        assert found == [data, data[100:]]
+
+    def test_a_damaged_part_is_never_handed_out(self, case, tmp_path):
+        if not case.checks_parts:
+            pytest.skip("only the whole of a loose object can be checked")
+        data = noise(3 * LARGE, 13)
+        oid = put_file(case.store, data, tmp_path / "file")
+        case.reader()
+        case.damage(oid)
+        reader = case.reader()
+        received = bytearray()
+        with pytest.raises(DamagedError):
+            for piece in reader.part(oid, LARGE, len(data)):
+                received.extend(piece)
+        assert data[LARGE:].startswith(received)
+
+    def test_a_part_of_what_is_not_there(self, case):
+        put_all(case.store, [b"here"])
+        with pytest.raises(ObjectsMissingError):
+            part(case.reader(), case.store.hashing.of(b"absent"), 0, 3)
 
     def test_a_small_object_and_a_large_file_of_the_same_bytes(self, case, tmp_path):
         data = noise(LARGE - 1, 3)

@@ -59,7 +59,7 @@ class TestLocalStore(StoreContract):
                     path.unlink()
 
         store = reopen()
-        yield Case(store, reopen, damage, remove, root=root)
+        yield Case(store, reopen, damage, remove, root=root, checks_parts=request.param == "packed")
         for each in opened:
             each.close()
 

@@ -65,7 +65,12 @@ def read_all(store: Reader, oids: Iterable[bytes]) -> tuple[dict[bytes, bytes], 
 
 def content(store: Reader, oid: bytes) -> bytes:
     """An object of any size, by ``stream``."""
-    return b"".join(bytes(part) for part in store.stream(oid))
+    return b"".join(map(bytes, store.stream(oid)))
+
+
+def part(store: Reader, oid: bytes, start: int, stop: int) -> bytes:
+    """A part of an object."""
+    return b"".join(map(bytes, store.part(oid, start, stop)))
 
 
 def send(store: LocalStore, remote: RemoteStore, oids: Iterable[bytes], *, jobs: int = 1) -> Result:
