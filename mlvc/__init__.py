@@ -1,3 +1,108 @@
-"""mlvc: version data and models next to the code that made them, with Git."""
+"""mlvc: version data and models next to the code that made them, with Git.
+
+The functions of this package do what the commands of the same names do; ``open``, ``read`` and ``fs`` read tracked data
+of any revision without a checkout. docs/reference/python.md describes them.
+"""
+
+from __future__ import annotations
 
 __version__ = "0.1.0"
+__all__ = [  # noqa: RUF022  (in the order of the reference)
+    # what can be done
+    "init",
+    "add",
+    "commit",
+    "move",
+    "remove",
+    "unprotect",
+    "resolve",
+    "status",
+    "diff",
+    "checkout",
+    "repro",
+    "push",
+    "fetch",
+    "pull",
+    "gc",
+    "fsck",
+    "ls",
+    "du",
+    "log",
+    "get",
+    "open",
+    "read",
+    "fs",
+    # what comes back
+    "Initialised",
+    "Tracked",
+    "Moved",
+    "Removed",
+    "Unprotected",
+    "Resolved",
+    "Status",
+    "Diff",
+    "CheckedOut",
+    "ReproResult",
+    "Transferred",
+    "Pulled",
+    "Collected",
+    "Verified",
+    "Listing",
+    "Usage",
+    "Log",
+    "Got",
+    "Item",
+    "Change",
+    "Content",
+    "MlvcFileSystem",
+    # what can go wrong
+    "MlvcError",
+    "UsageError",
+    "NotARepositoryError",
+    "FormatError",
+    "PipelineError",
+    "ObjectsMissingError",
+    "DamagedError",
+    "WouldOverwriteError",
+    "RemoteError",
+    "StageFailedError",
+    "SystemFailureError",
+]
+
+_HOMES = {
+    "Initialised": "mlvc.api.init",
+    "Tracked": "mlvc.api.track",
+    "Moved": "mlvc.api.move",
+    "Removed": "mlvc.api.remove",
+    "Unprotected": "mlvc.api.unprotect",
+    "Resolved": "mlvc.api.resolve",
+    "Status": "mlvc.api.status",
+    "Diff": "mlvc.api.status",
+    "CheckedOut": "mlvc.api.checkout",
+    "ReproResult": "mlvc.pipeline.runner",
+    "Transferred": "mlvc.api.transfer",
+    "Pulled": "mlvc.api.transfer",
+    "Collected": "mlvc.api.gc",
+    "Verified": "mlvc.api.fsck",
+    "Listing": "mlvc.api.browse",
+    "Usage": "mlvc.api.browse",
+    "Log": "mlvc.api.log",
+    "Got": "mlvc.api.get",
+    "Item": "mlvc.api.view",
+    "Change": "mlvc.snapshot",
+    "Content": "mlvc.pointer",
+    "MlvcFileSystem": "mlvc.filesystem",
+}
+
+
+def __getattr__(name: str) -> object:
+    # Loaded on use: every command begins here, and most need none of it. Type checkers read __init__.pyi.
+    if name not in __all__:
+        raise AttributeError(f"module 'mlvc' has no attribute '{name}'")
+    from importlib import import_module  # noqa: PLC0415
+
+    return getattr(import_module(_HOMES.get(name, "mlvc.errors" if name.endswith("Error") else "mlvc.library")), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -18,9 +18,13 @@ The exit codes are part of the interface (docs/reference/exit-codes.md):
 
 
 class MlvcError(Exception):
-    """A failure that the user can understand, and mend with the help of ``hint``."""
+    """A failure that the user can understand, and mend with the help of ``hint``.
+
+    ``result``: where a part of the work was done, what the function of the Python API would have returned.
+    """
 
     exit_code = 2
+    result: object = None
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)

@@ -164,6 +164,11 @@ def root_of(store: Reader, oid: bytes) -> Root:
     return decode_root(load(store, oid), store.hashing.size)
 
 
+def leaf_of(store: Reader, leaf: Leaf) -> list[Entry]:
+    """The entries of one leaf."""
+    return decode_leaf(load(store, leaf.oid), store.hashing.size)
+
+
 def _leaves(store: Reader, wanted: Sequence[Leaf]) -> Iterator[list[Entry]]:
     """The entries of each of these leaves, in the order given."""
     lost: Lost = {}

@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from mlvc import manifest, snapshot
 from mlvc.api.elsewhere import Source
-from mlvc.errors import DamagedError, FormatError, ObjectsMissingError, UsageError
-from mlvc.manifest import EMPTY_DIR, EXECUTABLE, FILE, SYMLINK, Entry
+from mlvc.api.view import KINDS, Item, View, of_entry
+from mlvc.errors import DamagedError, FormatError, MlvcError, ObjectsMissingError
+from mlvc.manifest import EMPTY_DIR, Entry
 from mlvc.pointer import SUFFIX, Content, path_of
-from mlvc.store.base import Lost, load, reason_of
-
-KINDS = {FILE: "file", EXECUTABLE: "executable", SYMLINK: "symlink", EMPTY_DIR: "dir"}
-_LINKS = 40
-"""Symbolic links that are followed before they are taken for a circle."""
-
-
-class Item(NamedTuple):
-    """One line of a listing. ``size`` in bytes. ``oid`` is empty for a directory inside of a tracked one."""
-
-    path: str
-    kind: str
-    size: int
-    files: int
-    oid: bytes
-
-    @property
-    def is_dir(self) -> bool:
-        """Whether it is a directory."""
-        return self.kind == "dir"
+from mlvc.store.base import Lost, reason_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +76,14 @@ def ls(source: Source, path: str = "", *, recursive: bool = False) -> Listing:
             found.append(Item(top, content.kind, content.size, content.files, content.oid))
     for top, entries in _entries(source, whole, lost).items():
         # Of a directory in which nothing is, there is still the directory.
-        found += [_item(top, entry) for entry in entries] or [Item(top, "dir", 0, 0, whole[top].oid)]
+        found += [of_entry(top, entry) for entry in entries] or [Item(top, "dir", 0, 0, whole[top].oid)]
     return Listing(tuple(sorted(found, key=lambda item: item.path.encode())), lost, chosen.unreadable)
 
 
 def _inside(source: Source, top: str, content: Content, part: str, *, recursive: bool) -> list[Item]:
     """What is in a part of a tracked directory, reading no more of its Manifest than that takes."""
     if recursive:
-        found = [_item(top, entry) for entry in manifest.find(source.reader, content.oid, part)]
+        found = [of_entry(top, entry) for entry in manifest.find(source.reader, content.oid, part)]
     else:
         found = [
             Item(f"{top}/{child.path}", KINDS[child.kind], child.size, child.files, child.oid)
@@ -123,9 +103,11 @@ def _entries(source: Source, contents: Mapping[str, Content], lost: dict[str, st
     return {path: found[content.oid] for path, content in contents.items() if content.oid in found}
 
 
-def _item(top: str, entry: Entry) -> Item:
-    is_dir = entry.kind == EMPTY_DIR
-    return Item(f"{top}/{entry.path}", KINDS[entry.kind], entry.size, int(not is_dir), b"" if is_dir else entry.oid)
+def problem(source: Source, found: Listing | Usage) -> MlvcError | None:
+    """The error for what could not be told; None where all was."""
+    for path, reason in found.lost.items():
+        return source.lost(path, reason, more=len(found.lost) - 1)
+    return snapshot.problem(found.unreadable)
 
 
 # -- du ----------------------------------------------------------------------------------------
@@ -194,52 +176,19 @@ def _sum(path: str, entries: Sequence[Entry]) -> Item:
 # -- cat ---------------------------------------------------------------------------------------
 
 
-def find(source: Source, path: str) -> Item:
-    """The tracked file at ``path``, which may lie in a tracked directory; symbolic links in there are followed.
-
-    UsageError where that is none. ObjectsMissingError or DamagedError where the Manifest cannot be had.
-    """
-    given = path
-    for _ in range(_LINKS):
-        item = _at(source, path)
-        if item.is_dir:
-            raise UsageError(f"{path} is a directory", hint=f"`mlvc ls {path}` lists what is in it")
-        if item.kind != "symlink":
-            return item
-        try:
-            target = load(source.reader, item.oid).decode(errors="surrogateescape")
-        except (ObjectsMissingError, DamagedError) as error:
-            raise source.lost(path, reason_of(error)) from None
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
-    raise UsageError(f"{given} is a symbolic link that leads in a circle", hint="`mlvc ls` shows what is around it")
-
-
-def _at(source: Source, path: str) -> Item:
-    chosen = choose(source, [path])
-    if chosen.unreadable:
-        raise chosen.unreadable[0]
-    top, content = next(iter(chosen.contents.items()))
-    if len(chosen.contents) > 1 or not (top in (path, path.removesuffix(SUFFIX)) or top in chosen.parts):
-        return Item(path, "dir", 0, 0, b"")
-    if top not in chosen.parts:
-        return Item(top, content.kind, content.size, content.files, content.oid)
-    (part,) = chosen.parts[top]
-    try:
-        entries = manifest.find(source.reader, content.oid, part)
-    except (ObjectsMissingError, DamagedError) as error:
-        raise source.lost(top, reason_of(error)) from None
-    if not entries:
-        raise source.untracked(path)
-    return _sum(path, entries)
-
-
 def cat(source: Source, path: str) -> Iterator[bytes | memoryview]:
     """The bytes of a tracked file in parts. Each is valid until the next one.
 
     They are good only when the iteration has ended: ObjectsMissingError or DamagedError may come in the middle.
     """
-    item = find(source, path)
+    item = View(source).file(_data_of(source, path))
     try:
         yield from source.reader.stream(item.oid)
     except (ObjectsMissingError, DamagedError) as error:
         raise source.lost(item.path, reason_of(error)) from None
+
+
+def _data_of(source: Source, path: str) -> str:
+    """The tracked path, where ``path`` is its Pointer."""
+    name = path.removesuffix(SUFFIX)
+    return name if name in source.shot.contents() else path

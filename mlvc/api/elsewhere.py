@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -40,12 +40,18 @@ class Source:
     commit: str
     shot: Snapshot
     reader: Chain
+    named: Callable[[str], str]
+    """From a path as a person typed it to the path here; UsageError for one that leads out."""
+
+    @property
+    def where(self) -> str:
+        """The revision and the repository, as the end of a sentence; '' for the own working tree."""
+        return f" at {self.rev or 'HEAD'} of {self.place}" if self.place else f" at {self.rev}" if self.rev else ""
 
     def untracked(self, path: str) -> UsageError:
         """The error for a path that is not tracked."""
-        where = f" at {self.rev or 'HEAD'} of {self.place}" if self.place else f" at {self.rev}" if self.rev else ""
         options = (f" --repo {self.place}" if self.place else "") + (f" --rev {self.rev}" if self.rev else "")
-        return UsageError(f"{path or 'anything'} is not tracked{where}", hint=f"`mlvc ls{options}` lists what is")
+        return UsageError(f"{path or 'anything'} is not tracked{self.where}", hint=f"`mlvc ls{options}` lists what is")
 
     def lost(self, path: str, reason: str, *, more: int = 0) -> DamagedError | ObjectsMissingError:
         """The error for a path whose object could not be had, from the Store nor from a Remote."""
@@ -75,7 +81,7 @@ def here(repo: Repo, rev: str = "", *, remote: str = "") -> Iterator[Source]:
     commit = git.resolve(repo.git, rev) if rev else ""
     shot = snapshot.at(repo.git, commit, rev) if rev else snapshot.on_disk(repo.git)
     with reading(repo, remote) as reader:
-        yield Source("", rev, commit, shot, reader)
+        yield Source("", rev, commit, shot, reader, repo.path)
 
 
 @contextmanager
@@ -106,6 +112,14 @@ class Surroundings:
 
     environment: Mapping[str, str]
     cache: str
+
+    @staticmethod
+    def of(environment: Mapping[str, str]) -> Surroundings:
+        """What this environment says. The cache is where the XDG Base Directory Specification has it."""
+        base = environment.get("XDG_CACHE_HOME", "")
+        if not os.path.isabs(base):
+            base = os.path.join(os.path.expanduser("~"), ".cache")
+        return Surroundings(environment, os.path.join(base, "mlvc"))
 
 
 @contextmanager
@@ -166,7 +180,7 @@ def _of_working_tree(asked: _Asked, path: str) -> Source:
     def far() -> RemoteStore | None:
         return _remote(asked, repo.config, repo.hashing, repo.root) if asked.remote or repo.config.remotes else None
 
-    return Source(asked.place, asked.rev, commit, shot, Chain(repo.hashing, near, far))
+    return Source(asked.place, asked.rev, commit, shot, Chain(repo.hashing, near, far), _inner)
 
 
 def _of_git(asked: _Asked, found: Git, commit: str) -> Source:
@@ -182,7 +196,7 @@ def _of_git(asked: _Asked, found: Git, commit: str) -> Source:
     hashing = Hashing(config.get("core.hash"))
     shot = snapshot.of_tree(found, tree, rev)
     far = partial(_remote, asked, config, hashing, "")
-    return Source(asked.place, asked.rev, commit, shot, Chain(hashing, lambda: None, far))
+    return Source(asked.place, asked.rev, commit, shot, Chain(hashing, lambda: None, far), _inner)
 
 
 def _resolved(found: Git, place: str, rev: str) -> str:
@@ -217,6 +231,14 @@ def _remote(asked: _Asked, config: Config, hashing: Hashing, root: str) -> Remot
     return _listed(
         asked.stack.enter_context(closing(transfer.remote_at(name, address, known, hashing, configured=url)))
     )
+
+
+def _inner(path: str) -> str:
+    """A path in another repository, from its top; UsageError where it leads out of it."""
+    found = os.path.normpath(path).replace(os.sep, "/")
+    if os.path.isabs(path) or found.split("/")[0] == "..":
+        raise UsageError(f"{path} leads out of the repository", hint="paths in another repository begin at its top")
+    return "" if found == "." else found
 
 
 def _digest(text: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from mlvc import files, manifest
 from mlvc.api import browse
 from mlvc.api.elsewhere import Source
+from mlvc.api.view import View
 from mlvc.directio import WORTHWHILE, Writer
 from mlvc.errors import DamagedError, MlvcError, ObjectsMissingError, UsageError, WouldOverwriteError
 from mlvc.manifest import EMPTY_DIR, EXECUTABLE, Entry
@@ -93,7 +94,7 @@ def wanted(source: Source, path: str) -> tuple[bool, list[Entry]]:
         found += [entry._replace(path=f"{tracked}/{entry.path}") for entry in below]
         found += [] if below or tracked in chosen.parts else [Entry(tracked, EMPTY_DIR, 0, content.oid)]
     if len(found) == 1 and found[0].path == top and found[0].kind != EMPTY_DIR:
-        item = browse.find(source, top)  # where a symbolic link leads to
+        item = View(source).file(top)  # where a symbolic link leads to
         kind = EXECUTABLE if item.kind == "executable" else manifest.FILE
         return False, [Entry("", kind, item.size, item.oid)]
     if not found and top not in chosen.contents:

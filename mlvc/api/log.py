@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from mlvc import git, manifest, snapshot
 from mlvc import pointer as pointers
 from mlvc.api.elsewhere import reading
-from mlvc.errors import DamagedError, FormatError, ObjectsMissingError, UsageError
+from mlvc.errors import DamagedError, FormatError, MlvcError, ObjectsMissingError, UsageError
 from mlvc.git import Commit
 from mlvc.manifest import Entry
 from mlvc.pointer import SUFFIX, Content
@@ -66,6 +66,18 @@ class Log:
     commits: tuple[Logged, ...]
     lost: Mapping[str, str] = field(default_factory=dict)
     unreadable: tuple[FormatError, ...] = ()
+
+
+def problem(found: Log) -> MlvcError | None:
+    """The error for what could not be told; None where all was."""
+    for path, reason in found.lost.items():
+        more = f", and {len(found.lost) - 1} more" if len(found.lost) > 1 else ""
+        kind = DamagedError if reason == "damaged" else ObjectsMissingError
+        return kind(
+            f"{path} could not be compared: its object is {reason}{more}",
+            hint="neither the store nor a remote has it; a clone that does sends it with `mlvc push --all-commits`",
+        )
+    return snapshot.problem(found.unreadable)
 
 
 @dataclass(frozen=True, slots=True)

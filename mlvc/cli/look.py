@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Annotated, Any
 
 from mlvc import ignore
 from mlvc import oid as oids
 from mlvc.api import browse
-from mlvc.api.browse import Item, Listing
+from mlvc.api.browse import Listing
 from mlvc.api.elsewhere import Source, Surroundings, here, there
+from mlvc.api.view import Item
 from mlvc.cli import show
 from mlvc.cli.opening import opened
 from mlvc.cli.words import argument, option
 from mlvc.errors import UsageError
 from mlvc.repo import Repo
-from mlvc.snapshot import problem
 
 Rev = Annotated[
     str, option("--rev", metavar="REV", help="The revision; without it, the working tree (with --repo: HEAD).")
@@ -29,7 +29,6 @@ Remote = Annotated[
     str, option("-r", "--remote", metavar="NAME", help="The Remote for what is not in the store; else the default one.")
 ]
 Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
-_CACHE = "mlvc"
 
 
 def ls(
@@ -66,38 +65,19 @@ def ls(
 @contextmanager
 def looking(repo: str, rev: str, remote: str, paths: Sequence[str]) -> Iterator[tuple[Source, list[str]]]:
     """What to look into: the repository that the user stands in, or another one. And the paths in it."""
-    if repo:
-        with there(repo, rev, around=surroundings(), remote=remote) as source:
-            yield source, [inner(path) for path in paths]
-        return
-    with opened() as own:
-        names = [own.path(path) for path in paths]
-        with here(own, rev, remote=remote) as source:
-            yield source, [name for name in names if name]
-
-
-def surroundings() -> Surroundings:
-    """What is around mlvc. The cache is where the XDG Base Directory Specification has it."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(base):
-        base = os.path.join(os.path.expanduser("~"), ".cache")
-    return Surroundings(os.environ, os.path.join(base, _CACHE))
-
-
-def inner(path: str) -> str:
-    """A path in another repository, from its top; UsageError where it leads out of it."""
-    found = os.path.normpath(path).replace(os.sep, "/")
-    if os.path.isabs(path) or found.split("/")[0] == "..":
-        raise UsageError(f"{path} leads out of the repository", hint="paths in another repository begin at its top")
-    return "" if found == "." else found
+    with ExitStack() as stack:
+        if repo:
+            source = stack.enter_context(there(repo, rev, around=Surroundings.of(os.environ), remote=remote))
+        else:
+            source = stack.enter_context(here(stack.enter_context(opened()), rev, remote=remote))
+        names = [source.named(path) for path in paths]
+        yield source, [name for name in names if name]
 
 
 def _end(source: Source, found: Listing | browse.Usage) -> None:
     """Raise the error for what could not be told."""
     show.named_lost(found.lost if len(found.lost) > 1 else {}, found.unreadable)
-    for path, reason in found.lost.items():
-        raise source.lost(path, reason, more=len(found.lost) - 1)
-    error = problem(found.unreadable)
+    error = browse.problem(source, found)
     if error is not None:
         raise error
 

@@ -10,8 +10,6 @@ from mlvc.api.log import Size, Step
 from mlvc.cli import show
 from mlvc.cli.opening import opened
 from mlvc.cli.words import argument, option
-from mlvc.errors import DamagedError, ObjectsMissingError
-from mlvc.snapshot import problem
 
 
 def log(
@@ -35,18 +33,7 @@ def log(
         else:
             _print(found)
     show.named_lost(found.lost if len(found.lost) > 1 else {}, found.unreadable)
-    _end(found)
-
-
-def _end(found: logs.Log) -> None:
-    for path, reason in found.lost.items():
-        more = f", and {len(found.lost) - 1} more" if len(found.lost) > 1 else ""
-        kind = DamagedError if reason == "damaged" else ObjectsMissingError
-        raise kind(
-            f"{path} could not be compared: its object is {reason}{more}",
-            hint="neither the store nor a remote has it; a clone that does sends it with `mlvc push --all-commits`",
-        )
-    error = problem(found.unreadable)
+    error = logs.problem(found)
     if error is not None:
         raise error
 

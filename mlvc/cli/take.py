@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 from mlvc.api import get as gets
-from mlvc.api.elsewhere import there
+from mlvc.api.elsewhere import Surroundings, there
 from mlvc.cli import show
-from mlvc.cli.look import inner, surroundings
 from mlvc.cli.words import argument, option
 
 
@@ -31,8 +31,8 @@ def get(
 
     Example: mlvc get https://example.org/project.git data/images --rev v1
     """
-    with there(url, rev, around=surroundings(), remote=remote) as source:
-        done = gets.get(source, inner(path), out, force=force, progress=show.Line())
+    with there(url, rev, around=Surroundings.of(os.environ), remote=remote) as source:
+        done = gets.get(source, source.named(path), out, force=force, progress=show.Line())
     if as_json:
         show.json_out(
             {

@@ -1,4 +1,4 @@
-"""Writes docs/reference/cli.md and json.md, and mlvc/cli/table.py.
+"""Writes docs/reference/cli.md, json.md and python.md, and mlvc/cli/table.py.
 
 Run ``python -m tests.docs.generate_reference``, at the top of the checkout.
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 from mlvc.cli import main
 from mlvc.cli.words import Command, Group, declared
 from tests import helpers
+from tests.docs.python_reference import python
 from tests.helpers import run_mlvc, shell
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -208,7 +209,7 @@ def _scene_of_paths(root: Path):
     yield "mlvc unprotect", ["unprotect", "table.bin"], root
 
 
-PAGES = {"cli.md": cli, "json.md": examples}
+PAGES = {"cli.md": cli, "json.md": examples, "python.md": python}
 TABLE = Path(main.__file__).with_name("table.py")
 _TABLE = '''\
 """What each command is for, its options with the value that they take, and its arguments.

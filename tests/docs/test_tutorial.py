@@ -14,6 +14,7 @@ PLAYED = (
     "docs/howto/tracking.md",
     "docs/howto/layouts.md",
     "docs/howto/reading.md",
+    "docs/howto/python.md",
     "docs/howto/merging.md",
     "docs/howto/git-hooks.md",
     "docs/howto/looking-after.md",

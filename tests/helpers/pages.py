@@ -140,14 +140,15 @@ def play(text: str, folder: Path) -> None:
 
 
 class Shell:
-    """A bash in which commands run one after the other, as in a terminal. ``mlvc`` is the one under test."""
+    """A bash in which commands run one after the other, as in a terminal; ``mlvc`` and ``python`` are ours."""
 
     def __init__(self, folder: Path) -> None:
         tools = Path(os.environ["HOME"], "bin")
         tools.mkdir()
-        command = f'PYTHONPATH={shlex.quote(SOURCES)} exec {shlex.quote(sys.executable)} -P -m mlvc "$@"'
-        (tools / "mlvc").write_text(f"#!/bin/sh\n{command}\n")
-        (tools / "mlvc").chmod(0o755)
+        python = f"PYTHONPATH={shlex.quote(SOURCES)} exec {shlex.quote(sys.executable)} -P"
+        for name, words in (("mlvc", " -m mlvc"), ("python", "")):
+            (tools / name).write_text(f'#!/bin/sh\n{python}{words} "$@"\n')
+            (tools / name).chmod(0o755)
         self._process = subprocess.Popen(
             ["bash", "--noprofile", "--norc"],
             cwd=folder,

@@ -73,6 +73,17 @@ def part(store: Reader, oid: bytes, start: int, stop: int) -> bytes:
     return b"".join(map(bytes, store.part(oid, start, stop)))
 
 
+def until(kind: type[Exception], pieces: Iterable[bytes | memoryview]) -> bytes:
+    """What came before this error, which has to come."""
+    received = bytearray()
+    try:
+        for piece in pieces:
+            received.extend(piece)
+    except kind:
+        return bytes(received)
+    raise AssertionError(f"no {kind.__name__} in {len(received)} bytes")
+
+
 def send(store: LocalStore, remote: RemoteStore, oids: Iterable[bytes], *, jobs: int = 1) -> Result:
     """Push as the command does: make the Remote, read its listing, plan, send."""
     remote.begin()
