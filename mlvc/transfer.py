@@ -8,16 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import accumulate, chain, groupby
 from typing import TypeVar
 
 from mlvc import files
 from mlvc.chunking import chunks
-from mlvc.errors import DamagedError, FormatError, ObjectsMissingError
-from mlvc.hashing import Hashing
+from mlvc.errors import DamagedError, FormatError
 from mlvc.progress import QUIET, Progress
-from mlvc.store.base import Lost, loss
+from mlvc.store.base import Lost
 from mlvc.store.catalog import Location
 from mlvc.store.copies import NOTHING, Copies, CopyPlan, plan_copies
 from mlvc.store.local import LocalStore
@@ -42,91 +40,6 @@ class Result:
     packs: int = 0
     lost: Lost = field(default_factory=dict)
     whole: bool = False
-
-
-class Chain:
-    """Reads from a Store first, and from a Remote what is not there. See Reader; nothing is kept.
-
-    Either may be absent, and is opened when it is first needed. The Remote comes with its listing read.
-    """
-
-    def __init__(
-        self, hashing: Hashing, near: Callable[[], LocalStore | None], far: Callable[[], RemoteStore | None]
-    ) -> None:
-        self.hashing = hashing
-        self._open_near = near
-        self._open_far = far
-
-    @cached_property
-    def near(self) -> LocalStore | None:
-        """The Store, if there is one."""
-        return self._open_near()
-
-    @cached_property
-    def far(self) -> RemoteStore | None:
-        """The Remote, if there is one; MlvcError where it cannot be used."""
-        return self._open_far()
-
-    def missing(self, oids: Iterable[bytes]) -> set[bytes]:
-        """Those that neither has."""
-        missing = set(oids)
-        for store in self._asked():
-            missing = store.missing(missing) if missing else missing
-        return missing
-
-    def read(self, oids: Iterable[bytes], lost: Lost) -> Iterator[tuple[bytes, bytes | memoryview]]:
-        """Small objects. See Reader."""
-        left: Lost = dict.fromkeys(oids, "missing")
-        if left and self.near is not None:
-            inner: Lost = {}
-            yield from self.near.read(left, inner)
-            left = inner
-        if left and self.far is not None:
-            inner = {}
-            yield from self.far.read(left, inner)
-            left = {oid: "damaged" if left[oid] == "damaged" else reason for oid, reason in inner.items()}
-        lost.update(left)
-
-    def stream(self, oid: bytes) -> Iterator[bytes | memoryview]:
-        """An object of any size. See Reader. A damaged one comes from the Remote where nothing was handed out yet."""
-        near = self.near
-        if near is not None and not near.missing([oid]):
-            begun = False
-            try:
-                for part in near.stream(oid):
-                    begun = True
-                    yield part
-            except (DamagedError, ObjectsMissingError):
-                if begun or self.far is None or self.far.missing([oid]):
-                    raise
-            else:
-                return
-        if self.far is None:
-            raise loss(oid, "missing")
-        yield from self.far.stream(oid)
-
-    def part(self, oid: bytes, start: int, stop: int) -> Iterator[bytes | memoryview]:
-        """A part of an object. See Reader. What is damaged here comes from the Remote."""
-        near = self.near
-        if near is not None and not near.missing([oid]):
-            try:
-                for data in near.part(oid, start, stop):
-                    start += len(data)
-                    yield data
-            except (DamagedError, ObjectsMissingError):
-                if self.far is None or self.far.missing([oid]):
-                    raise
-            else:
-                return
-        if self.far is None:
-            raise loss(oid, "missing")
-        yield from self.far.part(oid, start, stop)
-
-    def _asked(self) -> Iterator[LocalStore | RemoteStore]:
-        if self.near is not None:
-            yield self.near
-        if self.far is not None:
-            yield self.far
 
 
 # -- push --------------------------------------------------------------------------------------
@@ -190,44 +103,60 @@ def push(
     elif remote.is_new and lost:
         raise remote.absent("nothing that is tracked is here to be sent, and nothing is")
     progress.start("push", objects=plan.objects, total=plan.size)
-    sizes = store.packed.catalog.packs()
-    sent: list[tuple[str, int, PackIndex]] = []
-    picked = list(plan.picked)
-
-    def send_whole(name: str) -> tuple[str, int, PackIndex]:
-        remote.upload(store.pack_path(name), name, sizes[name], lambda count: progress.advance(size=count))
-        return name, sizes[name], store.pack_index(name, sizes[name])
-
-    def send_new(pack: SealedPack) -> None:
-        remote.upload(pack.path, pack.name, pack.size, lambda count: progress.advance(size=count))
-        files.remove(pack.path)
-
-    def expect() -> None:
-        """While the Packs are on their way, the Catalog is made ready for what is in them."""
-        with suppress(DamagedError, FormatError, OSError):  # the sending of that Pack says what is wrong
-            remote.catalog.expect([(name, store.pack_index(name, sizes[name])) for name in plan.whole])
-
-    for name, answer in _parallel(send_whole, plan.whole, jobs, meanwhile=expect):
-        if isinstance(answer, DamagedError):
-            # Some of its objects are still good: they are sent on their own.
-            picked += store.packed.catalog.members(name)
-        else:
-            sent.append(answer)
+    sender = _Sender(store, remote, progress)
+    picked = [*plan.picked, *sender.send_whole(plan.whole, jobs)]
     if picked or plan.loose:
-        with PackWriter(store.scratch, store.hashing, sealed=send_new) as writer:
+        with PackWriter(store.scratch, store.hashing, sealed=sender.send_new) as writer:
             _repack(store, picked, writer, lost)
             there: set[bytes] = set()
             for oid in plan.loose:
                 _cut(store, oid, writer, lost, there, remote)
-            sent += [remote.index_of(pack) for pack in writer.finish()]
-    if sent:
-        remote.publish(sent)
+            sender.sent += [remote.index_of(pack) for pack in writer.finish()]
+    if sender.sent:
+        remote.publish(sender.sent)
     if any(reason == "damaged" for reason in lost.values()):
         store.quarantine(lost)
     if not lost:
         remote.settled()
-    whole = not plan.missing.difference(*(index.oids for _, _, index in sent))
-    return Result(plan.objects - len(lost) + len(plan.lost), sum(size for _, size, _ in sent), len(sent), lost, whole)
+    whole = not plan.missing.difference(*(index.oids for _, _, index in sender.sent))
+    size = sum(size for _, size, _ in sender.sent)
+    return Result(plan.objects - len(lost) + len(plan.lost), size, len(sender.sent), lost, whole)
+
+
+class _Sender:
+    """Uploads Packs. ``sent``: those that are there, to be published."""
+
+    def __init__(self, store: LocalStore, remote: RemoteStore, progress: Progress) -> None:
+        self.sent: list[tuple[str, int, PackIndex]] = []
+        self._store = store
+        self._remote = remote
+        self._sizes = store.packed.catalog.packs()
+        self._note: Callable[[int], object] = lambda count: progress.advance(size=count)
+
+    def send_whole(self, names: Sequence[str], jobs: int) -> list[Location]:
+        """Send Packs as they are. What lies in those that are damaged, and is to be sent in another Pack."""
+        picked: list[Location] = []
+        for name, answer in _parallel(self._send, names, jobs, meanwhile=lambda: self._expect(names)):
+            if isinstance(answer, DamagedError):
+                picked += self._store.packed.catalog.members(name)
+            else:
+                self.sent.append(answer)
+        return picked
+
+    def send_new(self, pack: SealedPack) -> None:
+        """Send a Pack that was just written, and remove it."""
+        self._remote.upload(pack.path, pack.name, pack.size, self._note)
+        files.remove(pack.path)
+
+    def _send(self, name: str) -> tuple[str, int, PackIndex]:
+        size = self._sizes[name]
+        self._remote.upload(self._store.pack_path(name), name, size, self._note)
+        return name, size, self._store.pack_index(name, size)
+
+    def _expect(self, names: Sequence[str]) -> None:
+        """While Packs are on their way, make the Catalog of the Remote ready for what is in them."""
+        with suppress(DamagedError, FormatError, OSError):  # the sending of that Pack says what is wrong
+            self._remote.catalog.expect([(name, self._store.pack_index(name, self._sizes[name])) for name in names])
 
 
 def _repack(store: LocalStore, picked: Sequence[Location], writer: PackWriter, lost: Lost) -> None:
@@ -328,9 +257,31 @@ def fetch(
     """
     lost = dict(plan.lost)
     progress.start("fetch", objects=plan.objects, total=plan.size)
+    with Copies(_copied(remote, plan) if copies else NOTHING, store.scratch, store.hashing) as made:
+        bad = _bring_whole(store, remote, plan, made, jobs=jobs, progress=progress)
+        store.copies.update(made.done)
     picked = list(plan.picked)
-    done = 0
+    for name in bad:
+        picked += [location for location in remote.catalog.members(name) if location.oid in plan.wanted]
+    done = len(plan.whole) - len(bad)
+    if picked:
+        remote.jobs = jobs
+        done += len(_pick(store, remote, picked, lost, progress))
+    bad |= remote.packed.damaged
+    remote.found_bad(bad)
+    places = [remote.where(name) for name in sorted(bad)]
+    places += [remote.where_fragment(name) for name in sorted(remote.bad_fragments)]
+    for place in places if lost else ():
+        progress.note(f"damaged on remote '{remote.name}': {place}")
+    return Result(plan.objects + len(plan.lost) - len(lost), plan.size, done, lost)
+
+
+def _bring_whole(
+    store: LocalStore, remote: RemoteStore, plan: FetchPlan, made: Copies, *, jobs: int, progress: Progress
+) -> set[str]:
+    """Bring the Packs that come as they are, and write the copies in ``made``. The Packs that are damaged there."""
     names = {name: store.scratch.name() for name in plan.whole}
+    sizes = remote.catalog.packs()
 
     def bring(name: str) -> None:
         try:
@@ -346,30 +297,15 @@ def fetch(
         files.remove(names[name])
         remote.download(name, names[name])
 
-    sizes = remote.catalog.packs()
     bad = set()
-    with Copies(_copied(remote, plan) if copies else NOTHING, store.scratch, store.hashing) as made:
-        first = list(made.plan.packs)
-        rest = [name for name in plan.whole if name not in made.plan.packs]
-        for name, answer in chain(_parallel(bring, first, 1), _parallel(bring, rest, jobs)):
-            if isinstance(answer, DamagedError):
-                bad.add(name)
-                picked += [location for location in remote.catalog.members(name) if location.oid in plan.wanted]
-            else:
-                store.adopt(names[name], name, sizes[name])
-                done += 1
-        store.copies.update(made.done)
-    if picked:
-        remote.jobs = jobs
-        packs = _pick(store, remote, picked, lost, progress)
-        done += len(packs)
-    bad |= remote.packed.damaged
-    remote.found_bad(bad)
-    places = [remote.where(name) for name in sorted(bad)]
-    places += [remote.where_fragment(name) for name in sorted(remote.bad_fragments)]
-    for place in places if lost else ():
-        progress.note(f"damaged on remote '{remote.name}': {place}")
-    return Result(plan.objects + len(plan.lost) - len(lost), plan.size, done, lost)
+    first = list(made.plan.packs)
+    rest = [name for name in plan.whole if name not in made.plan.packs]
+    for name, answer in chain(_parallel(bring, first, 1), _parallel(bring, rest, jobs)):
+        if isinstance(answer, DamagedError):
+            bad.add(name)
+        else:
+            store.adopt(names[name], name, sizes[name])
+    return bad
 
 
 def _copied(remote: RemoteStore, plan: FetchPlan) -> CopyPlan:
@@ -428,4 +364,4 @@ def _parallel(
         pool.shutdown(cancel_futures=True)
 
 
-__all__ = ["Chain", "FetchPlan", "PushPlan", "Result", "fetch", "plan_fetch", "plan_push", "push"]
+__all__ = ["FetchPlan", "PushPlan", "Result", "fetch", "plan_fetch", "plan_push", "push"]

@@ -22,9 +22,9 @@ from mlvc.hashing import Hashing
 from mlvc.repo import Repo, open_repo
 from mlvc.snapshot import Snapshot
 from mlvc.store import local
+from mlvc.store.chain import Chain
 from mlvc.store.local import LocalStore
 from mlvc.store.remote import RemoteStore
-from mlvc.transfer import Chain
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
 from mlvc.store import verify
 from mlvc.store.base import Lost, reason_of
+from mlvc.store.chain import Chain
 from mlvc.store.verify import Checked
 
 
@@ -72,7 +73,7 @@ def _fetch(repo: Repo, kept: Kept, remote: str, progress: Progress) -> int:
     try:
         far.jobs = repo.config.get("core.jobs")
         far.refresh()
-        oids = manifest.objects_of(steps.Chain(repo.hashing, lambda: repo.store, lambda: far), kept.contents, {})
+        oids = manifest.objects_of(Chain(repo.hashing, lambda: repo.store, lambda: far), kept.contents, {})
         before = repo.store.missing(oids)
         if before:
             steps.fetch(repo.store, far, steps.plan_fetch(repo.store, far, oids), jobs=far.jobs, progress=progress)

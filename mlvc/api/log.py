@@ -15,7 +15,7 @@ from mlvc.pointer import SUFFIX, Content
 from mlvc.repo import Repo
 from mlvc.snapshot import LOCKFILE, RECORDS, Snapshot, compare, within
 from mlvc.store.base import Lost, MemoryStore, reason_of
-from mlvc.transfer import Chain
+from mlvc.store.chain import Chain
 
 _AT_ONCE = 256
 """Steps whose Manifests are in memory at once."""

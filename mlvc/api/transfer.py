@@ -18,6 +18,7 @@ from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
 from mlvc.store.base import Lost, Reader
+from mlvc.store.chain import Chain
 from mlvc.store.remote import RemoteStore, blobs_at
 from mlvc.workspace.link import HARDLINK, SYMLINK
 
@@ -128,7 +129,7 @@ def _fetch(repo: Repo, source: _Source, *, dry_run: bool, progress: Progress, co
     far, contents, unreadable = source
     if not dry_run:
         repo.store.join()
-    both = steps.Chain(repo.hashing, lambda: repo.store, lambda: far)
+    both = Chain(repo.hashing, lambda: repo.store, lambda: far)
     lost: Lost = {}
     oids = _objects(repo, both, contents, lost)
     plan = steps.plan_fetch(repo.store, far, oids)
@@ -163,7 +164,7 @@ def pull(
         fetched = _fetch(repo, source, dry_run=dry_run, progress=progress, copies=one)
         if dry_run:
             # What would come is in manifests that may be on the Remote alone.
-            both = steps.Chain(repo.hashing, lambda: repo.store, lambda: source.far)
+            both = Chain(repo.hashing, lambda: repo.store, lambda: source.far)
             done = checkout(repo, which.targets, rev=rev, force=force, dry_run=True, reader=both, progress=progress)
             return Pulled(fetched, done)
     done = checkout(repo, which.targets, rev=rev, force=force, progress=progress)
