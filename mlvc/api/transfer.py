@@ -77,11 +77,8 @@ def push_contents(
     oids = _objects(repo, repo.store, contents, lost)
     far = open_remote(repo, remote)
     try:
-        if dry_run and not far.catalog.packs() and not far.check():
-            pass  # nothing is there yet, and nothing is made
-        else:
-            if not dry_run:
-                far.begin()
+        far.begin()
+        if not (dry_run and far.is_new):  # nothing is there yet, and nothing is made
             far.refresh()
         plan = steps.plan_push(repo.store, far, oids)
         plan.lost.update({oid: reason for oid, reason in lost.items() if oid in far.missing([oid])})

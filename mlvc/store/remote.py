@@ -65,6 +65,9 @@ class Blobs(Protocol):
     def delete(self, name: str) -> None:
         """Remove a file; nothing happens where there is none."""
 
+    def check_place(self) -> None:
+        """OSError where it can be told that ``begin`` would fail."""
+
     def begin(self) -> None:
         """Make the place, before anything is written."""
 
@@ -127,11 +130,15 @@ class DirectoryBlobs:
         """See Blobs."""
         files.remove(self._path(name))
 
-    def begin(self) -> None:
-        """See Blobs. Files that a push left unfinished a week ago are removed."""
+    def check_place(self) -> None:
+        """See Blobs."""
         if not os.path.isdir(os.path.dirname(os.path.abspath(self.root))):
             # A mistyped address, or a disk that is not mounted: data pushed there would not be found again.
             raise FileNotFoundError(errno.ENOENT, "the directory around it does not exist")
+
+    def begin(self) -> None:
+        """See Blobs. Files that a push left unfinished a week ago are removed."""
+        self.check_place()
         for folder in (PACKS, FRAGMENTS, "tmp"):
             files.make_dirs(os.path.join(self.root, folder))
         temporary = os.path.join(self.root, "tmp")
@@ -216,6 +223,9 @@ class FsspecBlobs:
         """See Blobs."""
         with suppress(FileNotFoundError), _as_os_error():
             self._fs.rm_file(self._path(name))
+
+    def check_place(self) -> None:
+        """See Blobs. Nothing is known of places in general."""
 
     def begin(self) -> None:
         """See Blobs."""
@@ -317,7 +327,7 @@ class RemoteStore:
         return True
 
     def begin(self) -> None:
-        """Look whether there is a Remote; nothing is made yet. RemoteError where it was there and is gone.
+        """Look whether there is a Remote; nothing is made yet. RemoteError where it was and is gone, or cannot be.
 
         Packs that a fetch found damaged count as absent from now on, unless they have been mended: so that what
         was in them is sent again.
@@ -329,6 +339,11 @@ class RemoteStore:
                 hint="is the disk mounted? If it is gone for good: `mlvc remote remove`, then `mlvc remote add`",
             )
         self.is_new = not is_there
+        if self.is_new:
+            try:
+                self._blobs.check_place()
+            except OSError as error:
+                raise self._unreachable(error) from None
         self._bad = set() if self.is_new else {pack for pack in self._found_bad() if self._is_bad(pack)}
         if self.is_near and not self.is_new:
             # What was read long ago may be damaged by now, and only a push can mend it. Nearby, looking costs nothing.

@@ -45,6 +45,14 @@ def as_json(root: Path, *args: str) -> dict[str, object]:
 
 
 @both
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+def test_a_push_to_a_place_that_cannot_be(project, options):
+    run_mlvc("remote", "modify", "store", "url", "/nowhere/at/all", cwd=project)
+    result = run_mlvc("push", *options, cwd=project, check=False)
+    shell.refused(result, 6, "remote 'store' at /nowhere/at/all cannot be used: the directory around it does not exist")
+    assert not Path("/nowhere").exists()
+
+
 def test_push_and_pull(project: Path) -> None:
     shown = as_json(project, "push", "--dry-run")
     assert not (project.parent / "remote").exists()
