@@ -248,5 +248,9 @@ def demo(
     return run(folder)
 
 
-group = Group("Describe the stages of the pipeline.", {"add": stage_add, "list": stage_list})
+group = Group(
+    "Describe the stages of the pipeline.",
+    {"add": stage_add, "list": stage_list},
+    example="mlvc stage add -n clean -d raw.csv -o clean.csv python3 clean.py",
+)
 COMMANDS = {"repro": repro, "stage": group, "dag": dag, "demo": demo}
