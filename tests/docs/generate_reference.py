@@ -11,13 +11,17 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Collection, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType, UnionType
+from typing import Any, get_args, get_origin, is_typeddict
 
-from mlvc.cli import main
+from mlvc.cli import main, shapes
 from mlvc.cli.words import Command, Group, declared
 from tests import helpers
 from tests.helpers import run_mlvc, shell
+from tests.helpers.promises import bare, meaning, members
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 GROUPS = {"remote": ("add", "list", "modify", "default", "rename", "remove"), "stage": ("add", "list")}
@@ -41,31 +45,9 @@ ran. Whatever else goes wrong, nothing is printed on standard output: the codes 
 4 and 7 where the command could not begin. What went wrong is a sentence on standard error. A script looks at the exit
 code first, and reads standard output unless it is empty.
 
-Sizes are in bytes. The examples were made in one small repository. Keys may be added; none is taken away.
-
-## Keys
-
-| key | meaning |
-|---|---|
-| `change`, `old`, `new`, `from` | what became of a path, what it was and is, and its name before a renaming |
-| `changed` | whether the Pointer was written |
-| `clean` | whether `mlvc status` has nothing to tell |
-| `default` | whether it is the default Remote |
-| `head` | what the Pointers and the Lockfile say otherwise than HEAD, each tracked path as a whole |
-| `kept` | paths that are not tracked, or not any more, and were left: stored nowhere, or in no commit |
-| `lost` | paths whose objects could not be had, each with its `reason` |
-| `missing` | tracked paths of which objects are not in the Store; `objects` is their number |
-| `new` of `mlvc init` | whether mlvc was set up just now |
-| `objects`, `size` | what was moved, with `--dry-run` what would be: objects, and bytes of the Packs that hold them |
-| `old`, `new` of `mlvc diff` | the revisions that are compared; `null` is the working tree |
-| `packs` | how many Packs the Remote, or on the way back the Store, has got; 0 with `--dry-run` |
-| `reasons` | sentences that say why a Stage runs, ran, or did not |
-| `refused` | sentences about what stands in a tracked path and cannot be tracked |
-| `stages` | the Stages that would rerun; of `mlvc dag`, the names of all |
-| `tracked` | the number of tracked paths |
-| `unknown` | tracked paths that cannot be compared, because their Manifest is not in the Store |
-| `unreadable` | sentences about Pointers, or a Lockfile, that cannot be read |
-| `working_tree` | tracked paths that are not as their Pointers say, with the files, as far as these are known |
+Each part of this page has a table of all keys, and an example; the examples were made in one small repository. `a[].b`
+is the key `b` of each value in the list `a`. "May be absent" is said of keys that are not always there. What a `kind`,
+a `change` and the like may be is under [Values](#values). Keys may be added; none is taken away.
 
 ## Values
 
@@ -76,8 +58,12 @@ More values may come in later versions.
 |---|---|---|
 | `change` | `added`, `deleted`, `renamed` | |
 | | `modified` | other bytes, another kind, or with `--relink` the same file made anew |
-| `state` | `modified` | something else is there |
+| `state` of a tracked path | `modified` | something else is there |
 | | `absent` | nothing is there |
+| `state` of a hook | `installed`, `removed` | what was done |
+| | `unchanged`, `absent` | nothing was to be done |
+| `level` of a finding | `broken` | it does not work |
+| | `slow`, `note` | it works; the second may be of interest |
 | `kind` of a tracked path | `file`, `executable`, `dir` | as in its Pointer |
 | `kind` in a change | `f`, `x`, `l`, `d` | file, executable, symbolic link, empty directory: as in a Manifest |
 | | `dir` | a tracked directory as a whole |
@@ -94,7 +80,13 @@ More values may come in later versions.
 <!-- /values -->
 
 After a failure without `-k`, the Stages that were not reached have no entry in the value of `mlvc repro`.
+
+## Parts of several values
 """
+
+
+_PARTS = (shapes.Change, shapes.Entry, shapes.Content, shapes.Item, shapes.Lost)
+"""What has a table of its own, which others lead to."""
 
 
 def cli() -> str:
@@ -109,7 +101,8 @@ def cli() -> str:
 
 def examples() -> str:
     """What every command with ``--json`` prints in one small repository."""
-    parts = [_JSON]
+    parts = [_JSON, *(f"### {kind.__name__}\n\n{kind.__doc__}\n\n{_table(kind, _PARTS)}\n" for kind in _PARTS)]
+    told: dict[object, str] = {}
     environment = dict(os.environ)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
@@ -123,11 +116,67 @@ def examples() -> str:
                 if args[0] == "destroy":  # databases have no certain size
                     result = re.sub(r'"size": \d+', '"size": 136584', result)
                 json.loads(result)
-                parts.append(f"## {title}\n\n```json\n{result.rstrip()}\n```\n")
+                parts.append(f"## {title}\n\n{_keys(title, told)}\n\n```json\n{result.rstrip()}\n```\n")
         finally:
             os.environ.clear()
             os.environ.update(environment)
     return "\n".join(parts)
+
+
+def _keys(title: str, told: dict[object, str]) -> str:
+    """The table of keys of one command, or where it is. ``told``: the types that have one, with the title above it."""
+    name = title.removeprefix("mlvc ")
+    kind = shapes.PRINTED[name] if name in shapes.PRINTED else shapes.PRINTED[name.partition(" --")[0]]
+    inner = kind
+    if get_origin(kind) in (list, dict):
+        inner = get_args(kind)[-1]
+    if not is_typeddict(inner):
+        return "The value of each setting, by its name."
+    if inner in told:
+        return f"As of [{told[inner]}](#{told[inner].replace(' ', '-')})."
+    told[inner] = title
+    begin = {list: "A list. Each value in it:\n\n", dict: "By the name of each setting:\n\n"}.get(get_origin(kind), "")
+    return begin + _table(inner, (*_PARTS, *(each for each in told if each is not inner)), told)
+
+
+def _table(kind: Any, elsewhere: Collection[object], told: Mapping[object, str] = MappingProxyType({})) -> str:
+    lines = ["| key | value | meaning |", "|---|---|---|"]
+    lines += [f"| `{key}` | {value} | {means} |" for key, value, means in _rows(kind, elsewhere, told)]
+    return "\n".join(lines)
+
+
+def _rows(
+    kind: Any, elsewhere: Collection[object], told: Mapping[object, str], above: str = ""
+) -> Iterator[tuple[str, str, str]]:
+    """Key, value and meaning; what has no table elsewhere follows with its own keys."""
+    for name, hint in members(kind).items():
+        told_of = _value(hint, elsewhere, told)
+        yield above + name, told_of + ("" if name in kind.__required_keys__ else "; may be absent"), meaning(hint)
+        inner, many = _inner(hint)
+        if is_typeddict(inner) and inner not in elsewhere:
+            yield from _rows(inner, elsewhere, told, f"{above}{name}{'[]' if many else ''}.")
+
+
+def _inner(hint: Any) -> tuple[Any, bool]:
+    """A type without what may stand around it, and whether there is a list of it."""
+    kind = bare(hint)
+    if isinstance(kind, UnionType):
+        kind = get_args(kind)[0]
+    return (get_args(kind)[0], True) if get_origin(kind) is list else (kind, False)
+
+
+def _value(hint: Any, elsewhere: Collection[object], told: Mapping[object, str]) -> str:
+    kind = bare(hint)
+    if isinstance(kind, UnionType):
+        return f"{_value(get_args(kind)[0], elsewhere, told)}, or `null`"
+    if get_origin(kind) is list:
+        return f"list of {_value(get_args(kind)[0], elsewhere, told)}"
+    if get_origin(kind) is dict:
+        return f"object of {_value(get_args(kind)[1], elsewhere, told)}"
+    if is_typeddict(kind):
+        title = told.get(kind, kind.__name__)
+        return f"[{title}](#{title.lower().replace(' ', '-')})" if kind in elsewhere else "object"
+    return {str: "text", int: "number", float: "number", bool: "`true`, `false`"}[kind] if kind is not Any else "any"
 
 
 def _steady(text: str) -> str:
@@ -176,6 +225,7 @@ def _scene(home: Path):
     yield from _scene_of_branches(root)
     yield from _scene_of_paths(root)
     yield "mlvc gc", ["gc"], root
+    yield "mlvc gc --restore", ["gc", "--restore"], root
     yield "mlvc fsck", ["fsck"], root
     run_mlvc("push", "--all-commits", cwd=root)
     yield "mlvc destroy --dry-run", ["destroy", "--dry-run"], root
