@@ -69,6 +69,10 @@ def test_the_list_of_commands() -> None:
         assert [line.split()[0] for line in listed.splitlines()] == names
 
 
+def test_exit_codes_are_told_of_commands_that_there_are() -> None:
+    assert app._MORE.keys() | app._OWN.keys() <= COMMANDS.keys()
+
+
 def test_the_help_of_mlvc_is_what_typer_makes_of_it() -> None:
     commands = {name: import_module(f"mlvc.cli.{module}").COMMANDS[name] for name, module in COMMANDS.items()}
     whole = app.make(commands)
