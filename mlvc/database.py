@@ -107,7 +107,18 @@ def _refuse_torn(path: str) -> None:
         raise sqlite3.DatabaseError("cut short")
 
 
+def _make(path: str) -> None:
+    """Make the file as the umask says; SQLite would let nobody but its owner write, and a Store may be shared.
+
+    What SQLite puts beside the file takes its permissions.
+    """
+    with suppress(OSError):  # SQLite will say what is wrong
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666))
+
+
 def _connect(path: str, version: int, schema: Sequence[str]) -> sqlite3.Connection:
+    if path != MEMORY:
+        _make(path)
     _refuse_torn(path)
     db = sqlite3.connect(path, timeout=_PATIENCE, check_same_thread=False)
     try:

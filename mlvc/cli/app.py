@@ -52,20 +52,36 @@ _MORE = {
     "unprotect": (4,),
     "status": (1,),
     "diff": (1, 4),
+    "ls": (4, 6),
+    "du": (4, 6),
+    "cat": (4, 6),
+    "log": (4, 6),
+    "get": (4, 5, 6),
     "checkout": (4, 5),
     "push": (4, 6),
     "fetch": (4, 6),
     "pull": (4, 5, 6),
+    "resolve": (4,),
+    "gc": (4, 6),
+    "fsck": (4, 6),
+    "destroy": (5,),
     "repro": (4, 5, 7),
     "demo": (7,),
     "doctor": (1,),
+    "check-ignore": (1,),
 }
 """The codes of each command beside 0, 2 and 8."""
+
+_OWN = {
+    "doctor": {1: "something is broken"},
+    "check-ignore": {0: "at least one of the paths is ignored", 1: "none of the paths is ignored"},
+}
+"""What a code means for one command, where that is something else."""
 
 
 def codes_of(name: str) -> dict[int, str]:
     """The exit codes of a command, with what they mean."""
-    own = {1: "something is broken"} if name == "doctor" else {}
+    own = _OWN.get(name, {})
     return {code: own.get(code, _CODES[code]) for code in sorted({0, 2, 8, *_MORE.get(name, ())})}
 
 
@@ -80,7 +96,7 @@ def make(commands: Mapping[str, Command | Group]) -> Any:
     app.callback()(_top)
     for name, command in commands.items():
         if isinstance(command, Group):
-            inner = _app(name, command.help)
+            inner = _app(name, f"{command.help}\n\nExample: {command.example}")
             for below, each in command.commands.items():
                 _register(inner, below, each)
             app.add_typer(inner, name=name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from mlvc.api import checkout as checkouts
 from mlvc.api import lost
@@ -10,6 +10,9 @@ from mlvc.cli import show
 from mlvc.cli.opening import opened
 from mlvc.cli.words import argument, option
 from mlvc.errors import UsageError
+
+if TYPE_CHECKING:
+    from mlvc.cli import shapes
 
 Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
 _LISTED = 20
@@ -68,7 +71,7 @@ def print_checkout(done: checkouts.CheckedOut, *, dry_run: bool = False) -> None
     show.named_lost(done.lost, done.unreadable)
 
 
-def checkout_json(done: checkouts.CheckedOut) -> dict[str, object]:
+def checkout_json(done: checkouts.CheckedOut) -> shapes.CheckedOut:
     """A checkout as JSON."""
     return {
         "changes": [show.change_json(change) for change in done.changes],

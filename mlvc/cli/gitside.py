@@ -14,6 +14,7 @@ from mlvc.errors import UsageError
 
 if TYPE_CHECKING:
     from mlvc.api.resolve import Resolved
+    from mlvc.cli import shapes
 
 Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
 
@@ -105,7 +106,7 @@ def resolve(
         show.err("hint: `mlvc repro` runs the stages that have no record")
 
 
-def _json(item: Resolved) -> dict[str, object]:
+def _json(item: Resolved) -> shapes.Resolved:
     return {
         "path": item.path,
         "content": show.content_json(item.content) if item.content else None,

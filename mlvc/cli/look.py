@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from mlvc import ignore
 from mlvc import oid as oids
@@ -18,6 +18,9 @@ from mlvc.cli.opening import opened
 from mlvc.cli.words import argument, option
 from mlvc.errors import UsageError
 from mlvc.repo import Repo
+
+if TYPE_CHECKING:
+    from mlvc.cli import shapes
 
 Rev = Annotated[
     str, option("--rev", metavar="REV", help="The revision; without it, the working tree (with --repo: HEAD).")
@@ -116,12 +119,12 @@ def _branches(at: dict[str, Any], indent: str, *, sizes: bool) -> Iterator[str]:
         yield from _branches(below, indent + ("    " if last else "│   "), sizes=sizes)
 
 
-def _item_json(item: Item) -> dict[str, object]:
-    value: dict[str, object] = {"path": item.path, "kind": item.kind, "size": item.size, "files": item.files}
-    return value | {"oid": oids.to_text(item.oid) if item.oid else None}
+def _item_json(item: Item) -> shapes.Item:
+    oid = oids.to_text(item.oid) if item.oid else None
+    return {"path": item.path, "kind": item.kind, "size": item.size, "files": item.files, "oid": oid}
 
 
-def _listing_json(source: Source, found: Listing) -> dict[str, object]:
+def _listing_json(source: Source, found: Listing) -> shapes.Listing:
     return {
         "commit": source.commit or None,
         "items": [_item_json(item) for item in found.items],
@@ -170,7 +173,7 @@ def _print_usage(found: browse.Usage, *, exact: bool) -> None:
     show.out(f"in the store: {told(found.stored)}{absent}")
 
 
-def _usage_json(source: Source, found: browse.Usage) -> dict[str, object]:
+def _usage_json(source: Source, found: browse.Usage) -> shapes.Usage:
     return {
         "commit": source.commit or None,
         "paths": [_item_json(item) for item in found.items],
@@ -239,7 +242,7 @@ def _rule(rule: Callable[[str, bool], ignore.Rule | None], repo: Repo, typed: st
     return rule(path, is_dir) if path else None
 
 
-def _rule_json(path: str, why: ignore.Rule) -> dict[str, object]:
+def _rule_json(path: str, why: ignore.Rule) -> shapes.Ignored:
     file = ignore.NAME if why.line else None
     return {"path": path, "file": file, "line": why.line or None, "pattern": why.pattern}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from mlvc.api import lost
 from mlvc.api import transfer as api
@@ -11,6 +11,9 @@ from mlvc.cli import show
 from mlvc.cli.opening import opened
 from mlvc.cli.words import argument, option
 from mlvc.errors import MlvcError
+
+if TYPE_CHECKING:
+    from mlvc.cli import shapes
 
 Paths = Annotated[list[str] | None, argument("[PATH]...", help="Tracked paths; without any, all of them.")]
 Remote = Annotated[
@@ -134,7 +137,7 @@ def _print(done: Transferred, verb: str, way: str, *, dry_run: bool) -> None:
     show.err(f"{verb} {show.number(done.objects, 'object')} ({show.size(done.size)}) {way} '{done.remote}'")
 
 
-def _json(done: Transferred) -> dict[str, object]:
+def _json(done: Transferred) -> shapes.Transferred:
     return {
         "remote": done.remote,
         "objects": done.objects,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from mlvc.api import log as logs
 from mlvc.api.log import Size, Step
 from mlvc.cli import show
 from mlvc.cli.opening import opened
 from mlvc.cli.words import argument, option
+
+if TYPE_CHECKING:
+    from mlvc.cli import shapes
 
 
 def log(
@@ -70,7 +73,7 @@ def _counts(files: Mapping[str, int] | None) -> str:
     return f"+{files['added']:,} ~{files['modified']:,} -{files['deleted']:,} files{renamed}, "
 
 
-def _json(found: logs.Log) -> dict[str, object]:
+def _json(found: logs.Log) -> shapes.Log:
     return {
         "commits": [
             {
@@ -87,18 +90,27 @@ def _json(found: logs.Log) -> dict[str, object]:
     }
 
 
-def _step_json(step: Step) -> dict[str, object]:
+def _step_json(step: Step) -> shapes.Step:
     return {
         "path": step.path,
         "change": step.kind,
         "from": step.source or None,
         "old": _size_json(step.old),
         "new": _size_json(step.new),
-        "files": dict(step.files) if step.files is not None else None,
+        "files": None if step.files is None else _counts_json(step.files),
     }
 
 
-def _size_json(amount: Size | None) -> dict[str, int] | None:
+def _counts_json(files: Mapping[str, int]) -> shapes.Counts:
+    return {
+        "added": files["added"],
+        "modified": files["modified"],
+        "deleted": files["deleted"],
+        "renamed": files["renamed"],
+    }
+
+
+def _size_json(amount: Size | None) -> shapes.Amount | None:
     return None if amount is None else {"size": amount.size, "files": amount.files}
 
 

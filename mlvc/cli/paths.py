@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from mlvc.api import lost
 from mlvc.api import move as moves
@@ -15,6 +15,9 @@ from mlvc.cli.data import quoted
 from mlvc.cli.opening import opened
 from mlvc.cli.words import argument, option
 from mlvc.errors import UsageError
+
+if TYPE_CHECKING:
+    from mlvc.cli import shapes
 
 Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
 
@@ -50,8 +53,8 @@ def move(
             hint_git(done.files, repo.cwd)
 
 
-def _moved_json(done: moves.Moved) -> dict[str, object]:
-    items = [
+def _moved_json(done: moves.Moved) -> shapes.Moved:
+    items: list[shapes.Move] = [
         {"from": item.source, "path": item.path, "present": item.present, "modified": item.modified}
         for item in done.moves
     ]

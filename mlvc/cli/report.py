@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from mlvc.api import lost
 from mlvc.api import status as reports
@@ -12,6 +12,9 @@ from mlvc.cli import show
 from mlvc.cli.opening import opened
 from mlvc.cli.words import argument, option
 from mlvc.snapshot import Change, problem
+
+if TYPE_CHECKING:
+    from mlvc.cli import shapes
 
 Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
 ExitCode = Annotated[bool, option("--exit-code", help="Exit with 1 when there is something to tell.")]
@@ -116,7 +119,7 @@ def _print_rest(found: reports.Status) -> None:
             show.out(f"  {show.clean(error.message)}")
 
 
-def _status_json(found: reports.Status) -> dict[str, object]:
+def _status_json(found: reports.Status) -> shapes.Status:
     return {
         "clean": found.clean,
         "tracked": found.tracked,

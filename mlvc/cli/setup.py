@@ -248,5 +248,6 @@ remotes = Group(
         "rename": remote_rename,
         "remove": remote_remove,
     },
+    example="mlvc remote add -d store /mnt/shared/project",
 )
 COMMANDS = {"init": init, "remote": remotes}

@@ -12,7 +12,9 @@ from mlvc import oid as oids
 from mlvc.errors import MlvcError
 
 if TYPE_CHECKING:
+    from mlvc.cli import shapes
     from mlvc.errors import FormatError
+    from mlvc.manifest import Entry
     from mlvc.pointer import Content
     from mlvc.snapshot import Change
 
@@ -112,16 +114,22 @@ def change_lines(changes: Iterable[Change], indent: str = "  ", *, everything: b
     return lines
 
 
-def change_json(change: Change) -> dict[str, Any]:
+def change_json(change: Change) -> shapes.Change:
     """One change as JSON: path, kind, sizes in bytes, Oids."""
-    value: dict[str, Any] = {"path": change.path, "change": change.kind}
+    value: shapes.Change = {"path": change.path, "change": change.kind}
     if change.source:
         value["from"] = change.source
-    for name, entry in (("old", change.old), ("new", change.new)):
-        if entry is not None:
-            value[name] = {"size": entry.size, "kind": entry.kind}
-            if entry.kind != "d":
-                value[name]["oid"] = oids.to_text(entry.oid)
+    if change.old is not None:
+        value["old"] = _entry_json(change.old)
+    if change.new is not None:
+        value["new"] = _entry_json(change.new)
+    return value
+
+
+def _entry_json(entry: Entry) -> shapes.Entry:
+    value: shapes.Entry = {"size": entry.size, "kind": entry.kind}
+    if entry.kind != "d":
+        value["oid"] = oids.to_text(entry.oid)
     return value
 
 
@@ -135,7 +143,7 @@ def summary(changes: Iterable[Change]) -> str:
     )
 
 
-def content_json(content: Content) -> dict[str, Any]:
+def content_json(content: Content) -> shapes.Content:
     """Tracked content as JSON."""
     return {"kind": content.kind, "oid": oids.to_text(content.oid), "size": content.size, "files": content.files}
 

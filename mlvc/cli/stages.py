@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from mlvc.api import pipeline as api
 from mlvc.cli import show
@@ -14,6 +14,9 @@ from mlvc.errors import UsageError
 from mlvc.pipeline import draw
 from mlvc.pipeline.graph import ancestors
 from mlvc.pipeline.runner import Options, ReproResult
+
+if TYPE_CHECKING:
+    from mlvc.cli import shapes
 
 Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
 _STDERR = 2
@@ -76,7 +79,7 @@ def repro(
         raise done.error
 
 
-def _done_json(done: ReproResult) -> list[dict[str, Any]]:
+def _done_json(done: ReproResult) -> list[shapes.Outcome]:
     return [
         {"stage": s.stage, "outcome": s.outcome, "reasons": list(s.reasons), "seconds": round(s.seconds, 3)}
         for s in done.stages
@@ -248,5 +251,9 @@ def demo(
     return run(folder)
 
 
-group = Group("Describe the stages of the pipeline.", {"add": stage_add, "list": stage_list})
+group = Group(
+    "Describe the stages of the pipeline.",
+    {"add": stage_add, "list": stage_list},
+    example="mlvc stage add -n clean -d raw.csv -o clean.csv python3 clean.py",
+)
 COMMANDS = {"repro": repro, "stage": group, "dag": dag, "demo": demo}

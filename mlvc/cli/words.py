@@ -35,6 +35,7 @@ class Group:
 
     help: str
     commands: Mapping[str, Command] = field(default_factory=dict)
+    example: str = ""
 
 
 def argument(metavar: str, *, help: str, rest: bool = False) -> Word:  # noqa: A002  (as typer has it)

@@ -13,7 +13,7 @@ from mlvc.cli.main import COMMANDS
 from tests.helpers import run_mlvc, shell
 
 GROUPS = {"remote": ["add", "list", "modify", "default", "rename", "remove"], "stage": ["add", "list"]}
-ALL = [[name] for name in COMMANDS if name not in GROUPS] + [[g, name] for g, names in GROUPS.items() for name in names]
+ALL = [[name] for name in COMMANDS] + [[group, name] for group, names in GROUPS.items() for name in names]
 
 KNOWN_CODES = {"0", "1", "2", "4", "5", "6", "7", "8"}
 CHANGES = {"path", "change", "from", "old", "new"}
@@ -65,8 +65,12 @@ def test_the_list_of_commands() -> None:
     assert "..." not in out.split("Commands:\n")[1]  # nothing is cut short
     assert run_mlvc("-h").out == out
     for group, names in GROUPS.items():
-        out = run_mlvc(group, "--help").out
-        assert [line.split()[0] for line in out.split("Commands:\n")[1].splitlines()] == names
+        listed = run_mlvc(group, "--help").out.split("Commands:\n")[1].partition("\n\n")[0]
+        assert [line.split()[0] for line in listed.splitlines()] == names
+
+
+def test_exit_codes_are_told_of_commands_that_there_are() -> None:
+    assert app._MORE.keys() | app._OWN.keys() <= COMMANDS.keys()
 
 
 def test_the_help_of_mlvc_is_what_typer_makes_of_it() -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from mlvc.cli import main
 from mlvc.cli.words import Command, Group, declared
 from tests import helpers
+from tests.docs import key_tables
 from tests.docs.python_reference import python
 from tests.helpers import run_mlvc, shell
 
@@ -42,31 +43,9 @@ ran. Whatever else goes wrong, nothing is printed on standard output: the codes 
 4 and 7 where the command could not begin. What went wrong is a sentence on standard error. A script looks at the exit
 code first, and reads standard output unless it is empty.
 
-Sizes are in bytes. The examples were made in one small repository. Keys may be added; none is taken away.
-
-## Keys
-
-| key | meaning |
-|---|---|
-| `change`, `old`, `new`, `from` | what became of a path, what it was and is, and its name before a renaming |
-| `changed` | whether the Pointer was written |
-| `clean` | whether `mlvc status` has nothing to tell |
-| `default` | whether it is the default Remote |
-| `head` | what the Pointers and the Lockfile say otherwise than HEAD, each tracked path as a whole |
-| `kept` | paths that are not tracked, or not any more, and were left: stored nowhere, or in no commit |
-| `lost` | paths whose objects could not be had, each with its `reason` |
-| `missing` | tracked paths of which objects are not in the Store; `objects` is their number |
-| `new` of `mlvc init` | whether mlvc was set up just now |
-| `objects`, `size` | what was moved, with `--dry-run` what would be: objects, and bytes of the Packs that hold them |
-| `old`, `new` of `mlvc diff` | the revisions that are compared; `null` is the working tree |
-| `packs` | how many Packs the Remote, or on the way back the Store, has got; 0 with `--dry-run` |
-| `reasons` | sentences that say why a Stage runs, ran, or did not |
-| `refused` | sentences about what stands in a tracked path and cannot be tracked |
-| `stages` | the Stages that would rerun; of `mlvc dag`, the names of all |
-| `tracked` | the number of tracked paths |
-| `unknown` | tracked paths that cannot be compared, because their Manifest is not in the Store |
-| `unreadable` | sentences about Pointers, or a Lockfile, that cannot be read |
-| `working_tree` | tracked paths that are not as their Pointers say, with the files, as far as these are known |
+Each part of this page has a table of all keys, and an example; the examples were made in one small repository. `a[].b`
+is the key `b` of each value in the list `a`. "May be absent" is said of keys that are not always there. What a `kind`,
+a `change` and the like may be is under [Values](#values). Keys may be added; none is taken away.
 
 ## Values
 
@@ -77,8 +56,12 @@ More values may come in later versions.
 |---|---|---|
 | `change` | `added`, `deleted`, `renamed` | |
 | | `modified` | other bytes, another kind, or with `--relink` the same file made anew |
-| `state` | `modified` | something else is there |
+| `state` of a tracked path | `modified` | something else is there |
 | | `absent` | nothing is there |
+| `state` of a hook | `installed`, `removed` | what was done |
+| | `unchanged`, `absent` | nothing was to be done |
+| `level` of a finding | `broken` | it does not work |
+| | `slow`, `note` | it works; the second may be of interest |
 | `kind` of a tracked path | `file`, `executable`, `dir` | as in its Pointer |
 | `kind` in a change | `f`, `x`, `l`, `d` | file, executable, symbolic link, empty directory: as in a Manifest |
 | | `dir` | a tracked directory as a whole |
@@ -95,6 +78,8 @@ More values may come in later versions.
 <!-- /values -->
 
 After a failure without `-k`, the Stages that were not reached have no entry in the value of `mlvc repro`.
+
+## Parts of several values
 """
 
 
@@ -110,7 +95,7 @@ def cli() -> str:
 
 def examples() -> str:
     """What every command with ``--json`` prints in one small repository."""
-    parts = [_JSON]
+    found: dict[str, str] = {}
     environment = dict(os.environ)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
@@ -124,11 +109,15 @@ def examples() -> str:
                 if args[0] == "destroy":  # databases have no certain size
                     result = re.sub(r'"size": \d+', '"size": 136584', result)
                 json.loads(result)
-                parts.append(f"## {title}\n\n```json\n{result.rstrip()}\n```\n")
+                found[title] = result.rstrip()
         finally:
             os.environ.clear()
             os.environ.update(environment)
-    return "\n".join(parts)
+    order = [f"mlvc {name}" for name in main.COMMANDS]
+    titles = sorted(found, key=lambda title: order.index(" ".join(title.split()[:2])))
+    told: dict[object, str] = {}
+    parts = [f"## {title}\n\n{key_tables.of(title, told)}\n\n```json\n{found[title]}\n```\n" for title in titles]
+    return "\n".join([_JSON, *key_tables.parts(), *parts])
 
 
 def _steady(text: str) -> str:
@@ -177,6 +166,7 @@ def _scene(home: Path):
     yield from _scene_of_branches(root)
     yield from _scene_of_paths(root)
     yield "mlvc gc", ["gc"], root
+    yield "mlvc gc --restore", ["gc", "--restore"], root
     yield "mlvc fsck", ["fsck"], root
     run_mlvc("push", "--all-commits", cwd=root)
     yield "mlvc destroy --dry-run", ["destroy", "--dry-run"], root

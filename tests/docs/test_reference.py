@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 from mlvc import manifest
+from mlvc.api.doctor import BROKEN, NOTE, SLOW
+from mlvc.api.install import Hook
 from mlvc.api.status import PathStatus
+from mlvc.cli import shapes
+from mlvc.cli.table import TABLE
 from mlvc.pipeline.plan import Action
 from mlvc.pipeline.runner import StageResult
 from mlvc.pointer import KINDS, Content
@@ -20,6 +24,7 @@ from mlvc.store.base import MISNAMED
 from tests.docs.generate_reference import PAGES, REFERENCE
 from tests.helpers import run_mlvc, shell
 from tests.helpers.faults import process_faults
+from tests.helpers.promises import check, unfit
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -45,7 +50,9 @@ def test_the_values_in_json_are_those_of_the_code() -> None:
     states = str(PathStatus.__doc__).partition("``state``: ")[2].partition(" ``changes")[0]
     assert told == {
         "change": [change.kind for change in changes],
-        "state": re.findall(r"``(\w+)``", states),
+        "state of a tracked path": re.findall(r"``(\w+)``", states),
+        "state of a hook": told["state of a hook"],
+        "level of a finding": [BROKEN, SLOW, NOTE],
         "kind of a tracked path": list(KINDS),
         "kind in a change": [*entries, as_entry(Content("dir", b"", 0, 0)).kind],
         "action": told["action"],
@@ -55,6 +62,54 @@ def test_the_values_in_json_are_those_of_the_code() -> None:
     assert sorted(told["action"]) == sorted(Action)
     documented = inspect.getsource(StageResult).partition("outcome: str")[2].partition("reasons:")[0]
     assert sorted(told["outcome"]) == sorted(re.findall(r"``(\w+)``", documented))
+    hooks = str(Hook.__doc__).partition("``state``: ")[2].partition("\n")[0]
+    assert sorted(told["state of a hook"]) == sorted(re.findall(r"``(\w+)``", hooks))
+
+
+def test_every_json_has_a_table_and_an_example() -> None:
+    with_json = {name for name, (_, options, _) in TABLE.items() if "--json" in options}
+    assert {name.partition(" --")[0] for name in shapes.PRINTED} == with_json
+    text = (REFERENCE / "json.md").read_text()
+    told = {title.partition(" --")[0] for title in re.findall(r"^## mlvc (.*)$", text, re.MULTILINE)}
+    assert told == with_json
+
+
+INIT = {"root": "/project", "hash": "xxh128", "new": True}
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (INIT, ""),
+        (INIT | {"more": 1}, r"\.more is in no table of docs/reference/json\.md"),
+        ({"root": "/project", "hash": "xxh128"}, r"\.new is not there"),
+        (INIT | {"new": 1}, r"\.new is 1, and no bool"),
+        ([INIT], "the value is no object"),
+    ],
+)
+def test_a_value_that_the_page_does_not_tell_of_is_found(value: object, told: str) -> None:
+    if told:
+        with pytest.raises(AssertionError, match=told):
+            check(["init", "--json"], 0, json.dumps(value))
+    else:
+        check(["init", "--json"], 0, json.dumps(value))
+
+
+def test_an_exit_code_that_the_help_does_not_tell_of_is_found() -> None:
+    check(["init"], 2, "")
+    with pytest.raises(AssertionError, match="`mlvc init` ended with 7, and its help does not say so"):
+        check(["init"], 7, "")
+
+
+def test_parts_of_a_value_are_looked_at() -> None:
+    entry = {"size": 1, "kind": "f", "oid": "xxh128:00"}
+    change = {"path": "a", "change": "added", "new": entry}
+    assert list(unfit([change], list[shapes.Change])) == []
+    assert list(unfit([change | {"from": None}], list[shapes.Change])) == ["[].from is None, and no str"]
+    assert list(unfit([change | {"new": entry | {"size": "1"}}], list[shapes.Change])) == [
+        "[].new.size is '1', and no int"
+    ]
+    assert list(unfit({"a": {"value": 1, "level": "user"}}, dict[str, shapes.Setting])) == [".a.origin is not there"]
 
 
 def test_json_is_printed_where_the_page_says_so() -> None:

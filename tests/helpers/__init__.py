@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mlvc
+from tests.helpers import promises
 
 SOURCES = str(Path(mlvc.__file__).parents[1])
 """Where the mlvc under test is imported from; its processes import it from there too."""
@@ -96,7 +97,9 @@ def run_mlvc(
     env = dict(env or {}) | {"PYTHONPATH": os.pathsep.join([*first, SOURCES])}
     # -P: files of the folder that mlvc runs in are not imported, as with the installed command.
     command: list[str | bytes] = [sys.executable, "-P", "-m", "mlvc", *(os.fspath(arg) for arg in args)]
-    return run(command, cwd=cwd, check=check, env=env, timeout=timeout)
+    result = run(command, cwd=cwd, check=check, env=env, timeout=timeout)
+    promises.check([os.fsdecode(arg) for arg in args], result.code, result.out)
+    return result
 
 
 def git(
