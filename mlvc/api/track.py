@@ -136,7 +136,10 @@ def _target(repo: Repo, name: str) -> str:
     path = nameable(repo, name)
     full = f"{repo.root}/{path}"
     if not files.exists(full):
-        hint = f"it is tracked; `mlvc checkout {name}` brings it back" if files.exists(full + SUFFIX) else ""
+        there = files.exists(full + SUFFIX)
+        hint = (
+            f"it is tracked; `mlvc checkout {name}` brings it back" if there else named.slip(name, repo.root, repo.cwd)
+        )
         raise UsageError(f"{name} does not exist", hint=hint)
     return path
 
@@ -209,7 +212,7 @@ def _brought(repo: Repo, targets: Sequence[str], out: str, now: Snapshot) -> Ite
     path = nameable(repo, out)
     target = f"{repo.root}/{path}"
     if not os.path.exists(source):
-        raise UsageError(f"{targets[0]} does not exist")
+        raise UsageError(f"{targets[0]} does not exist", hint=named.slip(targets[0], repo.root, repo.cwd))
     _sort(repo, {path: None}, now)
     if files.exists(target):
         if not _equal(source, target):
