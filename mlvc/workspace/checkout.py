@@ -226,15 +226,18 @@ def guard(plans: Iterable[PathPlan], *, extra: bool = False, also: Sequence[str]
     Its hint counts all that ``--force`` would take and the sentence does not name: what the Plans leave, and ``also``.
     """
     plans = list(plans)
-    unstored = [path for made in plans for path in (*made.unstored, *(made.extra if extra else ()))]
+    alone = {made.path: (*made.unstored, *(made.extra if extra else ())) for made in plans}
+    unstored = [path for paths in alone.values() for path in paths]
     if not unstored:
         return
     spared = [] if extra else sorted([*(path for made in plans for path in made.extra), *also])
     named = _listed(unstored)
+    kept = unstored if len(unstored) <= _NAMED else [path for path, paths in alone.items() if paths]
+    keeping = f"mlvc add {' '.join(kept)}" if len(kept) <= _NAMED else "mlvc commit"
     removed = f", which also removes what is stored nowhere else: {_listed(spared)}" if spared else ""
     raise WouldOverwriteError(
         f"{named} {'has' if len(unstored) == 1 else 'have'} changes that are stored nowhere",
-        hint=f"keep them with `mlvc add {' '.join(unstored[:_NAMED])}`, or lose them with --force{removed}",
+        hint=f"keep them with `{keeping}`, or lose them with --force{removed}",
     )
 
 
