@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -172,17 +172,20 @@ def push(
         remote.make()
     elif remote.is_new and lost:
         raise remote.absent("nothing that is tracked is here to be sent, and nothing is")
-    progress.start("push", objects=plan.objects, total=plan.size)
+    progress.start(f"sending to '{remote.name}'", objects=plan.objects, total=plan.size)
     sizes = store.packed.catalog.packs()
     sent: list[tuple[str, int, PackIndex]] = []
     picked = list(plan.picked)
 
     def send_whole(name: str) -> tuple[str, int, PackIndex]:
         remote.upload(store.pack_path(name), name, sizes[name], lambda count: progress.advance(size=count))
-        return name, sizes[name], store.pack_index(name, sizes[name])
+        index = store.pack_index(name, sizes[name])
+        progress.advance(objects=len(index.oids))
+        return name, sizes[name], index
 
     def send_new(pack: SealedPack) -> None:
         remote.upload(pack.path, pack.name, pack.size, lambda count: progress.advance(size=count))
+        progress.advance(objects=len(pack.index.oids))
         files.remove(pack.path)
 
     def expect() -> None:
@@ -259,7 +262,10 @@ def _cut(  # noqa: PLR0917
 
 @dataclass(frozen=True, slots=True)
 class FetchPlan:
-    """What a fetch has to bring: whole Packs where most of one is wanted, else frames out of it."""
+    """What a fetch has to bring: whole Packs where most of one is wanted, else frames out of it.
+
+    ``counts``: the number of objects that are wanted of each whole Pack.
+    """
 
     whole: tuple[str, ...]
     picked: tuple[Location, ...]
@@ -267,6 +273,7 @@ class FetchPlan:
     size: int
     lost: Lost
     wanted: AbstractSet[bytes] = frozenset()
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 def plan_fetch(store: LocalStore, remote: RemoteStore, oids: Iterable[bytes]) -> FetchPlan:
@@ -280,18 +287,19 @@ def plan_fetch(store: LocalStore, remote: RemoteStore, oids: Iterable[bytes]) ->
     located = remote.catalog.locate(wanted)
     lost: Lost = dict.fromkeys(wanted - {location.oid for location in located}, "missing")
     sizes = remote.catalog.packs()
-    whole, picked = [], []
+    whole: dict[str, int] = {}
+    picked = []
     size = 0
     for name, group in groupby(located, key=lambda location: location.pack):
         locations = list(group)
         extents = sum({location.frame: location.extent for location in locations}.values())
         if extents * 2 >= sizes[name]:
-            whole.append(name)
+            whole[name] = len(locations)
             size += sizes[name]
         else:
             picked += locations
             size += extents
-    return FetchPlan(tuple(whole), tuple(picked), len(located), size, lost, wanted)
+    return FetchPlan(tuple(whole), tuple(picked), len(located), size, lost, wanted, whole)
 
 
 def fetch(
@@ -310,7 +318,7 @@ def fetch(
     ``copies``: large objects will be wanted as files too, and the Store keeps a copy of those that come in one piece.
     """
     lost = dict(plan.lost)
-    progress.start("fetch", objects=plan.objects, total=plan.size)
+    progress.start(f"fetching from '{remote.name}'", objects=plan.objects, total=plan.size)
     picked = list(plan.picked)
     done = 0
     names = {name: store.scratch.name() for name in plan.whole}
@@ -340,6 +348,7 @@ def fetch(
                 picked += [location for location in remote.catalog.members(name) if location.oid in plan.wanted]
             else:
                 store.adopt(names[name], name, sizes[name])
+                progress.advance(objects=plan.counts[name])
                 done += 1
         store.copies.update(made.done)
     if picked:
@@ -368,7 +377,7 @@ def _pick(
     with PackWriter(store.scratch, store.hashing) as writer:
         for oid, data in remote.packed.read({location.oid for location in picked if location.kind == DATA}, lost):
             writer.add(oid, DATA, bytes(data))
-            progress.advance(size=len(data))
+            progress.advance(objects=1, size=len(data))
         large = {location.oid for location in picked if location.kind == RECIPE}
         for oid, recipe in remote.packed.recipes(large):
             large.discard(oid)

@@ -12,6 +12,7 @@ from mlvc.api.elsewhere import Source
 from mlvc.errors import DamagedError, FormatError, ObjectsMissingError, UsageError
 from mlvc.manifest import EMPTY_DIR, EXECUTABLE, FILE, SYMLINK, Entry
 from mlvc.pointer import SUFFIX, Content, path_of
+from mlvc.progress import QUIET, Progress
 from mlvc.store.base import Lost, load, reason_of
 
 KINDS = {FILE: "file", EXECUTABLE: "executable", SYMLINK: "symlink", EMPTY_DIR: "dir"}
@@ -233,13 +234,16 @@ def _at(source: Source, path: str) -> Item:
     return _sum(path, entries)
 
 
-def cat(source: Source, path: str) -> Iterator[bytes | memoryview]:
+def cat(source: Source, path: str, *, progress: Progress = QUIET) -> Iterator[bytes | memoryview]:
     """The bytes of a tracked file in parts. Each is valid until the next one.
 
     They are good only when the iteration has ended: ObjectsMissingError or DamagedError may come in the middle.
     """
     item = find(source, path)
+    progress.start("reading", total=item.size)
     try:
-        yield from source.reader.stream(item.oid)
+        for part in source.reader.stream(item.oid):
+            yield part
+            progress.advance(size=len(part))
     except (ObjectsMissingError, DamagedError) as error:
         raise source.lost(item.path, reason_of(error)) from None

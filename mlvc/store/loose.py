@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from mlvc import files
 from mlvc.errors import DamagedError
@@ -42,11 +42,11 @@ class Loose:
         if hasher.digest() != oid:
             raise DamagedError(f"object {oid.hex()[:10]} is damaged", hint="get it again with `mlvc fetch`")
 
-    def check(self, oid: bytes) -> bool:
-        """Whether the content hashes to its Oid."""
+    def check(self, oid: bytes, told: Callable[[int], object] = bool) -> bool:
+        """Whether the content hashes to its Oid. ``told`` is called with the number of bytes that were read."""
         try:
-            for _ in self.stream(oid):
-                pass
+            for block in self.stream(oid):
+                told(len(block))
         except (DamagedError, FileNotFoundError):
             return False
         except OSError as error:
