@@ -87,8 +87,8 @@ def _print_status(found: reports.Status) -> None:
 
 
 _HEADINGS = {
-    False: "Not as the Pointers say (`mlvc checkout` brings what they say, `mlvc commit` keeps what is here):",
-    True: "Outputs not as their stages made them (`mlvc checkout` brings them back, `mlvc repro` makes them anew):",
+    False: "Not as the Pointers say (`mlvc checkout` restores, `mlvc commit` accepts):",
+    True: "Outputs not as made (`mlvc checkout` restores, `mlvc repro` makes anew):",
 }
 
 
