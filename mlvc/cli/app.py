@@ -59,13 +59,20 @@ _MORE = {
     "repro": (4, 5, 7),
     "demo": (7,),
     "doctor": (1,),
+    "check-ignore": (1,),
 }
 """The codes of each command beside 0, 2 and 8."""
+
+_OWN = {
+    "doctor": {1: "something is broken"},
+    "check-ignore": {0: "at least one of the paths is ignored", 1: "none of the paths is ignored"},
+}
+"""What a code means for one command, where that is something else."""
 
 
 def codes_of(name: str) -> dict[int, str]:
     """The exit codes of a command, with what they mean."""
-    own = {1: "something is broken"} if name == "doctor" else {}
+    own = _OWN.get(name, {})
     return {code: own.get(code, _CODES[code]) for code in sorted({0, 2, 8, *_MORE.get(name, ())})}
 
 
@@ -163,7 +170,7 @@ def _laid_out(command: Any, name: str) -> Any:
 
 def _usage(error: Any, command: Any, arguments: Sequence[str]) -> UsageError:
     """Wrong arguments, as typer says it, in the form of all other errors."""
-    message = error.format_message().rstrip(".")
+    message = re.sub("is not a valid int(eger)?( range)?", "is no whole number", error.format_message().rstrip("."))
     words = ["mlvc"]
     for word in arguments:
         if word not in getattr(command, "commands", {}):

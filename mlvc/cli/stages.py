@@ -122,7 +122,7 @@ def stage_add(
 ) -> None:
     """Add a stage to mlvc.yaml; comments and layout of the file stay.
 
-    Example: mlvc stage add -n train -d train.py -d data -p lr -o model.bin python train.py
+    Example: mlvc stage add -n train -d data -p lr -o model.bin python train.py
     """
     fields: dict[str, Any] = {"cmd": command[0] if len(command) == 1 else _joined(command)}
     if wdir:
