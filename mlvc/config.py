@@ -91,6 +91,7 @@ KEYS = {
         ),
         Key("core.remote", "name of the default Remote; without it, the only one is used", "", _text),
         Key("core.jobs", "how many transfers run side by side", 4, _positive),
+        Key("core.progress", "show the progress of what takes longer", True, _boolean),
         Key("hooks.fetch", "the hooks after a checkout and a merge fetch what is not here", False, _boolean),
         Key(
             "hooks.push",

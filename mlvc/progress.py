@@ -38,3 +38,22 @@ class Quiet:
 
 
 QUIET = Quiet()
+
+
+class Part:
+    """The part that one large object has in an operation: told while its bytes pass, whatever the way they take."""
+
+    def __init__(self, progress: Progress, size: int) -> None:
+        self._progress = progress
+        self._left = size
+
+    def __call__(self, size: int) -> None:
+        """``size`` more bytes of it have passed; those that pass a second time do not count."""
+        size = min(size, self._left)
+        self._left -= size
+        self._progress.advance(size=size)
+
+    def end(self) -> None:
+        """It is done, with the bytes that nobody told of."""
+        self._progress.advance(objects=1, size=self._left)
+        self._left = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -102,7 +102,7 @@ def push(
         remote.make()
     elif remote.is_new and lost:
         raise remote.absent("nothing that is tracked is here to be sent, and nothing is")
-    progress.start("push", objects=plan.objects, total=plan.size)
+    progress.start(f"sending to '{remote.name}'", objects=plan.objects, total=plan.size)
     sender = _Sender(store, remote, progress)
     picked = [*plan.picked, *sender.send_whole(plan.whole, jobs)]
     if picked or plan.loose:
@@ -131,7 +131,7 @@ class _Sender:
         self._store = store
         self._remote = remote
         self._sizes = store.packed.catalog.packs()
-        self._note: Callable[[int], object] = lambda count: progress.advance(size=count)
+        self._progress = progress
 
     def send_whole(self, names: Sequence[str], jobs: int) -> list[Location]:
         """Send Packs as they are. What lies in those that are damaged, and is to be sent in another Pack."""
@@ -145,13 +145,19 @@ class _Sender:
 
     def send_new(self, pack: SealedPack) -> None:
         """Send a Pack that was just written, and remove it."""
-        self._remote.upload(pack.path, pack.name, pack.size, self._note)
+        self._upload(pack.path, pack.name, pack.size)
+        self._progress.advance(objects=len(pack.index.oids))
         files.remove(pack.path)
 
     def _send(self, name: str) -> tuple[str, int, PackIndex]:
         size = self._sizes[name]
-        self._remote.upload(self._store.pack_path(name), name, size, self._note)
-        return name, size, self._store.pack_index(name, size)
+        self._upload(self._store.pack_path(name), name, size)
+        index = self._store.pack_index(name, size)
+        self._progress.advance(objects=len(index.oids))
+        return name, size, index
+
+    def _upload(self, path: str, name: str, size: int) -> None:
+        self._remote.upload(path, name, size, lambda count: self._progress.advance(size=count))
 
     def _expect(self, names: Sequence[str]) -> None:
         """While Packs are on their way, make the Catalog of the Remote ready for what is in them."""
@@ -205,7 +211,10 @@ def _cut(  # noqa: PLR0917
 
 @dataclass(frozen=True, slots=True)
 class FetchPlan:
-    """What a fetch has to bring: whole Packs where most of one is wanted, else frames out of it."""
+    """What a fetch has to bring: whole Packs where most of one is wanted, else frames out of it.
+
+    ``counts``: the number of objects that are wanted of each whole Pack.
+    """
 
     whole: tuple[str, ...]
     picked: tuple[Location, ...]
@@ -213,6 +222,7 @@ class FetchPlan:
     size: int
     lost: Lost
     wanted: AbstractSet[bytes] = frozenset()
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 def plan_fetch(store: LocalStore, remote: RemoteStore, oids: Iterable[bytes]) -> FetchPlan:
@@ -226,18 +236,19 @@ def plan_fetch(store: LocalStore, remote: RemoteStore, oids: Iterable[bytes]) ->
     located = remote.catalog.locate(wanted)
     lost: Lost = dict.fromkeys(wanted - {location.oid for location in located}, "missing")
     sizes = remote.catalog.packs()
-    whole, picked = [], []
+    whole: dict[str, int] = {}
+    picked = []
     size = 0
     for name, group in groupby(located, key=lambda location: location.pack):
         locations = list(group)
         extents = sum({location.frame: location.extent for location in locations}.values())
         if extents * 2 >= sizes[name]:
-            whole.append(name)
+            whole[name] = len(locations)
             size += sizes[name]
         else:
             picked += locations
             size += extents
-    return FetchPlan(tuple(whole), tuple(picked), len(located), size, lost, wanted)
+    return FetchPlan(tuple(whole), tuple(picked), len(located), size, lost, wanted, whole)
 
 
 def fetch(
@@ -256,7 +267,7 @@ def fetch(
     ``copies``: large objects will be wanted as files too, and the Store keeps a copy of those that come in one piece.
     """
     lost = dict(plan.lost)
-    progress.start("fetch", objects=plan.objects, total=plan.size)
+    progress.start(f"fetching from '{remote.name}'", objects=plan.objects, total=plan.size)
     with Copies(_copied(remote, plan) if copies else NOTHING, store.scratch, store.hashing) as made:
         bad = _bring_whole(store, remote, plan, made, jobs=jobs, progress=progress)
         store.copies.update(made.done)
@@ -305,6 +316,7 @@ def _bring_whole(
             bad.add(name)
         else:
             store.adopt(names[name], name, sizes[name])
+            progress.advance(objects=plan.counts[name])
     return bad
 
 
@@ -321,7 +333,7 @@ def _pick(
     with PackWriter(store.scratch, store.hashing) as writer:
         for oid, data in remote.packed.read({location.oid for location in picked if location.kind == DATA}, lost):
             writer.add(oid, DATA, bytes(data))
-            progress.advance(size=len(data))
+            progress.advance(objects=1, size=len(data))
         large = {location.oid for location in picked if location.kind == RECIPE}
         for oid, recipe in remote.packed.recipes(large):
             large.discard(oid)

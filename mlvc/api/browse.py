@@ -11,6 +11,7 @@ from mlvc.api.view import KINDS, Item, View, of_entry
 from mlvc.errors import DamagedError, FormatError, MlvcError, ObjectsMissingError
 from mlvc.manifest import EMPTY_DIR, Entry
 from mlvc.pointer import SUFFIX, Content, path_of
+from mlvc.progress import QUIET, Progress
 from mlvc.store.base import Lost, reason_of
 
 
@@ -176,14 +177,17 @@ def _sum(path: str, entries: Sequence[Entry]) -> Item:
 # -- cat ---------------------------------------------------------------------------------------
 
 
-def cat(source: Source, path: str) -> Iterator[bytes | memoryview]:
+def cat(source: Source, path: str, *, progress: Progress = QUIET) -> Iterator[bytes | memoryview]:
     """The bytes of a tracked file in parts. Each is valid until the next one.
 
     They are good only when the iteration has ended: ObjectsMissingError or DamagedError may come in the middle.
     """
     item = View(source).file(_data_of(source, path))
+    progress.start("reading", total=item.size)
     try:
-        yield from source.reader.stream(item.oid)
+        for part in source.reader.stream(item.oid):
+            yield part
+            progress.advance(size=len(part))
     except (ObjectsMissingError, DamagedError) as error:
         raise source.lost(item.path, reason_of(error)) from None
 

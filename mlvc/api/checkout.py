@@ -52,6 +52,7 @@ def checkout(
     manifests are read for a ``dry_run``, the Store if not given.
     ``only``: everything else is left alone; what is in it need not be tracked any more.
     """
+    progress.start("reading Pointers")
     now = snapshot.on_disk(repo.git)
     there = snapshot.at(repo.git, git.resolve(repo.git, rev), rev) if rev else now
     if not targets:

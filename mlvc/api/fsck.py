@@ -53,6 +53,7 @@ def fsck(
     ``repair``. With it, damaged files go to quarantine, their good objects are kept, and what is tracked and missing
     or damaged is brought from a Remote, if there is one.
     """
+    progress.start("finding what is tracked")
     kept = keep.tracked(repo, all_commits=all_commits)
     checked = verify.check(repo.store, progress=progress)
     repo.store.reread(checked.uncatalogued)
@@ -72,6 +73,7 @@ def _fetch(repo: Repo, kept: Kept, remote: str, progress: Progress) -> int:
     far = open_remote(repo, remote)
     try:
         far.jobs = repo.config.get("core.jobs")
+        progress.start(f"asking '{far.name}' what it has")
         far.refresh()
         oids = manifest.objects_of(Chain(repo.hashing, lambda: repo.store, lambda: far), kept.contents, {})
         before = repo.store.missing(oids)

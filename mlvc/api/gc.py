@@ -57,10 +57,12 @@ def gc(repo: Repo, options: Options | None = None, *, dry_run: bool = False, pro
     with ExitStack() as held:
         if not dry_run:
             held.enter_context(repo.store.alone())
+        progress.start("finding what is needed")
         kept = keep.everything(repo, runs=not options.runs)
         live, put_back = _needed(repo, kept, options, put_back=not dry_run)
         plan = steps.plan(repo.store, live, rules, linked=lambda: {oid for _, oid in keep.links(repo)})
         private = _private(repo, kept, rules, runs=options.runs)
+        progress.finish()
         if dry_run:
             return Collected(plan, *_counts(private), 0, _expired(repo, rules, lambda trash, days: trash.size(days)))
         deleted = _expired(repo, rules, _empty)

@@ -52,7 +52,7 @@ def get(source: Source, path: str, out: str = "", *, force: bool = False, progre
         raise UsageError(f"the directory {parent} does not exist", hint="make it, then run this again")
     sweep(parent)
     temporary = os.path.join(parent, f"{TEMPORARY}{os.getpid()}-{os.urandom(4).hex()}")
-    progress.start("getting", objects=len(entries), total=sum(entry.size for entry in entries))
+    progress.start("writing files", objects=len(entries), total=sum(entry.size for entry in entries))
     try:
         _make(source, path, entries, temporary, progress)
         _publish(temporary, target, force=force)

@@ -57,7 +57,37 @@ def _of_stage(repo: Repo, typed: str) -> str:
 def _spelling(repo: Repo, typed: str) -> str:
     known = [os.path.relpath(path, repo.cwd or ".") for path in snapshot.on_disk(repo.git).contents()]
     near = codec.nearest(typed, known)
-    return f"did you mean `{near}`?" if near else "check the spelling; a path starts at the current directory"
+    return f"did you mean `{near}`?" if near else _SPELLING
+
+
+_SPELLING = "check the spelling; a path starts at the current directory"
+
+
+def slip(typed: str, root: str, cwd: str) -> str:
+    """The hint for the name of a file that is not there: with the nearest that is, where only one part is wrong."""
+    head, tail = typed.rstrip("/"), ""
+    while head:
+        folder, _, name = head.rpartition("/")
+        around = os.path.join(root, cwd, folder + "/" if head.startswith("/") else folder)
+        if os.path.isdir(around):
+            near = codec.nearest(name, _names(around))
+            meant = "/".join(filter(None, (head[: len(head) - len(name)] + near, tail)))
+            is_there = near and meant.isprintable() and os.path.lexists(os.path.join(root, cwd, meant))
+            return f"did you mean `{meant}`?" if is_there else _SPELLING
+        head, tail = folder, "/".join(filter(None, (name, tail)))
+    return _SPELLING
+
+
+def _names(directory: str) -> list[str]:
+    """What is in a directory; none of many, among which it would take long to find the nearest."""
+    try:
+        found = os.listdir(directory)
+    except OSError:
+        return []
+    return found if len(found) <= _FEW else []
+
+
+_FEW = 5000
 
 
 def check_parts(repo: Repo, parts: Mapping[str, Iterable[str]], states: Iterable[Mapping[str, Content]]) -> None:

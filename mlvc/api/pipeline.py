@@ -49,19 +49,19 @@ class RepoTree:
 
     def identify(self, paths: Sequence[str]) -> dict[str, Content | None]:
         """The content on disk of each path."""
-        return {path: look.content for path, look in self._repo.tree.look(paths).items()}
+        return {path: look.content for path, look in self._repo.tree.look(paths, progress=self._progress).items()}
 
     def store(self, paths: Sequence[str]) -> dict[str, Content]:
         """The content of each path, durable in the Store."""
-        looks = self._repo.tree.store(paths, self._repo.store)
+        looks = self._repo.tree.store(paths, self._repo.store, progress=self._progress)
         return {path: look.content for path, look in looks.items() if look.content is not None}
 
     def restore(self, contents: Mapping[str, Content]) -> None:
         """Bring each path to its content from the Store."""
         repo = self._repo
-        plans, lost = checkout.plan(repo.tree, repo.store, contents)
+        plans, lost = checkout.plan(repo.tree, repo.store, contents, progress=self._progress)
         checkout.guard(plans, extra=True)
-        lost |= checkout.execute(repo.tree, repo.store, plans, links=repo.links).lost
+        lost |= checkout.execute(repo.tree, repo.store, plans, links=repo.links, progress=self._progress).lost
         if lost:
             path, reason = next(iter(lost.items()))
             kind = DamagedError if reason == "damaged" else ObjectsMissingError

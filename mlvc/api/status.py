@@ -65,12 +65,14 @@ class Status:
 
 def status(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIET) -> Status:
     """Working tree against Pointers, Pointers against HEAD, objects that are not here. Changes nothing."""
+    progress.start("reading Pointers")
     names = [repo.path(target) for target in targets]
     now = snapshot.on_disk(repo.git)
     chosen, unreadable, unknown = snapshot.choose(now, names)
     if unknown:
         raise named.untracked(repo, targets[names.index(unknown[0])], "status")
     looks = repo.tree.look(chosen, lenient=True, progress=progress)
+    progress.start("comparing")
     before, _ = snapshot.select(snapshot.head(repo.git).without(now.outside).contents(), names)
     before = {path: content for path, content in before.items() if path not in unreadable}
     parts = snapshot.inside(chosen, names)
@@ -78,18 +80,20 @@ def status(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIE
     differing = [
         _path_status(repo, looks[path], content) for path, content in chosen.items() if looks[path].content != content
     ]
-    return Status(
+    found = Status(
         len(chosen),
         tuple(
-            replace(found, is_output=item.path in now.outs)
+            replace(told, is_output=item.path in now.outs)
             for item in differing
-            if (found := _confined(item, parts.get(item.path, ()))) is not None
+            if (told := _confined(item, parts.get(item.path, ()))) is not None
         ),
         tuple(_whole(before, chosen)),
         tuple(_missing(repo, chosen, looks)),
         refused=tuple(sentence for look in looks.values() for sentence in look.scan.refused.values()),
         unreadable=tuple(unreadable.values()),
     )
+    progress.finish()
+    return found
 
 
 def _check_parts(repo: Repo, parts: Mapping[str, Sequence[str]], *states: Mapping[str, Content]) -> None:

@@ -74,13 +74,14 @@ def _take(
 ) -> tuple[Tracked, ...]:
     """Store what is at paths, and at parts of tracked directories, and let the Pointers name it."""
     since = repo.tree.begin()
+    progress.start("looking at files")
     scans = {path: repo.tree.scan(path, since) for path in whole}
     scans |= {path: repo.tree.scan(path, since, inside=True) for parts in inside.values() for path in parts}
     refuse(scans.values())
     for path in (path for scan in scans.values() for path in scan.left_out):
         progress.note(f"left out {path}: this name is never tracked")
     with repo.store.batch() as batch:
-        looks = {path: repo.tree.put(path, scan, repo.store, batch, progress=progress) for path, scan in scans.items()}
+        looks = repo.tree.put(scans, repo.store, batch, progress=progress)
         contents = {path: looks[path].content for path in whole}
         for path in (path for path, content in contents.items() if content is None):
             raise ObjectsMissingError(f"{path} is a link into the store, where its object is missing", hint=FETCH)
@@ -136,7 +137,10 @@ def _target(repo: Repo, name: str) -> str:
     path = nameable(repo, name)
     full = f"{repo.root}/{path}"
     if not files.exists(full):
-        hint = f"it is tracked; `mlvc checkout {name}` brings it back" if files.exists(full + SUFFIX) else ""
+        there = files.exists(full + SUFFIX)
+        hint = (
+            f"it is tracked; `mlvc checkout {name}` brings it back" if there else named.slip(name, repo.root, repo.cwd)
+        )
         raise UsageError(f"{name} does not exist", hint=hint)
     return path
 
@@ -209,7 +213,7 @@ def _brought(repo: Repo, targets: Sequence[str], out: str, now: Snapshot) -> Ite
     path = nameable(repo, out)
     target = f"{repo.root}/{path}"
     if not os.path.exists(source):
-        raise UsageError(f"{targets[0]} does not exist")
+        raise UsageError(f"{targets[0]} does not exist", hint=named.slip(targets[0], repo.root, repo.cwd))
     _sort(repo, {path: None}, now)
     if files.exists(target):
         if not _equal(source, target):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -41,7 +41,8 @@ class Which:
 class Transferred:
     """What was moved, or would be. Sizes in bytes; ``lost``: tracked paths with the reason for each.
 
-    ``unreadable``: what is wrong with Pointers that cannot be read, and whose objects nobody can tell.
+    ``unreadable``: what is wrong with Pointers that cannot be read, and whose objects nobody can tell. ``paths``: the
+    tracked paths that were looked at.
     """
 
     remote: str
@@ -50,6 +51,7 @@ class Transferred:
     packs: int
     lost: Mapping[str, str] = field(default_factory=dict)
     unreadable: tuple[FormatError, ...] = ()
+    paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +76,15 @@ def push_contents(
 ) -> Transferred:
     """Send every object of these contents that the Remote's listing does not show."""
     lost: Lost = {}
+    progress.start("looking up objects")
     oids = _objects(repo, repo.store, contents, lost)
     far = open_remote(repo, remote)
+    progress.start(f"asking '{far.name}' what it has")
     try:
         far.begin()
         if not (dry_run and far.is_new):  # nothing is there yet, and nothing is made
             far.refresh()
+        progress.start(_comparing(oids, far))
         plan = steps.plan_push(repo.store, far, oids)
         plan.lost.update({oid: reason for oid, reason in lost.items() if oid in far.missing([oid])})
         if dry_run:
@@ -116,6 +121,7 @@ def _far(repo: Repo, command: str, which: Which, *, remote: str, jobs: int, prog
     far = open_remote(repo, remote)
     try:
         far.jobs = jobs or repo.config.get("core.jobs")
+        progress.start(f"asking '{far.name}' what it has")
         far.refresh()
         yield _Source(far, contents, unreadable)
     finally:
@@ -128,7 +134,9 @@ def _fetch(repo: Repo, source: _Source, *, dry_run: bool, progress: Progress, co
         repo.store.join()
     both = Chain(repo.hashing, lambda: repo.store, lambda: far)
     lost: Lost = {}
+    progress.start("looking up objects")
     oids = _objects(repo, both, contents, lost)
+    progress.start(_comparing(oids, far))
     plan = steps.plan_fetch(repo.store, far, oids)
     plan.lost.update({oid: reason for oid, reason in lost.items() if oid not in plan.lost})
     if dry_run:
@@ -223,6 +231,10 @@ def _address(repo: Repo, url: str) -> str:
     return url if "://" in url else os.path.normpath(os.path.join(repo.root, os.path.expanduser(url)))
 
 
+def _comparing(oids: Collection[bytes], far: RemoteStore) -> str:
+    return f"comparing {len(oids):,} {'object' if len(oids) == 1 else 'objects'} with those of '{far.name}'"
+
+
 Wanted = Mapping[tuple[str, Content], tuple[str, ...]]
 """Every content to transfer, with its path, and the parts of it that are asked for; none: all of it."""
 
@@ -247,6 +259,7 @@ def _objects(repo: Repo, reader: Reader, wanted: Wanted, lost: Lost) -> set[byte
 
 def _contents(repo: Repo, which: Which, command: str, progress: Progress) -> tuple[Wanted, tuple[FormatError, ...]]:
     """What is to be transferred; a path may have several contents. And what cannot be read."""
+    progress.start("reading Pointers")
     if which.all_commits and git.is_shallow(repo.git):
         progress.note("the history of this clone is cut: without older commits (`git fetch --unshallow` brings them)")
     targets = [repo.path(target) for target in which.targets]
@@ -282,7 +295,8 @@ def _truth(missing: Iterable[bytes], lost: Lost) -> Lost:
 
 def _told(remote: str, result: steps.Result, reader: Reader, contents: Iterable[tuple[str, Content]]) -> Transferred:
     lost = paths_of(reader, contents, result.lost) if result.lost else {}
-    return Transferred(remote, result.objects, result.size, result.packs, lost)
+    paths = tuple(dict.fromkeys(path for path, _ in contents))
+    return Transferred(remote, result.objects, result.size, result.packs, lost, paths=paths)
 
 
 def paths_of(reader: Reader, contents: Iterable[tuple[str, Content]], lost: Lost) -> dict[str, str]:

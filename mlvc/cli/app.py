@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from types import FunctionType
+from inspect import Parameter, Signature, signature
 from typing import Annotated, Any
 
 import typer
 
 from mlvc import codec
 from mlvc.cli import slips
+from mlvc.cli.terminal import choose
 from mlvc.cli.top import ABOUT
-from mlvc.cli.words import Command, Group, Word, declared
+from mlvc.cli.words import GLOBALS, Command, Group, Word, declared
 from mlvc.errors import MlvcError, UsageError
 
 _IMPORT = "copy the data in and track it with `mlvc add`; `mlvc add -o PATH SOURCE` does both"
@@ -120,11 +121,19 @@ def _app(name: str, about: str) -> typer.Typer:
 def _register(app: typer.Typer, name: str, command: Command) -> None:
     """Tell typer of a command: its Words become the options and arguments that typer knows."""
     words = declared(command)
-    given: Any = command
-    # The same function under annotations that typer knows; those of the command stay as they are.
-    typed = FunctionType(given.__code__, given.__globals__, given.__name__, given.__defaults__)
-    typed.__doc__ = given.__doc__
-    typed.__annotations__ = {key: Annotated[kind, _parameter(word)] for key, (kind, word) in words.items()}
+
+    def typed(**given: Any) -> int | None:
+        choose(**{key: given.pop(key) for key in GLOBALS})
+        return command(**given)
+
+    typed.__doc__ = command.__doc__
+    types = {key: Annotated[kind, _parameter(word)] for key, (kind, word) in words.items()}
+    typed.__annotations__ = types
+    own = signature(command).parameters
+    defaults = {key: own[key].default if key in own else False for key in types}
+    typed.__signature__ = Signature(  # type: ignore[attr-defined]
+        [Parameter(key, Parameter.KEYWORD_ONLY, default=defaults[key], annotation=kind) for key, kind in types.items()]
+    )
     interspersed = not any(word.rest for _, word in words.values())
     app.command(name, context_settings={"allow_interspersed_args": interspersed})(typed)
 
@@ -135,8 +144,18 @@ def _parameter(word: Word) -> Any:
     return typer.Option(*word.names, metavar=word.metavar or None, help=word.help, min=word.least)
 
 
-def _top(*, version: bool = typer.Option(False, "--version", "-V", help="Print the version and exit.")) -> None:
+_GLOBAL = {key: _parameter(word) for key, word in GLOBALS.items()}
+
+
+def _top(
+    *,
+    quiet: Annotated[bool, _GLOBAL["quiet"]] = False,
+    verbose: Annotated[bool, _GLOBAL["verbose"]] = False,
+    no_progress: Annotated[bool, _GLOBAL["no_progress"]] = False,
+    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version and exit.")] = False,  # noqa: ARG001
+) -> None:
     """Options of mlvc itself. The version is printed before typer is loaded."""
+    choose(quiet=quiet, verbose=verbose, no_progress=no_progress)
 
 
 def _call(command: Any, arguments: list[str]) -> int:
@@ -179,7 +198,7 @@ def _laid_out(command: Any, name: str) -> Any:
 
 def _usage(error: Any, command: Any, arguments: Sequence[str]) -> UsageError:
     """Wrong arguments, as typer says it, in the form of all other errors."""
-    message = error.format_message().rstrip(".")
+    message = re.sub("is not a valid int(eger)?( range)?", "is no whole number", error.format_message().rstrip("."))
     words = ["mlvc"]
     for word in arguments:
         if word not in getattr(command, "commands", {}):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated
 
 from mlvc.api import checkout as checkouts
@@ -54,11 +55,11 @@ def checkout(
         raise error
 
 
-def print_checkout(done: checkouts.CheckedOut, *, dry_run: bool = False) -> None:
-    """What a checkout did."""
-    if len(done.changes) <= _LISTED or dry_run:
+def print_checkout(done: checkouts.CheckedOut, *, dry_run: bool = False, told: Collection[str] = ()) -> None:
+    """What a checkout did. ``told``: lost paths that were named already."""
+    if len(done.changes) <= _LISTED or dry_run or show.manner.verbose:
         for line in show.change_lines(done.changes, "would be " if dry_run else "  "):
-            show.out(line)
+            show.report(line)
     total = show.summary(done.changes)
     if total:
         show.err(f"{'would change' if dry_run else 'working tree'}: {total}")
@@ -67,8 +68,8 @@ def print_checkout(done: checkouts.CheckedOut, *, dry_run: bool = False) -> None
     for path in done.kept:
         show.err(f"kept {show.clean(path)}, which is not tracked")
     for path in done.ignores:
-        show.err(f"hint: Git now ignores what came: git add {show.clean(path)}")
-    show.named_lost(done.lost, done.unreadable)
+        show.to_type("Git now ignores what came", f"git add {show.clean(path)}")
+    show.named_lost({path: why for path, why in done.lost.items() if path not in told}, done.unreadable)
 
 
 def checkout_json(done: checkouts.CheckedOut) -> shapes.CheckedOut:

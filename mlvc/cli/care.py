@@ -99,13 +99,13 @@ def _verified_json(found: checking.Verified) -> dict[str, object]:
 def _print_verified(found: checking.Verified) -> None:
     checked = found.checked
     for name, reason in checked.damaged.items():
-        show.err(f"damaged  {name}: {reason}")
+        show.always(f"damaged  {name}: {reason}")
     if checked.uncatalogued:
         show.err(f"corrected the catalog, which was wrong about {show.number(len(checked.uncatalogued), 'pack')}")
     for item in found.missing:
-        show.err(show.clean(f"{item.reason}  {item.path}  ({item.named_by})"))
+        show.always(show.clean(f"{item.reason}  {item.path}  ({item.named_by})"))
     for sentence in found.unreadable:
-        show.err(show.clean(f"unreadable  {sentence}"))
+        show.always(show.clean(f"unreadable  {sentence}"))
     if found.repaired and checked.damaged:
         show.err(f"moved {show.number(len(checked.damaged), 'damaged file')} to the quarantine")
     if found.fetched:
@@ -129,11 +129,14 @@ def destroy(
     Example: mlvc destroy --dry-run
     """
     with opened() as repo:
-        plan = destroying.plan(repo, force=force)
+        with show.working("looking at what is stored"):
+            plan = destroying.plan(repo, force=force)
         if as_json:
             value = {"removed": list(plan.removed), "size": plan.size, "links": len(plan.links), "alone": plan.alone}
         for path in () if as_json else plan.removed:
-            show.err(f"{'would remove' if dry_run else 'to be removed'}  {show.clean(path)}")
+            (show.always if dry_run else show.err)(
+                f"{'would remove' if dry_run else 'to be removed'}  {show.clean(path)}"
+            )
         if not dry_run:
             if not (yes or force):
                 _agree(repo.root, plan.size)
@@ -179,18 +182,19 @@ def _print_collected(done: collecting.Collected, grace: int, trash: int, *, dry_
     parts = [f"{show.number(plan.objects, 'object')} ({show.size(plan.size)})"] if plan.objects else []
     parts += [show.number(done.runs, "record of a Run")] if done.runs else []
     parts += [f"{done.aside:,} set aside"] if done.aside else []
+    say = show.always if dry_run else show.err
     if done.put_back:
         show.err(f"put back {show.number(done.put_back, 'file')} from the trash: something needs them again")
     if parts:
-        show.err(f"{'would move' if dry_run else 'moved'} to the trash: {', '.join(parts)}")
+        say(f"{'would move' if dry_run else 'moved'} to the trash: {', '.join(parts)}")
     if plan.young:
-        show.err(f"kept {show.number(plan.young, 'object')} that nothing needs, stored in the last {_days(grace)}")
+        say(f"kept {show.number(plan.young, 'object')} that nothing needs, stored in the last {_days(grace)}")
     if done.deleted:
-        show.err(f"{'would delete' if dry_run else 'deleted'} from the trash: {show.size(done.deleted)}")
+        say(f"{'would delete' if dry_run else 'deleted'} from the trash: {show.size(done.deleted)}")
     if not (parts or plan.young or done.deleted or done.put_back):
-        show.err("nothing to do: everything in the store is needed")
+        say("nothing to do: everything in the store is needed")
     for name in done.damaged:
-        show.err(f"note: pack {name} is damaged and was left where it is; `mlvc fsck` tells more")
+        show.always(f"note: pack {name} is damaged and was left where it is; `mlvc fsck` tells more")
     if parts and not dry_run:
         show.err(
             f"hint: it is deleted by the first `mlvc gc` in {_days(trash)}; until then `mlvc gc --restore` undoes this"

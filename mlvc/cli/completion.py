@@ -13,7 +13,7 @@ from typing import Annotated
 
 from mlvc.cli import show
 from mlvc.cli.table import TABLE
-from mlvc.cli.words import argument
+from mlvc.cli.words import GLOBALS, argument, leading
 from mlvc.errors import MlvcError, UsageError
 
 BASH = """\
@@ -96,12 +96,13 @@ def _joined(words: Sequence[str]) -> tuple[list[str], str, str]:
 
 def _answer(asked: tuple[list[str], str, str]) -> tuple[str, list[str]]:
     before, last, typed = asked
+    _, before = leading(before)
     names = [word for word in before if not word.startswith("-")][:2]
     name = next((name for name in (" ".join(names), *names[:1]) if name in TABLE), "")
     below = [other[len(name) + 1 :] for other in TABLE if name and other.startswith(name + " ")]
     if not before or (below and before == [name]):
         top = [other for other in TABLE if " " not in other]
-        options = ["--help", *([] if before else ["--version"])]
+        options = ["--help"] if before else ["--help", "--version", *_globals()]
         return "words", _starting(last, options if last.startswith("-") else below or top)
     if not name:
         return "words", []
@@ -116,6 +117,11 @@ def _answer(asked: tuple[list[str], str, str]) -> tuple[str, list[str]]:
     number = _places(before[len(name.split()) :], options_of)
     place = places[min(number, len(places) - 1)] if places else ""
     return _values(name, "", place, last)
+
+
+def _globals() -> list[str]:
+    """The options that may stand before the name of a command."""
+    return [name for word in GLOBALS.values() for name in word.names if name.startswith("--")]
 
 
 def _places(words: Sequence[str], options: Mapping[str, str]) -> int:

@@ -95,7 +95,7 @@ def _list(found: Config, *, origin: bool, as_json: bool) -> None:
         show.json_out({name: _described(found, name) for name in values} if origin else values)
         return
     for name, value in values.items():
-        show.out((_origin(found, name) if origin else "") + f"{name} = {plain(value)}")
+        show.report((_origin(found, name) if origin else "") + f"{name} = {plain(value)}")
 
 
 def _print(found: Config, name: str, level: str, *, origin: bool, as_json: bool) -> None:
@@ -105,7 +105,7 @@ def _print(found: Config, name: str, level: str, *, origin: bool, as_json: bool)
     if as_json:
         show.json_out({name: _described(found, name) if origin else value})
     else:
-        show.out((_origin(found, name) if origin else "") + plain(value))
+        show.report((_origin(found, name) if origin else "") + plain(value))
 
 
 def _described(found: Config, name: str) -> Mapping[str, object]:

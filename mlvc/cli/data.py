@@ -12,6 +12,7 @@ from mlvc.cli.opening import opened
 from mlvc.cli.words import argument, option
 from mlvc.pointer import SUFFIX
 
+RECORD = "record it in Git"
 Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
 
 
@@ -64,9 +65,7 @@ def _tracked(done: Iterable[track.Tracked], *, as_json: bool, autostage: bool, c
         show.err("nothing changed" if items else "no tracked path is in the working tree; `mlvc add PATH` tracks one")
     elif not autostage:
         names = [quoted(os.path.relpath(name, cwd or ".")) for item in changed for name in _for_git(item)]
-        show.err(
-            "hint: record it in Git: git add " + " ".join(dict.fromkeys(names[:8])) + (" …" if len(names) > 8 else "")
-        )
+        show.to_type(RECORD, "git add " + " ".join(dict.fromkeys(names[:8])) + (" …" if len(names) > 8 else ""))
 
 
 def _for_git(item: track.Tracked) -> list[str]:

@@ -11,6 +11,8 @@ from mlvc.cli.words import option
 from mlvc.errors import MlvcError
 
 BROKEN = 1
+_COLUMN = 24
+"""A longer name, such as a path, has a line of its own."""
 
 
 def doctor(as_json: Annotated[bool, option("--json", help="Print the result as JSON.")] = False) -> int:
@@ -22,7 +24,7 @@ def doctor(as_json: Annotated[bool, option("--json", help="Print the result as J
     Example: mlvc doctor
     """
     try:
-        with opened() as repo:
+        with opened() as repo, show.working("looking around"):
             found = api.doctor(repo)
     except MlvcError as error:
         found = api.without_repository(error)
@@ -46,22 +48,24 @@ def _print(found: api.Report) -> None:
     _table("Link types", [(name, "works" if works else "does not work") for name, works in found.links.items()])
     _table("Remotes", [(remote.name, _reached(remote)) for remote in found.remotes])
     for finding in found.findings:
-        show.out(f"{finding.level}: {show.clean(finding.message)}")
+        show.report(f"{finding.level}: {show.clean(finding.message)}")
         if finding.hint:
-            show.out(f"  hint: {finding.hint}")
+            show.report(f"  hint: {finding.hint}")
     if not found.findings:
-        show.out("nothing is wrong")
+        show.report("nothing is wrong")
 
 
 def _table(title: str, rows: Any) -> None:
     rows = [(show.clean(name), show.clean(value)) for name, value in rows]
     if not rows:
         return
-    width = min(30, max(len(name) for name, _ in rows))
-    show.out(title)
+    width = max((len(name) for name, _ in rows if len(name) <= _COLUMN), default=0)
+    show.report(title)
     for name, value in rows:
-        show.out(f"  {name:{width}}  {value}")
-    show.out()
+        if len(name) > _COLUMN:
+            show.report(f"  {name}")
+        show.report(f"  {name if len(name) <= _COLUMN else '':{width}}  {value}")
+    show.report()
 
 
 def _place(place: api.Place) -> str:

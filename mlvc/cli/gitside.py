@@ -64,7 +64,7 @@ def install(
     if not uninstall:
         show.err("Git merges Pointers and mlvc.lock with mlvc, and `git diff` shows what is in a tracked directory")
         if done.attributes_changed and not staged:
-            show.err("hint: share it with everyone: git add .gitattributes")
+            show.to_type("share it with everyone", "git add .gitattributes")
     elif not done.drivers:
         kept = "; its lines in .gitattributes are committed and stay" if done.attributes else ""
         show.err(f"Git merges and compares without mlvc{kept}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ from mlvc.cli import show
 from mlvc.cli.opening import opened
 from mlvc.cli.words import argument, option
 from mlvc.errors import UsageError
+from mlvc.progress import QUIET
 from mlvc.repo import Repo
 
 if TYPE_CHECKING:
@@ -52,7 +54,8 @@ def ls(
     Example: mlvc ls data/images --rev v1 --size
     """
     with looking(repo, rev, remote, [path] if path else []) as (source, paths):
-        found = browse.ls(source, "".join(paths), recursive=recursive or tree)
+        with show.working("reading lists of files"):
+            found = browse.ls(source, "".join(paths), recursive=recursive or tree)
         if as_json:
             show.json_out(_listing_json(source, found))
         elif tree:
@@ -151,7 +154,8 @@ def du(
     Example: mlvc du --rev v1
     """
     with looking("", rev, remote, paths or ()) as (source, names):
-        found = browse.du(source, names)
+        with show.working("reading lists of files"):
+            found = browse.du(source, names)
         if as_json:
             show.json_out(_usage_json(source, found))
         else:
@@ -205,7 +209,10 @@ def cat(
     with looking(repo, rev, remote, [path]) as (source, names):
         if not names:
             raise UsageError(f"{path} is a directory", hint="`mlvc ls` lists what is tracked")
-        show.raw(browse.cat(source, names[0]))
+        # On a terminal the data themselves are what moves.
+        line = QUIET if sys.stdout.isatty() else show.Line()
+        show.raw(browse.cat(source, names[0], progress=line))
+        line.finish()
 
 
 # -- check-ignore ------------------------------------------------------------------------------
@@ -213,16 +220,16 @@ def cat(
 
 def check_ignore(
     paths: Annotated[list[str], argument("PATH...", help="Files and directories, whether they are there or not.")],
-    verbose: Annotated[bool, option("-v", "--verbose", help="Tell the line and the pattern, too.")] = False,
     as_json: Json = False,
 ) -> int:
     """Tell which paths are ignored.
 
     Those that .mlvcignore names, by themselves or by a directory around them, and those that are never tracked. Ends
-    with 0 if one is, with 1 if none is.
+    with 0 if one is, with 1 if none is. With -v the line and the pattern are told, too.
 
     Example: mlvc check-ignore -v data/x.tmp
     """
+    verbose, show.manner.verbose = show.manner.verbose, False  # it means this, and no more, as with Git
     with opened() as repo:
         rule = ignore.explain(repo.root)
         found = [(path, why) for path in paths if (why := _rule(rule, repo, path)) is not None]

@@ -6,6 +6,7 @@ import errno
 import gc
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -66,7 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complete(given[1:])
     sys.stdout = Stream(sys.stdout, needed=True)
     sys.stderr = Stream(sys.stderr, needed=False)
-    return guarded(lambda: _run(given))
+    began = time.monotonic()
+    code = guarded(lambda: _run(given))
+    from mlvc.cli import show  # noqa: PLC0415  (not for --version)
+
+    show.detail(f"ended with {code} after {time.monotonic() - began:.2f} s")
+    return code
 
 
 def _complete(words: list[str]) -> int:
@@ -133,7 +139,8 @@ def entry() -> None:
 def _run(given: list[str]) -> int:
     import signal  # noqa: PLC0415
 
-    from mlvc.cli.words import Group, read  # noqa: PLC0415  (not for --version)
+    from mlvc.cli import terminal  # noqa: PLC0415  (not for --version)
+    from mlvc.cli.words import GLOBALS, Group, leading, read  # noqa: PLC0415  (not for --version)
 
     # Asked to terminate, mlvc ends as on Ctrl-C: the commands of stages are stopped, temporary files removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -146,6 +153,12 @@ def _run(given: list[str]) -> int:
         os.getcwd()
     except FileNotFoundError:
         raise UsageError("the current directory does not exist any more", hint="change to one that does") from None
+    options, given = leading(given)
+    terminal.begin()
+    terminal.choose(**options)
+    if given in (["--version"], ["-V"]):
+        sys.stdout.write(f"mlvc {__version__}\n")
+        return 0
     if given in (["--help"], ["-h"]):
         from mlvc.cli import top  # noqa: PLC0415
 
@@ -160,6 +173,7 @@ def _run(given: list[str]) -> int:
     parameters = None if isinstance(command, Group) else read(command, words)
     if isinstance(command, Group) or parameters is None:
         return _by_typer(given[:1], given)
+    terminal.choose(**{key: parameters.pop(key) for key in GLOBALS if key in parameters})
     return command(**parameters) or 0
 
 
@@ -177,17 +191,20 @@ def _by_typer(names: Iterable[str], given: list[str]) -> int:
 
 def guarded(work: Callable[[], int]) -> int:
     """Run ``work``; what it raises becomes a sentence on stderr and an exit code. No traceback reaches a user."""
-    from mlvc.cli import show  # noqa: PLC0415  (not for --version)
+    from mlvc.cli import show, terminal  # noqa: PLC0415  (not for --version)
 
     try:
-        code = work()
+        try:
+            code = work()
+        finally:
+            terminal.end()
         sys.stdout.flush()
         return code
     except MlvcError as error:
         show.failure(error)
         return error.exit_code
     except KeyboardInterrupt:
-        show.err("mlvc: interrupted; nothing is lost, run the command again to go on")
+        show.always("mlvc: interrupted; nothing is lost, run the command again to go on")
         return INTERRUPTED
     except OSError as error:
         show.failure(told(error))
@@ -222,6 +239,6 @@ def _bug(error: Exception) -> int:
     with os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(f"mlvc {__version__}, Python {sys.version}, {sys.platform}\n{' '.join(map(repr, sys.argv))}\n\n")
         traceback.print_exception(error, file=file)
-    show.err(f"mlvc: this is a bug in mlvc: {type(error).__name__}: {show.clean(str(error))}")
-    show.err(f"hint: please report it with the file {path}")
+    show.always(f"mlvc: this is a bug in mlvc: {type(error).__name__}: {show.clean(str(error))}")
+    show.always(f"hint: please report it with the file {path}")
     return BUG

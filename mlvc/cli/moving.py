@@ -11,6 +11,7 @@ from mlvc.cli import show
 from mlvc.cli.opening import opened
 from mlvc.cli.words import argument, option
 from mlvc.errors import MlvcError
+from mlvc.repo import Repo
 
 if TYPE_CHECKING:
     from mlvc.cli import shapes
@@ -51,6 +52,7 @@ def push(
     """
     which = _which(paths, rev, all_branches=all_branches, all_tags=all_tags, all_commits=all_commits)
     with opened() as repo:
+        _tell(repo, remote, jobs)
         done = api.push(repo, which, remote=remote, jobs=jobs, dry_run=dry_run, progress=show.Line())
         if as_json:
             show.json_out(_json(done))
@@ -78,6 +80,7 @@ def fetch(
     """
     which = _which(paths, rev, all_branches=all_branches, all_tags=all_tags, all_commits=all_commits)
     with opened() as repo:
+        _tell(repo, remote, jobs)
         done = api.fetch(repo, which, remote=remote, jobs=jobs, dry_run=dry_run, progress=show.Line())
         if as_json:
             show.json_out(_json(done))
@@ -111,12 +114,13 @@ def pull(
 
     which = _which(paths, rev, all_branches=all_branches, all_tags=all_tags, all_commits=all_commits)
     with opened() as repo:
+        _tell(repo, remote, jobs)
         done = api.pull(repo, which, remote=remote, jobs=jobs, force=force, dry_run=dry_run, progress=show.Line())
         if as_json:
             show.json_out({"fetch": _json(done.fetched), "checkout": checkout_json(done.checked_out)})
         else:
             _print(done.fetched, "fetch", "from", dry_run=dry_run)
-            print_checkout(done.checked_out, dry_run=dry_run)
+            print_checkout(done.checked_out, dry_run=dry_run, told=done.fetched.lost)
     error = lost.check(done.fetched.lost, "fetched")
     last = which.revisions[-1] if which.revisions else ""
     _end(error or lost.check(done.checked_out.lost, "checked out", done.fetched.unreadable, rev=last))
@@ -128,13 +132,25 @@ def _which(
     return Which(tuple(paths or ()), tuple(rev or ()), all_branches, all_tags, all_commits)
 
 
+def _tell(repo: Repo, remote: str, jobs: int) -> None:
+    """With --verbose: where the Remote is, and how many transfers there may be at a time."""
+    if show.manner.verbose:
+        name = api.chosen(repo.config, remote)
+        jobs = jobs or repo.config.get("core.jobs")
+        show.detail(f"remote '{name}' is {repo.config.remotes[name]}; transfers at a time: {jobs}")
+
+
 def _print(done: Transferred, verb: str, way: str, *, dry_run: bool) -> None:
+    for path in done.paths:
+        show.detail(f"looked at {path}")
     show.named_lost(done.lost, done.unreadable)
     if not done.objects and not done.lost:
         show.err(f"nothing to {verb}: everything is {'there' if verb == 'push' else 'here'} already")
         return
     verb = f"would {verb}" if dry_run else {"push": "pushed", "fetch": "fetched"}[verb]
-    show.err(f"{verb} {show.number(done.objects, 'object')} ({show.size(done.size)}) {way} '{done.remote}'")
+    packs = f" in {show.number(done.packs, 'Pack')}" if show.manner.verbose and done.packs else ""
+    told = f"{show.number(done.objects, 'object')} ({show.size(done.size)}){packs}"
+    (show.always if dry_run else show.err)(f"{verb} {told} {way} '{done.remote}'")
 
 
 def _json(done: Transferred) -> shapes.Transferred:

@@ -6,8 +6,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mlvc import __version__
 from mlvc import config as settings
 from mlvc.cli import show
+from mlvc.cli.terminal import manner
 from mlvc.repo import Repo, open_repo
 
 
@@ -21,4 +23,8 @@ def opened() -> Iterator[Repo]:
             inside = path.startswith(repo.root.rstrip(os.sep) + os.sep)
             file = os.path.relpath(path, repo.root) if inside else path
             show.err(show.clean(f"note: {file} has a setting '{name}' that this mlvc does not know{meant}"))
+        if not repo.config.get("core.progress"):
+            manner.progress = False
+        show.detail(f"mlvc {__version__} in {repo.root}")
+        show.detail(f"store: {repo.store_place}")
         yield repo

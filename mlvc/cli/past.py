@@ -30,7 +30,8 @@ def log(
     Example: mlvc log data/images
     """
     with opened() as repo:
-        found = logs.log(repo, path, remote=remote)
+        with show.working("comparing commits"):
+            found = logs.log(repo, path, remote=remote)
         if as_json:
             show.json_out(_json(found))
         else:
@@ -44,9 +45,9 @@ def log(
 def _print(found: logs.Log) -> None:
     for logged in found.commits:
         commit = logged.commit
-        show.out(show.clean(f"{commit.id[:10]}  {commit.date[:10]}  {commit.author}  {commit.subject}"))
+        show.report(show.clean(f"{commit.id[:10]}  {commit.date[:10]}  {commit.author}  {commit.subject}"))
         for step in logged.steps:
-            show.out(f"  {_line(step)}")
+            show.report(f"  {_line(step)}")
 
 
 def _line(step: Step) -> str:

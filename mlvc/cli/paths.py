@@ -11,7 +11,7 @@ from mlvc.api import move as moves
 from mlvc.api import remove as removals
 from mlvc.api import unprotect as unprotections
 from mlvc.cli import show
-from mlvc.cli.data import quoted
+from mlvc.cli.data import RECORD, quoted
 from mlvc.cli.opening import opened
 from mlvc.cli.words import argument, option
 from mlvc.errors import UsageError
@@ -43,7 +43,7 @@ def move(
             show.json_out(_moved_json(done))
             return
         for item in done.moves:
-            show.out(
+            show.report(
                 f"{'would rename' if dry_run else 'renamed'}  {show.clean(item.source)} -> {show.clean(item.path)}"
             )
         for item in done.moves:
@@ -85,7 +85,7 @@ def remove(
             return
         for path in done.paths:
             ending = ", with its data" if path in done.data else ""
-            show.out(f"{'would remove' if dry_run else 'removed'}  {show.clean(path)}{ending}")
+            show.report(f"{'would remove' if dry_run else 'removed'}  {show.clean(path)}{ending}")
         if not (dry_run or repo.config.get("core.autostage")):
             hint_git(done.files, repo.cwd)
 
@@ -108,7 +108,7 @@ def unprotect(
             show.json_out({"paths": list(done.paths), "size": done.size, "lost": gone})
         else:
             for path in done.paths:
-                show.out(f"copied  {show.clean(path)}")
+                show.report(f"copied  {show.clean(path)}")
             show.named_lost(done.lost)
             if not done.lost:
                 told = f"{show.number(len(done.paths), 'file')} ({show.size(done.size)}) may be written now"
@@ -122,7 +122,7 @@ def hint_git(names: Iterable[str], cwd: str) -> None:
     """How to record in Git what changed: its files that are gone are recorded by the same command."""
     words = [quoted(os.path.relpath(name, cwd or ".")) for name in names]
     if words:
-        show.err("hint: record it in Git: git add " + " ".join(words[:8]) + (" …" if len(words) > 8 else ""))
+        show.to_type(RECORD, "git add " + " ".join(words[:8]) + (" …" if len(words) > 8 else ""))
 
 
 COMMANDS = {"move": move, "remove": remove, "unprotect": unprotect}

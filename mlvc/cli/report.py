@@ -34,17 +34,13 @@ def status(
     Example: mlvc status --exit-code
     """
     with opened() as repo:
-        line = show.Line()
-        found = reports.status(repo, paths or (), progress=line)
-        line.finish()
+        found = reports.status(repo, paths or (), progress=show.Line())
         if not paths and _has_pipeline(repo.root):
             from mlvc.api import pipeline  # noqa: PLC0415  (only where there is one)
 
-            waiting = [
-                reports.Waiting(decision.stage, decision.reasons)
-                for decision in pipeline.waiting(repo, os.environ)
-                if decision.action != "unchanged"
-            ]
+            with show.working("looking at stages"):
+                decisions = pipeline.waiting(repo, os.environ)
+            waiting = [reports.Waiting(d.stage, d.reasons) for d in decisions if d.action != "unchanged"]
             found = reports.with_stages(found, waiting)
         if as_json:
             show.json_out(_status_json(found))
@@ -63,35 +59,35 @@ def _has_pipeline(root: str) -> bool:
 def _print_status(found: reports.Status) -> None:
     if found.clean:
         what = f"{show.number(found.tracked, 'path')} as tracked" if found.tracked else "nothing is tracked yet"
-        show.out(f"clean: {what}")
+        show.report(f"clean: {what}")
         return
     if found.head:
-        show.out("Changed since the last commit (record it with `git add` and `git commit`):")
+        show.report("Changed since the last commit (record it with `git add` and `git commit`):")
         for line in show.change_lines(found.head):
-            show.out(line)
+            show.report(line)
     missing = {path for path, _ in found.missing}
     for is_output, heading in _HEADINGS.items():
         items = [item for item in found.work if item.is_output == is_output]
         if items:
-            show.out(heading)
+            show.report(heading)
         for item in items:
             _print_path(item, "mlvc pull" if item.path in missing else "mlvc checkout")
     _print_rest(found)
     if found.missing:
         # Where the data are here, pull would have nothing to check out.
         absent = missing.intersection(item.path for item in found.work if item.state == "absent")
-        show.out(f"Not in the store (get it with `mlvc {'pull' if absent else 'fetch'}`):")
+        show.report(f"Not in the store (get it with `mlvc {'pull' if absent else 'fetch'}`):")
         for path, count in found.missing:
-            show.out(f"  {show.clean(path)}  ({show.number(count, 'object')})")
+            show.report(f"  {show.clean(path)}  ({show.number(count, 'object')})")
     if found.stages:
-        show.out("Stages that would rerun (`mlvc repro`):")
+        show.report("Stages that would rerun (`mlvc repro`):")
         for stage in found.stages:
-            show.out(f"  {stage.stage}: {'; '.join(stage.reasons) or 'its inputs may change'}")
+            show.report(f"  {stage.stage}: {'; '.join(stage.reasons) or 'its inputs may change'}")
 
 
 _HEADINGS = {
-    False: "Not as the Pointers say (`mlvc checkout` brings what they say, `mlvc commit` keeps what is here):",
-    True: "Outputs not as their stages made them (`mlvc checkout` brings them back, `mlvc repro` makes them anew):",
+    False: "Not as the Pointers say (`mlvc checkout` restores, `mlvc commit` accepts):",
+    True: "Outputs not as made (`mlvc checkout` restores, `mlvc repro` makes anew):",
 }
 
 
@@ -99,24 +95,24 @@ def _print_path(item: reports.PathStatus, bringing: str) -> None:
     """One path; ``bringing``: the command that brings what its Pointer says."""
     path = show.clean(item.path)
     if item.state == "absent":
-        show.out(f"  {path}: not in the working tree (bring it with `{bringing}`)")
+        show.report(f"  {path}: not in the working tree (bring it with `{bringing}`)")
     elif len(item.changes) == 1 and item.changes[0].path == item.path:
-        show.out("  " + show.change_line(item.changes[0]))
+        show.report("  " + show.change_line(item.changes[0]))
     else:
-        show.out(f"  {path}: {item.note or show.summary(item.changes)}")
+        show.report(f"  {path}: {item.note or show.summary(item.changes)}")
         for line in show.change_lines(item.changes, "    "):
-            show.out(line)
+            show.report(line)
 
 
 def _print_rest(found: reports.Status) -> None:
     if found.refused:
-        show.out("Cannot be tracked (remove it, or name it in .mlvcignore):")
+        show.report("Cannot be tracked (remove it, or name it in .mlvcignore):")
         for sentence in found.refused:
-            show.out(f"  {show.clean(sentence)}")
+            show.report(f"  {show.clean(sentence)}")
     if len(found.unreadable) > 1:  # a single one is told in the end
-        show.out("Pointers that cannot be read:")
+        show.report("Pointers that cannot be read:")
         for error in found.unreadable:
-            show.out(f"  {show.clean(error.message)}")
+            show.report(f"  {show.clean(error.message)}")
 
 
 def _status_json(found: reports.Status) -> shapes.Status:
@@ -154,7 +150,8 @@ def diff(
     Example: mlvc diff v1 v2 --md
     """
     with opened() as repo:
-        found = reports.diff(repo, old, new, target or ())
+        with show.working("comparing"):
+            found = reports.diff(repo, old, new, target or ())
         if as_json:
             show.json_out(
                 {
@@ -169,7 +166,7 @@ def diff(
             _markdown(found.changes)
         else:
             for line in show.change_lines(found.changes, "", everything=True):
-                show.out(line)
+                show.report(line)
             if found.changes or not (found.unknown or found.unreadable):
                 show.err(show.summary(found.changes) or "no difference")
         error = lost.check(dict.fromkeys(found.unknown, "missing"), "compared", found.unreadable)

@@ -122,7 +122,7 @@ def remote_list(as_json: Json = False) -> None:
             show.json_out([{"name": n, "url": url, "default": n == default} for n, url in known.items()])
             return
         for name, url in known.items():
-            show.out(f"{name}\t{url}" + ("\t(default)" if name == default else ""))
+            show.report(f"{name}\t{url}" + ("\t(default)" if name == default else ""))
 
 
 def remote_modify(

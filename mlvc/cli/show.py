@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from mlvc import oid as oids
+from mlvc.cli import terminal
+from mlvc.cli.meter import Line, working
+from mlvc.cli.terminal import manner
+from mlvc.cli.text import clean, number, size
 from mlvc.errors import MlvcError
 
 if TYPE_CHECKING:
@@ -18,38 +21,17 @@ if TYPE_CHECKING:
     from mlvc.pointer import Content
     from mlvc.snapshot import Change
 
-_UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 _LISTED = 20
 
 
-def size(count: int) -> str:
-    """Bytes for people: three digits and a unit of a thousand."""
-    value = float(count)
-    for unit in _UNITS:
-        if value < 999.5 or unit == _UNITS[-1]:
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 99.5 else f"{value:.1f} {unit}"
-        value /= 1000
-    raise AssertionError
-
-
-def number(count: int, what: str) -> str:
-    """``1 file``, ``2 files``, ``20,000 files``."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def clean(text: str) -> str:
-    """A path or message with control characters made visible, so that it is one line on any terminal."""
-    if text.isprintable():
-        return text
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogateescape").decode("ascii", "replace") for c in text
-    )
-
-
 def out(text: str = "") -> None:
-    """A line of data, to stdout."""
-    Line.clear()
-    sys.stdout.write(text + "\n")
+    """A line of data, to stdout, as it is."""
+    terminal.put(text, sys.stdout, laid_out=False)
+
+
+def report(text: str = "") -> None:
+    """A line for people to stdout: on a terminal it is folded, and its first word may have colour."""
+    terminal.put(text, sys.stdout, laid_out=True)
 
 
 def raw(parts: Iterable[bytes | memoryview]) -> None:
@@ -61,16 +43,38 @@ def raw(parts: Iterable[bytes | memoryview]) -> None:
 
 
 def err(text: str) -> None:
-    """A line about what happens, to stderr."""
-    Line.clear()
-    sys.stderr.write(text + "\n")
+    """A line about what happens, to stderr; none with --quiet."""
+    if not manner.quiet:
+        always(text)
+
+
+def always(text: str) -> None:
+    """A line to stderr also with --quiet: what went wrong, or what was asked for."""
+    terminal.put(text, sys.stderr, laid_out=True)
+
+
+def detail(text: str) -> None:
+    """A line to stderr for those who want to know more: only with --verbose."""
+    if manner.verbose:
+        always(clean(text))
+
+
+def to_type(what: str, command: str) -> None:
+    """A hint with a command to type. That is on one line, so that it can be copied, however narrow the terminal is."""
+    text = f"hint: {what}: {command}"
+    if sys.stderr.isatty() and len(text) > terminal.width(sys.stderr):
+        err(f"hint: {what}:")
+        if not manner.quiet:
+            terminal.put(f"  {command}", sys.stderr, laid_out=False)
+    else:
+        err(text)
 
 
 def failure(error: MlvcError) -> None:
-    """An error as a person reads it."""
-    err(f"mlvc: {clean(error.message)}")
+    """An error as a person reads it. The hint belongs to it, and stays with --quiet."""
+    always(f"mlvc: {clean(error.message)}")
     if error.hint:
-        err(f"hint: {error.hint}")
+        always(f"hint: {error.hint}")
 
 
 def json_out(value: Any) -> None:
@@ -105,9 +109,9 @@ def _mode(change: Change) -> str:
 
 
 def change_lines(changes: Iterable[Change], indent: str = "  ", *, everything: bool = False) -> list[str]:
-    """The changes, the first twenty of many."""
+    """The changes, the first twenty of many; with --verbose all."""
     found = list(changes)
-    shown = found if everything else found[:_LISTED]
+    shown = found if everything or manner.verbose else found[:_LISTED]
     lines = [indent + change_line(change) for change in shown]
     if len(shown) < len(found):
         lines.append(f"{indent}… and {number(len(found) - len(shown), 'more')[:-1]}: see `mlvc diff`")
@@ -151,73 +155,10 @@ def content_json(content: Content) -> shapes.Content:
 def named_lost(paths: Mapping[str, str], unreadable: Collection[FormatError] = ()) -> None:
     """Every path that could not be had, with the reason; and what cannot be read, if that is not told in the end."""
     for path, reason in paths.items():
-        err(f"{reason}  {clean(path)}")
+        always(f"{reason}  {clean(path)}")
     if len(unreadable) > 1 or (paths and unreadable):
         for error in unreadable:
-            err(f"unreadable  {clean(error.message)}")
+            always(f"unreadable  {clean(error.message)}")
 
 
-# -- progress ----------------------------------------------------------------------------------
-
-
-class Line:
-    """Progress as one line on a terminal, shown when something takes over a second; nothing elsewhere."""
-
-    _drawn: ClassVar[Line | None] = None
-    """The one that stands on the terminal, where the next line would be written beside it."""
-
-    def __init__(self) -> None:
-        self._label = ""
-        self._objects = self._size = self._total = self._count = 0
-        self._began, self._shown = time.monotonic(), 0.0
-        self._live = sys.stderr.isatty()
-
-    def start(self, label: str, *, objects: int = 0, total: int = 0) -> None:
-        """See Progress."""
-        self.finish()
-        self._label, self._objects, self._total = label, objects, total
-        self._count = self._size = 0
-        self._began = time.monotonic()
-
-    def advance(self, *, objects: int = 0, size: int = 0) -> None:
-        """See Progress."""
-        self._count += objects
-        self._size += size
-        now = time.monotonic()
-        if not self._live or now - self._began < 1 or now - self._shown < 0.1:
-            return
-        self._shown = now
-        Line._drawn = self
-        sys.stderr.write("\r\x1b[K" + self._text(now - self._began))
-        sys.stderr.flush()
-
-    def _text(self, seconds: float) -> str:
-        rate = self._size / seconds
-        parts = [self._label]
-        # By the bytes; by the number of objects where nobody knows their bytes yet.
-        done, all_of_it = (self._size, self._total) if self._total else (self._count, self._objects)
-        if all_of_it:
-            parts.append(f"{min(100, 100 * done // all_of_it)}%")
-        parts.append(f"{size(self._size)} at {size(int(rate))}/s")
-        if all_of_it > done > 0:
-            parts.append(f"{(all_of_it - done) * seconds / done:.0f} s left")
-        return "  ".join(parts)
-
-    def note(self, message: str) -> None:
-        """See Progress."""
-        self.finish()
-        err(message)
-
-    def finish(self) -> None:
-        """See Progress."""
-        if self._shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-            self._shown = 0.0
-            Line._drawn = None
-
-    @classmethod
-    def clear(cls) -> None:
-        """Take the line off the terminal, if there is one: something else is about to be written."""
-        if cls._drawn is not None:
-            cls._drawn.finish()
+__all__ = ["Line", "clean", "manner", "number", "size", "working"]

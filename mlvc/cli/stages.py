@@ -57,14 +57,15 @@ def repro(
     )
     with opened() as repo:
         if dry_run:
-            decisions = api.plan(repo, os.environ, options)
+            with show.working("looking at stages"):
+                decisions = api.plan(repo, os.environ, options)
             if as_json:
                 show.json_out(
                     [{"stage": d.stage, "action": str(d.action), "reasons": list(d.reasons)} for d in decisions]
                 )
                 return
             for decision in decisions:
-                show.out(f"{decision.stage}: {decision.action}" + _because(decision.reasons))
+                show.report(f"{decision.stage}: {decision.action}" + _because(decision.reasons))
             return
         done = api.repro(repo, os.environ, options, output=_STDERR, progress=show.Line())
         if as_json:
@@ -74,7 +75,7 @@ def repro(
             show.err("pipeline: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
             if done.record and not done.error:
                 paths = [os.path.relpath(path, repo.cwd or ".") for path in done.record]
-                show.err(f"hint: record it in Git: git add {_joined(paths)}")
+                show.to_type("record it in Git", f"git add {_joined(paths)}")
     if done.error:
         raise done.error
 
@@ -125,7 +126,7 @@ def stage_add(
 ) -> None:
     """Add a stage to mlvc.yaml; comments and layout of the file stay.
 
-    Example: mlvc stage add -n train -d train.py -d data -p lr -o model.bin python train.py
+    Example: mlvc stage add -n train -d data -p lr -o model.bin python train.py
     """
     fields: dict[str, Any] = {"cmd": command[0] if len(command) == 1 else _joined(command)}
     if wdir:

@@ -31,8 +31,10 @@ def get(
 
     Example: mlvc get https://example.org/project.git data/images --rev v1
     """
+    line = show.Line()
+    line.start("asking the repository")
     with there(url, rev, around=Surroundings.of(os.environ), remote=remote) as source:
-        done = gets.get(source, source.named(path), out, force=force, progress=show.Line())
+        done = gets.get(source, source.named(path), out, force=force, progress=line)
     if as_json:
         show.json_out(
             {

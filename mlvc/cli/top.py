@@ -12,6 +12,9 @@ keeps small Pointer files that name the exact content.
 Start in a Git repository with `mlvc init`, or watch `mlvc demo`.
 """
 _OPTIONS = """Options:
+  -q, --quiet    Print only data and what went wrong.
+  -v, --verbose  Tell what is done, and how long it takes.
+  --no-progress  Do not show the progress of what takes longer.
   -V, --version  Print the version and exit.
   -h, --help     Show this message and exit.
 """

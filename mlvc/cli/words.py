@@ -48,11 +48,30 @@ def option(*names: str, help: str, metavar: str = "", least: int | None = None) 
     return Word(names, help, metavar, least)
 
 
+GLOBALS: Mapping[str, Word] = {
+    "quiet": option("-q", "--quiet", help="Print only data and what went wrong."),
+    "verbose": option("-v", "--verbose", help="Tell what is done, and how long it takes."),
+    "no_progress": option("--no-progress", help="Do not show the progress of what takes longer."),
+}
+"""Options of type bool that every command takes, before its name as well as after. See terminal.choose."""
+
+
 def declared(command: Command) -> dict[str, tuple[Any, Word]]:
-    """Type and Word of each parameter of a command."""
+    """Type and Word of each parameter of a command, and of those options that all commands have."""
     hints = get_type_hints(command, include_extras=True)
     hints.pop("return", None)
-    return {name: (hint.__origin__, hint.__metadata__[0]) for name, hint in hints.items()}
+    own = {name: (hint.__origin__, hint.__metadata__[0]) for name, hint in hints.items()}
+    return own | {name: (bool, word) for name, word in GLOBALS.items()}
+
+
+def leading(given: Sequence[str]) -> tuple[dict[str, bool], list[str]]:
+    """The options of all commands that stand before the name of one, and the words from there on."""
+    names = {name: key for key, word in GLOBALS.items() for name in word.names}
+    found: dict[str, bool] = {}
+    words = list(given)
+    while words and words[0] in names:
+        found[names[words.pop(0)]] = True
+    return found, words
 
 
 def read(command: Command, given: Sequence[str]) -> dict[str, Any] | None:

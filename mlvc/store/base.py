@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, Self
 
 from mlvc.errors import DamagedError, ObjectsMissingError
@@ -28,8 +28,11 @@ class Batch(Protocol):
     def put_hashed(self, objects: Sequence[tuple[bytes, bytes]]) -> None:
         """Take in many small objects whose Oids the caller has just computed from these bytes."""
 
-    def put_file(self, path: str) -> Oid:
-        """Take in a large file of any size. It is hashed as it is read. Its Oid."""
+    def put_file(self, path: str, told: Callable[[int], object] = bool) -> Oid:
+        """Take in a large file of any size. It is hashed as it is read. Its Oid.
+
+        ``told`` is called with the number of bytes that were read, again and again; perhaps not with all of them.
+        """
 
     def commit(self) -> None:
         """Make everything durable, then visible, in the order of design invariant 2."""
@@ -159,7 +162,7 @@ class MemoryBatch:
         """Take in small objects."""
         self._new.update((oid, bytes(data)) for oid, data in objects)
 
-    def put_file(self, path: str) -> Oid:
+    def put_file(self, path: str, told: Callable[[int], object] = bool) -> Oid:  # noqa: ARG002  (all at once)
         """Take in a file."""
         with open(path, "rb") as file:
             return self.put(file.read())

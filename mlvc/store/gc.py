@@ -165,7 +165,7 @@ def act(store: LocalStore, made: Plan, live: AbstractSet[bytes], *, progress: Pr
     """
     done = Done()
     trash = Trash(store.root)
-    progress.start("gc", total=sum(victim.size + victim.live for victim in (*made.dead, *made.mixed)))
+    progress.start("moving to the trash", total=sum(victim.size + victim.live for victim in (*made.dead, *made.mixed)))
     going: list[str] = []
     with PackWriter(store.scratch, store.hashing) as writer:
         for victim in (*made.dead, *made.mixed):

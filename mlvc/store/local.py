@@ -436,15 +436,15 @@ class LocalBatch:
         self._new.update(wanted)
         self._writer.add_all(wanted.items())
 
-    def put_file(self, path: str) -> Oid:
+    def put_file(self, path: str, told: Callable[[int], object] = bool) -> Oid:
         """Take in a large file: whole where the Store keeps such loose, else in chunks. A small one is put."""
         with open(path, "rb", buffering=0) as file:
             fd = file.fileno()
             if os.fstat(fd).st_size < LARGE:
                 return self.put(file.readall())
-            return self._put_whole(path, fd) if self._store.keep_loose else self._put_chunks(fd)
+            return self._put_whole(path, fd, told) if self._store.keep_loose else self._put_chunks(fd, told)
 
-    def _put_whole(self, path: str, fd: int) -> Oid:
+    def _put_whole(self, path: str, fd: int, told: Callable[[int], object]) -> Oid:
         temporary = self._store.scratch.name()
         self._temporary.append(temporary)
         if not files.reflink(path, temporary):
@@ -458,6 +458,7 @@ class LocalBatch:
         with open(temporary, "rb", buffering=0) as file:
             while block := file.read(BLOCK):
                 hasher.update(block)
+                told(len(block))
             os.fsync(file.fileno())
         oid = Oid(hasher.digest())
         if oid in self._new or not self._store.missing([oid]):
@@ -467,7 +468,7 @@ class LocalBatch:
             self._loose.append((temporary, oid))
         return oid
 
-    def _put_chunks(self, fd: int) -> Oid:
+    def _put_chunks(self, fd: int, told: Callable[[int], object]) -> Oid:
         hashing = self._store.hashing
         hasher = hashing.new()
         recipe: list[tuple[bytes, int]] = []
@@ -483,6 +484,7 @@ class LocalBatch:
                 recipe += [(oid, len(part)) for oid, part in objects]
                 absent = self._store.packed.catalog.missing([oid for oid, _ in objects])
                 self._add(objects, absent - self._new)
+                told(len(block))
         oid = Oid(hasher.digest())
         if oid not in self._new and self._store.missing([oid]):
             self._new.add(oid)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from mlvc import files
 from mlvc.errors import DamagedError
@@ -50,11 +50,11 @@ class Loose:
                 start += len(block)
                 yield block
 
-    def check(self, oid: bytes) -> bool:
-        """Whether the content hashes to its Oid."""
+    def check(self, oid: bytes, told: Callable[[int], object] = bool) -> bool:
+        """Whether the content hashes to its Oid. ``told`` is called with the number of bytes that were read."""
         try:
-            for _ in self.stream(oid):
-                pass
+            for block in self.stream(oid):
+                told(len(block))
         except (DamagedError, FileNotFoundError):
             return False
         except OSError as error:

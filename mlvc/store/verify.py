@@ -10,7 +10,7 @@ from itertools import pairwise
 from mlvc.directio import Reader
 from mlvc.errors import DamagedError, FormatError
 from mlvc.hashing import Hashing
-from mlvc.progress import QUIET, Progress
+from mlvc.progress import QUIET, Part, Progress
 from mlvc.store.base import Lost
 from mlvc.store.catalog import Location
 from mlvc.store.gc import loose_objects
@@ -45,23 +45,25 @@ def check(store: LocalStore, *, progress: Progress = QUIET) -> Checked:
     found = Checked()
     sizes = store.packs()
     loose = list(loose_objects(store))
-    progress.start("fsck", total=sum(sizes.values()) + sum(info.st_size for _, info in loose))
+    progress.start("checking", total=sum(sizes.values()) + sum(info.st_size for _, info in loose))
     recipes: dict[bytes, list[tuple[bytes, int]]] = {}
     for name, size in sorted(sizes.items()):
+        before = found.objects
         wrong = _pack(store, name, size, found, recipes)
         if wrong:
             found.packs.add(name)
             found.damaged[os.path.join("packs", name + SUFFIX)] = wrong
         found.size += size
-        progress.advance(size=size)
+        progress.advance(objects=found.objects - before, size=size)
     for oid, info in loose:
-        right = store.loose.check(oid)
+        part = Part(progress, info.st_size)
+        right = store.loose.check(oid, part)
         (found.good if right else found.bad).add(oid)
         if not right:
             found.damaged[os.path.relpath(store.loose.path(oid), store.root)] = "does not hash to its name"
         found.objects += 1
         found.size += info.st_size
-        progress.advance(size=info.st_size)
+        part.end()
     # A large object is as good as its chunks.
     for oid, chunks in recipes.items():
         lost = found.lost_of({chunk for chunk, _ in chunks})

@@ -19,7 +19,7 @@ from mlvc import files, manifest
 from mlvc.errors import DamagedError, ObjectsMissingError, WouldOverwriteError
 from mlvc.manifest import EMPTY_DIR, Entry
 from mlvc.pointer import Content
-from mlvc.progress import QUIET, Progress
+from mlvc.progress import QUIET, Part, Progress
 from mlvc.snapshot import Change, as_entry, compare, not_part, parents, within
 from mlvc.store.base import LARGE, MISNAMED, Lost, Reader, reason_of
 from mlvc.store.local import LocalStore
@@ -90,6 +90,7 @@ def plan(
     """What has to change at the wanted paths, and the paths whose manifest cannot be had, with the reason."""
     asked = asked or Asked()
     looks = tree.look(wanted, lenient=True, inside=asked.inside, progress=progress)
+    progress.start("comparing")
     plans = []
     lost: dict[str, str] = {}
     for path, content in wanted.items():
@@ -106,6 +107,7 @@ def plan(
             lost[path] = MISNAMED
         else:
             plans.append(made)
+    progress.finish()
     return plans, lost
 
 
@@ -226,15 +228,18 @@ def guard(plans: Iterable[PathPlan], *, extra: bool = False, also: Sequence[str]
     Its hint counts all that ``--force`` would take and the sentence does not name: what the Plans leave, and ``also``.
     """
     plans = list(plans)
-    unstored = [path for made in plans for path in (*made.unstored, *(made.extra if extra else ()))]
+    alone = {made.path: (*made.unstored, *(made.extra if extra else ())) for made in plans}
+    unstored = [path for paths in alone.values() for path in paths]
     if not unstored:
         return
     spared = [] if extra else sorted([*(path for made in plans for path in made.extra), *also])
     named = _listed(unstored)
+    kept = unstored if len(unstored) <= _NAMED else [path for path, paths in alone.items() if paths]
+    keeping = f"mlvc add {' '.join(kept)}" if len(kept) <= _NAMED else "mlvc commit"
     removed = f", which also removes what is stored nowhere else: {_listed(spared)}" if spared else ""
     raise WouldOverwriteError(
         f"{named} {'has' if len(unstored) == 1 else 'have'} changes that are stored nowhere",
-        hint=f"keep them with `mlvc add {' '.join(unstored[:_NAMED])}`, or lose them with --force{removed}",
+        hint=f"keep them with `{keeping}`, or lose them with --force{removed}",
     )
 
 
@@ -250,11 +255,12 @@ def execute(
     """Carry out Plans. What cannot be had is named in the result, and all the rest is done."""
     changes = [change for made in plans for change in made.changes]
     sizes = [change.new.size for change in changes if change.new is not None]
-    progress.start("checkout", objects=len(sizes), total=sum(sizes))
+    progress.start("writing files", objects=len(sizes), total=sum(sizes))
     lost: dict[str, str] = {}
     for made in plans:
         work = _Work(tree, store, made, links, progress)
         lost.update(work.whole() if made.whole else work.in_place())
+    progress.finish()
     return Done(tuple(change for change in changes if change.path not in lost), lost)
 
 
@@ -390,7 +396,8 @@ class _Work:
         is_inside = self._store.root.startswith(self._tree.top.rstrip(os.sep) + os.sep)
         home = os.path.dirname(f"{self._tree.root}/{entry.path}") if is_inside else ""
         try:
-            place(self._store, entry, path, self._links, home=home)
+            part = Part(self._progress, entry.size)
+            place(self._store, entry, path, self._links, home=home, told=part)
         except (ObjectsMissingError, DamagedError) as error:
             self._lost[entry.path] = reason_of(error)
             self._store.quarantine({entry.oid: self._lost[entry.path]})
@@ -403,7 +410,7 @@ class _Work:
         self._records[entry.path] = Record(
             entry.size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino, entry.kind, entry.oid
         )
-        self._progress.advance(objects=1, size=entry.size)
+        part.end()
 
     def _unchanged(self, change: Change) -> None:
         """WouldOverwriteError where something else stands there than when the Plan was made, or something ignored."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from mlvc import files
@@ -46,9 +46,18 @@ def tried(source_dir: str, target_dir: str) -> dict[str, bool]:
     return {**found, COPY: True}
 
 
-def place(store: LocalStore, entry: Entry, target: str, links: Sequence[str], *, home: str = "") -> str:
+def place(
+    store: LocalStore,
+    entry: Entry,
+    target: str,
+    links: Sequence[str],
+    *,
+    home: str = "",
+    told: Callable[[int], object] = bool,
+) -> str:
     """Make ``target``, which does not exist, the content of ``entry``. Returns the link type that worked.
 
+    ``told`` is called with the number of bytes that were copied, again and again; for a link not at all.
     ``home``: the directory that ``target`` will be moved to; a symbolic link then leads from there to the Store, so
     that both may be moved together. Without one it is absolute.
     The content is hashed first or on the way. A linked file shares its permission bits with the
@@ -67,7 +76,7 @@ def place(store: LocalStore, entry: Entry, target: str, links: Sequence[str], *,
             source = os.path.relpath(source, home)
         if _linked(link, source, target):
             return link
-    _copy(store, entry, target)
+    _copy(store, entry, target, told)
     return COPY
 
 
@@ -84,7 +93,7 @@ def _linked(link: str, source: str, target: str) -> bool:
     return True
 
 
-def _copy(store: LocalStore, entry: Entry, target: str) -> None:
+def _copy(store: LocalStore, entry: Entry, target: str, told: Callable[[int], object]) -> None:
     if entry.kind != EXECUTABLE and store.take_copy(entry.oid, target):
         return
     mode = 0o777 if entry.kind == EXECUTABLE else 0o666
@@ -92,6 +101,7 @@ def _copy(store: LocalStore, entry: Entry, target: str) -> None:
         with Writer(target, mode, direct=entry.size >= WORTHWHILE) as file:
             for part in store.stream(entry.oid):
                 file.write(part)
+                told(len(part))
             file.finish(durable=False)
     except BaseException:
         files.remove(target)

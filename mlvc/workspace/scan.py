@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ from mlvc.errors import SystemFailureError, UsageError
 from mlvc.hashing import BLOCK, Hashing
 from mlvc.ignore import ALWAYS, Ignore
 from mlvc.manifest import EMPTY_DIR, EXECUTABLE, FILE, SYMLINK, Entry
-from mlvc.progress import QUIET, Progress
+from mlvc.progress import QUIET, Part, Progress
 from mlvc.store.base import LARGE, Batch
 from mlvc.workspace.index import NEVER, Record, Records
 
@@ -368,11 +368,12 @@ def digest(root: str, scan: Scan, hashing: Hashing, batch: Batch | None = None, 
             progress.advance(objects=len(objects), size=sum(len(data) for _, data in objects))
         for directory, name, known in large:
             path = _path(directory, name)
-            oid = batch.put_file(f"{root}/{path}") if batch is not None else hash_file(f"{root}/{path}", hashing)
+            part, full = Part(progress, known.size), f"{root}/{path}"
+            oid = hash_file(full, hashing, part) if batch is None else batch.put_file(full, part)
             if not _same(known, os.lstat(f"{root}/{path}")):
                 raise _changed(path)
             scan.dirs[directory][name] = _believed(known._replace(oid=oid), scan.since)
-            progress.advance(objects=1, size=known.size)
+            part.end()
     except FileNotFoundError as error:
         if not str(error.filename).startswith(root):
             raise
@@ -447,10 +448,11 @@ def _changed(path: str) -> SystemFailureError:
     )
 
 
-def hash_file(path: str, hashing: Hashing) -> bytes:
-    """The Oid of a file of any size."""
+def hash_file(path: str, hashing: Hashing, told: Callable[[int], object] = bool) -> bytes:
+    """The Oid of a file of any size. ``told`` is called with the number of bytes that were read, again and again."""
     hasher = hashing.new()
     with open(path, "rb", buffering=0) as file:
         while block := file.read(4 * BLOCK):
             hasher.update(block)
+            told(len(block))
     return hasher.digest()

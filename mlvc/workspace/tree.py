@@ -104,14 +104,17 @@ class WorkTree:
         of the paths that are parts of tracked directories.
         """
         since = self.begin()
+        progress.start("looking at files")
+        scans = {path: self.scan(path, since, inside=path in inside) for path in paths}
+        if not lenient:
+            refuse(scans.values())
+        self._tell("hashing", scans.values(), progress)
         found = {}
-        for path in paths:
-            scan = self.scan(path, since, inside=path in inside)
-            if not lenient:
-                refuse([scan])
+        for path, scan in scans.items():
             digest(self.root, scan, self.hashing, progress=progress)
             found[path] = self._seen(path, scan)
         self.remember(found.values())
+        progress.finish()
         return found
 
     def store(self, paths: Iterable[str], store: Store, *, progress: Progress = QUIET) -> dict[str, Look]:
@@ -123,23 +126,42 @@ class WorkTree:
         scans = {path: self.scan(path, since) for path in paths}
         refuse(scans.values())
         with store.batch() as batch:
-            found = {path: self.put(path, scan, store, batch, progress=progress) for path, scan in scans.items()}
+            found = self.put(scans, store, batch, progress=progress)
             batch.commit()
         self.remember(found.values())
+        progress.finish()
         return found
 
-    def put(self, path: str, scan: Scan, store: Store, batch: Batch, *, progress: Progress = QUIET) -> Look:
-        """Put what was scanned into ``batch``: files first, then the manifest that names them."""
-        oids = [record[5] for records in scan.dirs.values() for record in records.values()]
-        absent = store.missing(oids) if oids else set()
-        if absent:
-            demote(scan, absent)
-        count, total = scan.unread()
-        progress.start("add", objects=count, total=total)
-        digest(self.root, scan, self.hashing, batch, progress=progress)
-        look = self._seen(path, scan, build=True)
-        batch.put_hashed(look.objects)
-        return look
+    def put(
+        self, scans: Mapping[str, Scan], store: Store, batch: Batch, *, progress: Progress = QUIET
+    ) -> dict[str, Look]:
+        """Put what was scanned, by path, into ``batch``: files first, then the Manifests that name them.
+
+        The operation in ``progress`` goes on until what was put is durable: it is for the caller to finish.
+        """
+        for scan in scans.values():
+            oids = [record[5] for records in scan.dirs.values() for record in records.values()]
+            absent = store.missing(oids) if oids else set()
+            if absent:
+                demote(scan, absent)
+        self._tell("storing", scans.values(), progress)
+        found = {}
+        for path, scan in scans.items():
+            digest(self.root, scan, self.hashing, batch, progress=progress)
+            found[path] = self._seen(path, scan, build=True)
+            batch.put_hashed(found[path].objects)
+        return found
+
+    @staticmethod
+    def _tell(label: str, scans: Iterable[Scan], progress: Progress) -> None:
+        """Begin an operation on all that is fresh in ``scans``, if anything is."""
+        amounts = [scan.unread() for scan in scans if scan.fresh]
+        if not amounts:
+            return
+        known = all(total for _, total in amounts)
+        progress.start(
+            label, objects=sum(count for count, _ in amounts), total=sum(total for _, total in amounts) if known else 0
+        )
 
     def _seen(self, path: str, scan: Scan, *, build: bool = False) -> Look:
         if not scan.exists:

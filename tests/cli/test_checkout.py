@@ -136,6 +136,18 @@ def test_the_refusal_names_no_more_than_force_removes(project: Path) -> None:
     assert result.err.endswith("hint: keep them with `mlvc add data/one.txt`, or lose them with --force\n")
 
 
+def test_the_hint_keeps_all_of_them_however_many(project: Path) -> None:
+    for name in "abcd":
+        shell.write(project, {f"more-{name}": b"1"})
+    run_mlvc("add", *(f"more-{name}" for name in "abcd"), cwd=project)
+    shell.write(project, {f"data/{name}.txt": b"changed" for name in ("one", "two", "sub/three", "sub/four file")})
+    refused(run_mlvc("checkout", cwd=project, check=False), 5, "and 1 more have", "keep them with `mlvc add data`,")
+    shell.write(project, {f"more-{name}": b"changed" for name in "abcd"})
+    refused(run_mlvc("checkout", cwd=project, check=False), 5, "and 5 more have", "keep them with `mlvc commit`,")
+    run_mlvc("commit", cwd=project)
+    run_mlvc("checkout", cwd=project)
+
+
 def test_a_path_that_vanishes_between_commits_goes_with_its_data(project: Path) -> None:
     shell.write(project, {"extra/x": b"x", "extra/deep/y": b"y"})
     run_mlvc("add", "extra", cwd=project)

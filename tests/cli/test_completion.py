@@ -66,7 +66,13 @@ CASES = [
     (["add", "no/such/dir/"], ["words"]),
     (["nosuch", ""], ["words"]),
     (["remote", "nosuch", ""], ["words"]),
-    (["--v"], ["words", "--version"]),
+    (["--v"], ["words", "--verbose", "--version"]),
+    (["-q", "--no"], ["words", "--no-progress"]),
+    (["-q", "pul"], ["words", "pull"]),
+    (["-q", "--no-progress", "checkout", "mod"], ["files", "model.bin"]),
+    (["-v", "push", "-r", "s"], ["words", "store"]),
+    (["-v", "remote", "de"], ["words", "default"]),
+    (["push", "--qu"], ["words", "--quiet"]),
 ]
 
 

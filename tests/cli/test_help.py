@@ -82,11 +82,11 @@ def test_the_help_of_mlvc_is_what_typer_makes_of_it() -> None:
 
 @pytest.mark.parametrize("command", ALL, ids=" ".join)
 def test_help_tells_a_newcomer_what_to_do(command: list[str]) -> None:
-    result = run_mlvc(*command, "--help", env={"COLUMNS": "100"})
+    result = run_mlvc(*command, "--help", env={"COLUMNS": "80"})
     assert result.err == ""
     lines = result.out.splitlines()
     assert lines[0].startswith(f"Usage: mlvc {' '.join(command)}")
-    assert max(len(line) for line in lines) <= 100
+    assert max(len(line) for line in lines) <= 80
     about = lines[2].strip()
     assert about[0].isupper()
     assert about.endswith(".")

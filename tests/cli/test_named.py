@@ -108,3 +108,19 @@ def test_the_name_of_a_stage(pushed: Path, command: str) -> None:
     said(pushed, command, "y", parts=("y is not tracked", "stage 'train' makes it", "`mlvc repro train`"))
     shell.write(pushed, {"mlvc.yaml": b"not a pipeline"})
     said(pushed, command, "train", parts=("train is not tracked, and nothing is there",))
+
+
+@pytest.mark.parametrize(
+    ("folder", "typed", "hint"),
+    [
+        ("", "data/on.txt", "did you mean `data/one.txt`?"),
+        ("", "dta/sub/three.txt", "did you mean `data/sub/three.txt`?"),
+        ("", "dta/nope.txt", "check the spelling"),
+        ("", "nothing/like/it", "check the spelling"),
+        ("data/sub", "../on.txt", "did you mean `../one.txt`?"),
+        ("data/sub", "data/one.txt", "check the spelling"),
+    ],
+)
+def test_a_file_to_track_that_is_not_there(project: Path, folder: str, typed: str, hint: str) -> None:
+    said(project / folder, "add", typed, parts=(f"{typed} does not exist", hint))
+    said(project / folder, "add", "-o", "copy", typed, parts=(f"{typed} does not exist", hint))

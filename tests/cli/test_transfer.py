@@ -110,6 +110,16 @@ def test_a_fresh_clone_is_told_of_pull(pushed: Path) -> None:
     assert "Not in the store (get it with `mlvc fetch`)" in run_mlvc("status", cwd=clone).out
 
 
+def test_a_pull_names_what_is_lost_once(pushed: Path) -> None:
+    for pack in (pushed.parent / "remote/packs").iterdir():
+        pack.unlink()
+    result = run_mlvc("pull", cwd=shell.clone(pushed), check=False)
+    assert result.code == 4
+    named = [line for line in result.err.splitlines() if line.startswith("missing  ")]
+    assert named
+    assert len(named) == len(set(named))
+
+
 def test_of_several_revisions_pull_checks_the_last_one_out(pushed: Path) -> None:
     shell.write(pushed, {"data/one.txt": b"newer\n"})
     run_mlvc("commit", cwd=pushed)

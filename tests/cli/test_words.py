@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlvc.cli import app, main
-from mlvc.cli.words import Command, Group, declared, read
+from mlvc.cli.words import GLOBALS, Command, Group, declared, read
 
 
 def commands() -> Iterator[tuple[str, Command]]:
@@ -59,7 +59,7 @@ def words_of(name: str) -> st.SearchStrategy[list[str]]:
 def test_plain_command_lines_mean_what_typer_makes_of_them(name: str) -> None:
     command = ALL[name]
     plain_ones = 0
-    lacking = declared(command).keys() - defaults(command).keys()
+    lacking = declared(command).keys() - defaults(command).keys() - GLOBALS.keys()
     needed = [
         text
         for key, (_, word) in declared(command).items()

@@ -30,8 +30,8 @@ HOME = "/path/to"
 _CLI = """\
 # Commands
 
-What `mlvc COMMAND --help` says. Data go to standard output, all else to standard error; [JSON](json.md),
-[exit codes](exit-codes.md) and [settings](settings.md) have pages of their own.
+What `mlvc COMMAND --help` says. Data go to standard output, all else to standard error; [what is printed](output.md),
+[JSON](json.md), [exit codes](exit-codes.md) and [settings](settings.md) have pages of their own.
 """
 _JSON = """\
 # JSON
