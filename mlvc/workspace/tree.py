@@ -133,7 +133,7 @@ class WorkTree:
         oids = [record[5] for records in scan.dirs.values() for record in records.values()]
         absent = store.missing(oids) if oids else set()
         if absent:
-            demote(scan, absent)
+            demote(self.root, scan, absent, self.hashing)
         count, total = scan.unread()
         progress.start("add", objects=count, total=total)
         digest(self.root, scan, self.hashing, batch, progress=progress)
