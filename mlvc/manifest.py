@@ -326,6 +326,23 @@ def objects_of(store: Reader, contents: Iterable[Content], lost: Lost) -> set[by
     return oids
 
 
+def roots_of(store: Reader, oids: Iterable[bytes]) -> dict[bytes, Root]:
+    """Many root manifests in one read; without those that cannot be read."""
+    size = store.hashing.size
+    return {oid: decode_root(bytes(data), size) for oid, data in store.read(dict.fromkeys(oids), {})}
+
+
+def sizes_of(store: Reader, roots: Iterable[Root]) -> set[tuple[bytes, int]]:
+    """The Oids of all files in these directories, each with its size in bytes; without what cannot be read."""
+    leaves = {leaf.oid for root in roots for leaf in root.leaves}
+    return {
+        (entry.oid, entry.size)
+        for _, data in store.read(leaves, {})
+        for entry in decode_leaf(data, store.hashing.size)
+        if entry.kind != EMPTY_DIR
+    }
+
+
 def _oids_of_leaf(data: bytes, digest_size: int) -> Iterator[bytes]:
     if data[:4] != _LEAF:
         raise FormatError(f"not a leaf of a manifest, or of a newer format: {data[:4]!r}", hint="use a newer mlvc")
