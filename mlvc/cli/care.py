@@ -124,7 +124,8 @@ def destroy(
     """Remove mlvc from a repository.
 
     The data in the working tree stays. The store, all Pointers, mlvc.lock, the settings and the hooks go; mlvc.yaml,
-    .mlvcignore and the lines in .gitignore stay. Refused where the store has what is neither in the working tree nor on a Remote.
+    .mlvcignore and the lines in .gitignore stay. Refused where the store has what is neither in the working tree nor
+    on a Remote.
 
     Example: mlvc destroy --dry-run
     """
