@@ -95,7 +95,7 @@ def _needed(repo: Repo, kept: Kept, options: Options, *, put_back: bool) -> tupl
                 raise FormatError(
                     f"nothing is deleted, {keep.told(repo, place)} cannot be read: {error.message}", hint=_FORCE
                 )
-            whole = steps.members(repo.store, live)
+            whole = _members(repo, live)
             back = steps.revive(repo.store, whole) if put_back else 0
             count += back
             if not back:
@@ -103,6 +103,16 @@ def _needed(repo: Repo, kept: Kept, options: Options, *, put_back: bool) -> tupl
         if lost and not options.force:
             raise _refused(keep.where(repo, reader, kept, lost), lost)
     return whole, count
+
+
+def _members(repo: Repo, live: set[bytes]) -> set[bytes]:
+    try:
+        return steps.members(repo.store, live)
+    except DamagedError as error:
+        raise DamagedError(
+            f"nothing is deleted: {error.message}, so which chunks it needs cannot be told",
+            hint="`mlvc fsck --repair` names its path, and mends it from a remote",
+        ) from None
 
 
 def _reader(repo: Repo, remote: str) -> AbstractContextManager[Reader]:

@@ -259,8 +259,8 @@ class Trash:
             return False
         files.make_dirs(os.path.dirname(target))
         os.rename(self.path(day, name), target)
-        with suppress(PermissionError):
-            os.utime(target)  # its grace begins anew
+        with suppress(PermissionError, NotImplementedError):
+            os.utime(target, follow_symlinks=False)  # its grace begins anew
         return True
 
     def expired(self, keep: float) -> list[str]:

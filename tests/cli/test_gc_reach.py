@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from mlvc import manifest
 from mlvc import pointer as pointers
+from mlvc.store.pack import DATA, RECIPE, PackWriter, encode_recipe
 from tests.helpers import SOURCES, git, run, run_mlvc, shell
 from tests.helpers.shell import refused
-from tests.helpers.stores import noise, open_local
+from tests.helpers.stores import flip, noise, open_local
 
 
 def version(root: Path, text: str, path: str = "data/one.txt") -> bytes:
@@ -349,6 +350,37 @@ def test_a_pointer_that_calls_a_file_a_directory(project: Path) -> None:
     assert result.code == 2
     assert "unreadable  wrong.mlvc" in result.err
     assert "checked" in result.err
+
+
+def test_a_list_of_chunks_with_a_wrong_bit(project: Path) -> None:
+    """It names a chunk that is nowhere. So the right one looks as if nothing needed it."""
+    with open_local(project / ".git/mlvc", "xxh128") as store:
+        packs = store.packs()
+        rows = {row[0]: row[1] for name, size in packs.items() for row in store.pack_index(name, size).rows()}
+        (large,) = (oid for oid, kind in rows.items() if kind == RECIPE)
+        ((_, recipe),) = store.packed.recipes([large])
+        data = {oid: bytes(found) for oid, found in store.packed.read([o for o in rows if o != large], {})}
+        kept = [f"{project.parent}/{name}" for name in packs]
+        chunks = {oid: data.pop(oid) for oid in dict(recipe)}
+        for part in (chunks, {large: encode_recipe(recipe)}, data):
+            with PackWriter(store.scratch, store.hashing) as writer:
+                for oid, payload in part.items():
+                    writer.add(oid, RECIPE if oid == large else DATA, payload)
+                (pack,) = writer.finish()
+                store.publish([pack])
+            if large in part:
+                listing = Path(store.pack_path(pack.name))
+        for name, place in zip(packs, kept, strict=True):
+            os.rename(store.pack_path(name), place)
+        at = listing.read_bytes().index(recipe[0][0])
+    flip(listing, at)
+    at_once(project)
+    before = shell.image(project)
+    refused(run_mlvc("gc", cwd=project, check=False), 4, "nothing is deleted", "which chunks", "fsck --repair")
+    assert shell.image(project) == before
+    run_mlvc("add", "model.bin", cwd=project)
+    run_mlvc("fsck", cwd=project, check=False)
+    run_mlvc("gc", cwd=project)
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="another user is needed")
