@@ -101,6 +101,12 @@ def _needed(repo: Repo, kept: Kept, options: Options, *, put_back: bool) -> tupl
             if not back:
                 break
         if lost and not options.force:
+            if not put_back and steps.has_in_trash(repo.store, lost.keys()):
+                raise ObjectsMissingError(
+                    f"the list of files of {keep.where(repo, reader, kept, lost)} is in the trash, "
+                    "so a dry run cannot tell what it needs",
+                    hint="`mlvc gc` puts it back by itself before it deletes anything",
+                )
             raise _refused(keep.where(repo, reader, kept, lost), lost)
     return whole, count
 

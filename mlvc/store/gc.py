@@ -324,6 +324,12 @@ def revive(store: LocalStore, live: AbstractSet[bytes]) -> int:
     return count
 
 
+def has_in_trash(store: LocalStore, oids: AbstractSet[bytes]) -> bool:
+    """Whether the trash has one of these objects."""
+    trash = Trash(store.root)
+    return any(not oids.isdisjoint(_held(store, trash.path(day, name), name)) for day, name in trash.names())
+
+
 def _held(store: LocalStore, path: str, name: str) -> set[bytes]:
     """The objects in one file of the trash."""
     kind, _, rest = name.partition(os.sep)

@@ -505,6 +505,7 @@ def test_what_is_needed_again_comes_back_from_the_trash(project: Path) -> None:
     time.sleep(1.1)  # now its time has come
     (project / "data.mlvc").write_bytes(first)
     assert run_mlvc("status", cwd=project).out
+    refused(run_mlvc("gc", "--dry-run", cwd=project, check=False), 4, "data.mlvc is in the trash", "puts it back")
     found = collected(project)
     assert found["put_back"] == 1
     assert found["deleted"] > 0
