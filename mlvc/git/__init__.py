@@ -204,7 +204,8 @@ def _said(answer: subprocess.CompletedProcess[bytes], arguments: Sequence[str]) 
             )
         name = next(word for word in arguments if word[0] != "-" and "=" not in word)  # settings come before it
         first = said.removeprefix("fatal: ").splitlines()
-        raise SystemFailureError(f"git {name} failed: {first[0] if first else answer.returncode}")
+        hint = "`git fsck` tells what is wrong with the repository" if "bad object" in said else ""
+        raise SystemFailureError(f"git {name} failed: {first[0] if first else answer.returncode}", hint=hint)
     return answer.stdout
 
 

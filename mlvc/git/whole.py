@@ -123,9 +123,9 @@ def ever(git: Git, patterns: Sequence[str]) -> dict[str, str]:
     """
     _check_readable(git)
     starts = _commits(git, _starts(git))
-    every = ["--all", "--reflog", "--ignore-missing", "--full-history", *starts]
+    every = ["--all", "--reflog", "--ignore-missing", "--full-history", "--stdin"]
     shown = ["-m", "--format=", "--raw", "--no-abbrev", "--no-renames", "-z", "--", *patterns]
-    out = log(git, [*every, *shown])
+    out = log(git, [*every, *shown], data="".join(f"{id_}\n" for id_ in starts).encode())
     found: dict[str, str] = {}
     words = iter(out.decode(errors="surrogateescape").split("\0"))
     for word in words:
@@ -191,7 +191,8 @@ def _starts(git: Git) -> Iterator[bytes]:
         yield from _beside(tree.dir)
         # Those of another working tree are no part of --all.
         yield from ask(tree, ["for-each-ref", "--format=%(objectname)", *_OF_ONE_TREE]).split()
-    grafted = _commits(git, (files.read_or_none(os.path.join(git.common, "info", "grafts")) or b"").split())
+    grafts = files.read_or_none(os.path.join(git.common, "info", "grafts")) or b""
+    grafted = _commits(git, _HEX.findall(grafts))
     if grafted:
         out = ask(git, ["cat-file", "--batch"], data="".join(f"{id_}\n" for id_ in grafted).encode())
         yield from re.findall(rb"^parent ([0-9a-f]+)$", out, re.MULTILINE)
