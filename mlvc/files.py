@@ -48,7 +48,7 @@ def read(path: str) -> bytes:
             with open(fd, "rb", buffering=0) as file:
                 return file.readall()
         os.close(fd)
-    what = _KINDS.get(stat.S_IFMT(kind), "a device")
+    what = _kind(kind)
     raise FormatError(f"{path} is {what}, and should be a file", hint="move it away, or bring the file back with Git")
 
 
@@ -58,6 +58,25 @@ _KINDS = {
     stat.S_IFSOCK: "a socket",
     stat.S_IFLNK: "a symbolic link that leads in a circle",
 }
+
+
+def is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry of a directory is a file, or a symbolic link to one; one that leads in a circle is none."""
+    return os.path.isfile(entry.path) if entry.is_symlink() else entry.is_file()
+
+
+def _kind(mode: int) -> str:
+    return _KINDS.get(stat.S_IFMT(mode), "a device")
+
+
+def kind_of(path: str) -> str:
+    """What stands at a path where a file should be."""
+    try:
+        return _kind(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return "a symbolic link that leads nowhere"
+    except OSError:
+        return _kind(os.lstat(path).st_mode)
 
 
 def read_or_none(path: str) -> bytes | None:
@@ -229,6 +248,16 @@ def remove_tree(path: str) -> None:
 def exists(path: str) -> bool:
     """Whether something is there, a dangling symbolic link included."""
     return os.path.lexists(path)
+
+
+def walk(top: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """As ``os.walk``, and OSError where a directory cannot be read: who deletes what nothing names has to see all."""
+
+    def refused(error: OSError) -> None:
+        if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            raise error
+
+    return os.walk(top, onerror=refused)
 
 
 def reflink(source: str, target: str) -> bool:

@@ -136,8 +136,11 @@ def _tell(found: Brought) -> None:
 
 def _is_unchanged(old: str, new: str) -> bool:
     """Whether two commits have the same Pointers and Lockfile. False also where Git cannot tell."""
-    # Without the module subprocess, which takes longer to import than Git takes to answer.
-    return os.spawnvp(os.P_WAIT, "git", [*_ANSWER_OF_GIT, old, new, "--", *_PATTERNS]) == 0  # noqa: S606  (as told)
+    # Without the module subprocess, which takes longer to import than Git takes to answer. `git --literal-pathspecs`
+    # tells its hooks to take patterns for names.
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_PATHSPECS")}
+    command = [*_ANSWER_OF_GIT, old, new, "--", *_PATTERNS]
+    return os.spawnvpe(os.P_WAIT, "git", command, environment) == 0  # noqa: S606  (as told)
 
 
 def _of_framework(*names: str) -> list[str]:

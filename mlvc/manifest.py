@@ -331,15 +331,44 @@ def objects_of(store: Reader, contents: Iterable[Content], lost: Lost) -> set[by
     return oids
 
 
-def _oids_of_leaf(data: bytes, digest_size: int) -> Iterator[bytes]:
+def roots_of(store: Reader, oids: Iterable[bytes]) -> dict[bytes, Root]:
+    """Many root manifests in one read; without those that cannot be read."""
+    size = store.hashing.size
+    return {oid: decode_root(bytes(data), size) for oid, data in store.read(dict.fromkeys(oids), {})}
+
+
+def sizes_of(store: Reader, roots: Iterable[Root]) -> set[tuple[bytes, int]]:
+    """The Oids of all files in these directories, each with its size in bytes; without what cannot be read."""
+    found: set[tuple[bytes, int]] = set()
+    for _, data in store.read({leaf.oid for root in roots for leaf in root.leaves}, {}):
+        count, kinds, oids = _columns_of_leaf(bytes(data), store.hashing.size)
+        rows = zip(kinds, oids, struct.unpack_from(f"<{count}Q", data, 8 + count), strict=True)
+        found.update((oid, size) for kind, oid, size in rows if kind != _EMPTY)
+    return found
+
+
+def _oids_of_leaf(data: bytes, digest_size: int) -> list[bytes]:
+    _, kinds, oids = _columns_of_leaf(data, digest_size)
+    if _EMPTY not in kinds:
+        return oids
+    return [oid for kind, oid in zip(kinds, oids, strict=True) if kind != _EMPTY]
+
+
+_EMPTY = ord(EMPTY_DIR)
+"""An empty directory has no object."""
+
+
+def _columns_of_leaf(data: bytes, digest_size: int) -> tuple[int, bytes, list[bytes]]:
+    """The number of entries of a leaf, their kinds and their Oids: entry by entry would take several times as long."""
     if data[:4] != _LEAF:
         raise FormatError(f"not a leaf of a manifest, or of a newer format: {data[:4]!r}", hint="use a newer mlvc")
     (count,) = struct.unpack_from("<I", data, 4)
-    kinds = data[8 : 8 + count]
     at = 8 + 9 * count
-    for i, kind in enumerate(kinds):
-        if kind != 100:  # "d": an empty directory has no object
-            yield data[at + i * digest_size : at + (i + 1) * digest_size]
+    return (
+        count,
+        data[8 : 8 + count],
+        [data[i : i + digest_size] for i in range(at, at + digest_size * count, digest_size)],
+    )
 
 
 def check_path(path: str, name: str = "a manifest") -> None:

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 from mlvc import config, files, git, manifest, snapshot
 from mlvc.api import keep
+from mlvc.api.elsewhere import reading
+from mlvc.api.install import uninstall
 from mlvc.api.keep import Kept
-from mlvc.errors import FormatError, RemoteError, UsageError, WouldOverwriteError
-from mlvc.git import whole
+from mlvc.errors import FormatError, ObjectsMissingError, RemoteError, UsageError, WouldOverwriteError
+from mlvc.git import hooked, whole
 from mlvc.oid import Oid
 from mlvc.repo import Repo
 from mlvc.roots import roots
@@ -69,7 +71,13 @@ def plan(repo: Repo, *, force: bool = False) -> Plan:
 
 
 def destroy(repo: Repo, made: Plan) -> None:
-    """Remove what ``made`` says; the settings that make this a repository of mlvc last, so that it can be run again."""
+    """Remove what ``made`` says; the settings that make this a repository of mlvc last, so that it can be run again.
+
+    Hooks and the merge driver in the Git directory go first. UsageError, and nothing is removed, where they cannot.
+    """
+    # Hooks that are elsewhere serve other repositories, too.
+    if os.path.realpath(hooked.hooks_dir(repo.git)).startswith(os.path.realpath(repo.git.common) + os.sep):
+        uninstall(repo)
     if not _is_own(repo):
         repo.leave()
     with repo.store.alone(), repo.exclusive():
@@ -130,7 +138,16 @@ def _alone(repo: Repo, *, force: bool) -> set[bytes]:
     kept = keep.everything(repo, sharing=False)
     for place, error in kept.unreadable.items() if not force else ():
         raise FormatError(f"{keep.told(repo, place)} cannot be read: {error.message}", hint="mend it, or use --force")
-    needed, _ = keep.objects(repo.store, kept, force=True)
+    needed, lost = keep.objects(repo.store, kept, force=True)
+    if lost and not force:
+        with suppress(RemoteError, UsageError), reading(repo) as reader:
+            needed, lost = keep.objects(reader, kept, force=True)
+    if lost and not force:
+        raise ObjectsMissingError(
+            f"nothing is removed: the list of files of {keep.where(repo, repo.store, kept, lost)} cannot be had, "
+            "so nobody can tell what is in the store alone",
+            hint="get it with `mlvc fetch --all-commits`; or go on all the same with --force",
+        )
     left = needed - repo.store.missing(needed) - _here(repo, kept)
     for name in repo.config.remotes if left and not force else ():
         with suppress(RemoteError):  # one that cannot be asked keeps nothing for certain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -9,21 +10,21 @@ from mlvc import manifest
 from mlvc import transfer as steps
 from mlvc.api import keep
 from mlvc.api.keep import Kept
-from mlvc.api.transfer import open_remote
-from mlvc.errors import DamagedError, FormatError, MlvcError, ObjectsMissingError
+from mlvc.api.transfer import chosen, open_remote
+from mlvc.errors import DamagedError, FormatError, MlvcError, ObjectsMissingError, RemoteError
 from mlvc.manifest import EMPTY_DIR
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
 from mlvc.store import verify
-from mlvc.store.base import Lost, reason_of
+from mlvc.store.base import MISNAMED, Lost, reason_of
 from mlvc.store.chain import Chain
 from mlvc.store.verify import Checked
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A file of a tracked path whose object cannot be had: ``missing`` or ``damaged``; and what names it."""
+    """A file of a tracked path that cannot be had; what names it. ``reason``: of its object, as ``missing``."""
 
     path: str
     reason: str
@@ -34,7 +35,8 @@ class Missing:
 class Verified:
     """What fsck found. ``missing``: what is tracked and cannot be had, after the repair where there was one.
 
-    ``unreadable``: what is wrong with Pointers. ``fetched``: how many objects a repair brought from a Remote.
+    ``unreadable``: what is wrong with Pointers. ``fetched``: how many objects a repair brought from Remotes, ``asked``:
+    the names of these Remotes, ``failed``: what went wrong with those that could not be asked.
     """
 
     checked: Checked
@@ -42,6 +44,8 @@ class Verified:
     unreadable: tuple[str, ...] = ()
     repaired: bool = False
     fetched: int = 0
+    asked: tuple[str, ...] = ()
+    failed: tuple[RemoteError, ...] = ()
 
 
 def fsck(
@@ -51,60 +55,121 @@ def fsck(
 
     Where the Catalog is wrong, it is corrected: it only repeats what the Packs say. Else nothing is changed without
     ``repair``. With it, damaged files go to quarantine, their good objects are kept, and what is tracked and missing
-    or damaged is brought from a Remote, if there is one.
+    or damaged is brought from a Remote: from ``remote``, else from the default one and then from the others.
     """
     progress.start("finding what is tracked")
+    repo.store.join()  # a gc would move Packs while they are looked at
     kept = keep.tracked(repo, all_commits=all_commits)
     checked = verify.check(repo.store, progress=progress)
     repo.store.reread(checked.uncatalogued)
-    unreadable = tuple(f"{keep.told(repo, place)}: {error.message}" for place, error in kept.unreadable.items())
     if not repair:
-        return Verified(checked, tuple(_missing(repo, kept, checked.lost_of)), unreadable)
-    repo.store.join()
+        found = tuple(_missing(repo, kept, checked, checked.lost_of))
+        return Verified(checked, found, _unreadable(repo, kept))
     repo.store.packed.damaged.update(checked.packs)
+    for path, name in checked.strange.items():
+        repo.store.set_aside(os.path.join(repo.store.root, path), name)
     repo.store.quarantine(dict.fromkeys(checked.bad, "damaged"))
-    fetched = _fetch(repo, kept, remote, progress) if remote or repo.config.remotes else 0
-    now = _missing(repo, kept, lambda oids: dict.fromkeys(repo.store.missing(oids), "missing"))
-    return Verified(checked, tuple(now), unreadable, repaired=True, fetched=fetched)
+    mended = _Mending(repo, kept, progress)
+    for name in _remotes(repo, remote):
+        mended.ask(name)
+    found = tuple(_missing(repo, kept, checked, mended.lost_of))
+    return Verified(
+        checked, found, _unreadable(repo, kept), True, mended.fetched, tuple(mended.asked), tuple(mended.failed)
+    )
 
 
-def _fetch(repo: Repo, kept: Kept, remote: str, progress: Progress) -> int:
-    """Bring what is tracked and not here. The number of objects that came."""
-    far = open_remote(repo, remote)
-    try:
-        far.jobs = repo.config.get("core.jobs")
-        progress.start(f"asking '{far.name}' what it has")
-        far.refresh()
-        oids = manifest.objects_of(Chain(repo.hashing, lambda: repo.store, lambda: far), kept.contents, {})
-        before = repo.store.missing(oids)
-        if before:
-            steps.fetch(repo.store, far, steps.plan_fetch(repo.store, far, oids), jobs=far.jobs, progress=progress)
-        progress.finish()
-        return len(before) - len(repo.store.missing(before))
-    finally:
-        far.close()
+def _unreadable(repo: Repo, kept: Kept) -> tuple[str, ...]:
+    return tuple(f"{keep.told(repo, place)}: {error.message}" for place, error in kept.unreadable.items())
 
 
-def _missing(repo: Repo, kept: Kept, lost_of: Callable[[set[bytes]], Lost]) -> Iterator[Missing]:
+def _remotes(repo: Repo, remote: str) -> list[str]:
+    """The Remotes to ask: the one that is named, else all, the default one first."""
+    if remote:
+        return [chosen(repo.config, remote)]
+    return sorted(repo.config.remotes, key=lambda name: name != repo.config.get("core.remote"))
+
+
+class _Mending:
+    """Brings what is tracked and not in the Store, from one Remote after the other."""
+
+    def __init__(self, repo: Repo, kept: Kept, progress: Progress) -> None:
+        self.fetched = 0
+        self.asked: list[str] = []
+        self.failed: list[RemoteError] = []
+        self._repo = repo
+        self._kept = kept
+        self._progress = progress
+        self._damaged: set[bytes] = set()
+
+    def ask(self, name: str) -> None:
+        """Bring what this Remote has, if something is needed still. One that does not answer is noted."""
+        unread: Lost = {}
+        store = self._repo.store
+        if not store.missing(manifest.objects_of(store, self._kept.contents, unread)) and not unread:
+            return
+        far = open_remote(self._repo, name)
+        try:
+            far.jobs = self._repo.config.get("core.jobs")
+            self._progress.start(f"asking '{name}' what it has")
+            far.refresh()
+            both = Chain(self._repo.hashing, lambda: store, lambda: far)
+            oids = manifest.objects_of(both, self._kept.contents, {})
+            before = store.missing(oids)
+            plan = steps.plan_fetch(store, far, oids)
+            done = steps.fetch(store, far, plan, jobs=far.jobs, progress=self._progress)
+            self._damaged.update(oid for oid, reason in done.lost.items() if reason == "damaged")
+            self.fetched += len(before) - len(store.missing(before))
+            self.asked.append(name)
+        except RemoteError as error:
+            self.failed.append(error)
+        finally:
+            self._progress.finish()
+            far.close()
+
+    def lost_of(self, oids: set[bytes]) -> Lost:
+        """Those of ``oids`` that cannot be had; ``damaged`` where a Remote has something in their place."""
+        missing = self._repo.store.missing(oids)
+        return {oid: "damaged" if oid in self._damaged else "missing" for oid in missing}
+
+
+def _missing(repo: Repo, kept: Kept, checked: Checked, lost_of: Callable[[set[bytes]], Lost]) -> Iterator[Missing]:
     """Every tracked file that cannot be had. ``lost_of`` tells which of some objects cannot, and why."""
-    unread: Lost = {}
-    lost = {**lost_of(manifest.objects_of(repo.store, kept.contents, unread)), **unread}
-    for content, place in kept.contents.items() if lost else ():
+    oids, unread = keep.objects(repo.store, kept)
+    lost = {**lost_of(oids), **unread}
+    misnamed = _misnamed(repo, kept, checked)
+    for content, place in kept.contents.items() if lost or misnamed else ():
         named = ""
-        for path, reason in _of_content(repo, content, lost):
+        for path, reason in _of_content(repo, content, lost, misnamed):
             named = named or keep.told(repo, place)
             yield Missing(place.tracked + path, reason, named)
 
 
-def _of_content(repo: Repo, content: Content, lost: Lost) -> Iterator[tuple[str, str]]:
+def _misnamed(repo: Repo, kept: Kept, checked: Checked) -> set[tuple[bytes, int]]:
+    """Objects of another size than something says that names them, each with the size that it says."""
+    roots = manifest.roots_of(repo.store, [content.oid for content in kept.contents if content.is_dir])
+    told: set[tuple[bytes, int]] = {(content.oid, content.size) for content in kept.contents if not content.is_dir}
+    told |= manifest.sizes_of(repo.store, roots.values())
+    wrong = {(oid, size) for oid, size in told if checked.good.get(oid, size) != size}
+    sums = {oid: (root.files, root.size) for oid, root in roots.items()}
+    directories = [content for content in kept.contents if content.oid in sums]
+    return wrong.union((each.oid, each.size) for each in directories if sums[each.oid] != (each.files, each.size))
+
+
+def _of_content(
+    repo: Repo, content: Content, lost: Lost, misnamed: set[tuple[bytes, int]]
+) -> Iterator[tuple[str, str]]:
     """What of one tracked path is lost, each with the reason; the whole of it where nobody can tell."""
     try:
         if content.oid in lost:
             yield "", lost[content.oid]
+        elif (content.oid, content.size) in misnamed:
+            yield "", MISNAMED
         elif content.is_dir:
             for entry in manifest.entries_of(repo.store, content.oid):
                 if entry.kind != EMPTY_DIR and entry.oid in lost:
                     yield f"/{entry.path}", lost[entry.oid]
+                elif (entry.oid, entry.size) in misnamed:
+                    yield f"/{entry.path}", MISNAMED
     except (ObjectsMissingError, DamagedError) as error:
         yield "", reason_of(error)
 
@@ -114,12 +179,8 @@ def problem(found: Verified) -> MlvcError | None:
     if found.missing:
         first = found.missing[0]
         more = f", and {len(found.missing) - 1} more" if len(found.missing) > 1 else ""
-        return (DamagedError if first.reason == "damaged" else ObjectsMissingError)(
-            f"{first.path} cannot be had: its object is {first.reason}{more}",
-            hint="no remote has it; push it from a clone that does, or track the data again with `mlvc add`"
-            if found.repaired
-            else "`mlvc fsck --repair` brings it from a remote",
-        )
+        kind = ObjectsMissingError if first.reason == "missing" else DamagedError
+        return kind(f"{first.path} cannot be had: its object is {first.reason}{more}", hint=_hint(found, first.reason))
     if found.unreadable:
         more = f" (and {len(found.unreadable) - 1} more)" if len(found.unreadable) > 1 else ""
         return FormatError(found.unreadable[0] + more, hint="bring it back as it was, with Git")
@@ -127,3 +188,17 @@ def problem(found: Verified) -> MlvcError | None:
         name = next(iter(found.checked.damaged))
         return DamagedError(f"{name} in the store is damaged", hint="`mlvc fsck --repair` keeps what is good of it")
     return None
+
+
+def _hint(found: Verified, reason: str) -> str:
+    if reason == MISNAMED:
+        return "bring the Pointer back as it was, with Git, or write it anew from the data with `mlvc add`"
+    if not found.repaired:
+        return "`mlvc fsck --repair` brings it from a remote"
+    if found.failed:
+        return f"{found.failed[0].message}; run this again when it can be reached"
+    again = "push it from a clone that has it, or track the data again with `mlvc add`"
+    if not found.asked:
+        return f"there is no remote to bring it from; {again}"
+    state = "where it is there, it is damaged, too" if reason == "damaged" else "no remote has it"
+    return f"{state} (asked: {', '.join(found.asked)}); {again}"

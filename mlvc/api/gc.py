@@ -89,20 +89,38 @@ def restore(repo: Repo) -> int:
 
 def _needed(repo: Repo, kept: Kept, options: Options, *, put_back: bool) -> tuple[set[bytes], int]:
     """The Oids of all that is needed, chunks included, and how many files came back from the trash for it."""
-    for place, error in kept.unreadable.items() if not options.force else ():
-        raise FormatError(f"nothing is deleted, {keep.told(repo, place)} cannot be read: {error.message}", hint=_FORCE)
     count = 0
     with _reader(repo, options.remote) as reader:
         while True:
             live, lost = keep.objects(reader, kept, force=options.force)
-            whole = steps.members(repo.store, live)
+            for place, error in kept.unreadable.items() if not options.force else ():
+                raise FormatError(
+                    f"nothing is deleted, {keep.told(repo, place)} cannot be read: {error.message}", hint=_FORCE
+                )
+            whole = _members(repo, live)
             back = steps.revive(repo.store, whole) if put_back else 0
             count += back
             if not back:
                 break
         if lost and not options.force:
+            if not put_back and steps.has_in_trash(repo.store, lost.keys()):
+                raise ObjectsMissingError(
+                    f"the list of files of {keep.where(repo, reader, kept, lost)} is in the trash, "
+                    "so a dry run cannot tell what it needs",
+                    hint="`mlvc gc` puts it back by itself before it deletes anything",
+                )
             raise _refused(keep.where(repo, reader, kept, lost), lost)
     return whole, count
+
+
+def _members(repo: Repo, live: set[bytes]) -> set[bytes]:
+    try:
+        return steps.members(repo.store, live)
+    except DamagedError as error:
+        raise DamagedError(
+            f"nothing is deleted: {error.message}, so which chunks it needs cannot be told",
+            hint="`mlvc fsck --repair` names its path, and mends it from a remote",
+        ) from None
 
 
 def _reader(repo: Repo, remote: str) -> AbstractContextManager[Reader]:
@@ -135,7 +153,13 @@ def _private(repo: Repo, kept: Kept, rules: Rules, *, runs: bool) -> list[tuple[
     paths += [(repo.private, path) for path in _inside(os.path.join(repo.private, "aside"))]
     paths += [(repo.store.root, path) for path in _inside(os.path.join(repo.store.root, "quarantine"))]
     before = time.time() - rules.grace
-    return [(base, os.path.relpath(path, base)) for base, path in paths if os.lstat(path).st_mtime <= before]
+    return [(base, os.path.relpath(path, base)) for base, path in paths if _since(path) <= before]
+
+
+def _since(path: str) -> float:
+    """When something got to its place: what is moved to the quarantine keeps its old stamp."""
+    info = os.lstat(path)
+    return max(info.st_mtime, info.st_ctime)
 
 
 def _inside(directory: str) -> list[str]:

@@ -7,26 +7,31 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 from mlvc import files, git, manifest, snapshot
 from mlvc import oid as oids
-from mlvc.errors import FormatError, MlvcError, UsageError
+from mlvc.errors import DamagedError, FormatError, MlvcError, UsageError
 from mlvc.git import Git, whole
 from mlvc.hashing import Hashing
 from mlvc.oid import Oid
 from mlvc.pipeline import lockfile
 from mlvc.pipeline.run import VERSION, RunCache
-from mlvc.pointer import Content
+from mlvc.pointer import SUFFIX, Content
 from mlvc.repo import Repo
 from mlvc.store.base import Lost, Reader
 
 _OID = re.compile(rb"(?:xxh128:[0-9a-f]{32}|blake3:[0-9a-f]{64})(?![0-9a-f])")
+_POINTER = re.compile(rb"mlvc: \d+\r?\n")
 _RUN_VERSION = re.compile(rb'"mlvc_run": ?(\d+)')
 
 
 class Place(NamedTuple):
-    """What names something: a file in the working tree ``root``, or as Git has it in ``blob``; and the tracked path."""
+    """What names something: a file in the working tree ``root``, or as Git has it in ``blob``; and the tracked path.
+
+    Both: what is in the index of that working tree.
+    """
 
     path: str
     blob: str = ""
@@ -66,14 +71,14 @@ def everything(repo: Repo, *, runs: bool = True, sharing: bool = True) -> Kept:
 
     With ``runs``, the results of all Runs count, else of those that a Lockfile names.
 
-    A ref, the stash or a working tree may hand over to another one while they are read. So they are read until the
-    refs are afterwards what they were before.
+    A ref, the stash or a working tree may hand over to another one while they are read. So they are read until refs
+    and Pointers are afterwards where they were before.
     """
     kept = Kept()
     repositories = _sharing(repo) if sharing else [_whole(repo)]
     for each in repositories:
-        before = b""
-        while before != (now := whole.refs(each)):
+        before = None
+        while before != (now := _state(each)):
             before = now
             _commits(each, kept)
             for tree in whole.worktrees(each):
@@ -81,6 +86,27 @@ def everything(repo: Repo, *, runs: bool = True, sharing: bool = True) -> Kept:
     for cache in (cache for each in repositories for cache in _run_caches(each, repo.hashing)):
         for run in _runs(cache, kept, runs=runs):
             kept.contents.update(dict.fromkeys(run, Place("the run cache")))
+    return _of_one_store(kept, repo.hashing)
+
+
+def _state(repository: Git) -> tuple[bytes, list[tuple[str, int, int]]]:
+    """What changes when a Pointer gets to another place: refs and such, and where Pointers stand on disk."""
+    trees = whole.worktrees(repository)
+    paths = (os.path.join(tree.root, path) for tree in trees for path in chain(*_on_disk(tree)))
+    return whole.state(repository), [(path, *_stamp(path)) for path in paths]
+
+
+def _stamp(path: str) -> tuple[int, int]:
+    try:
+        info = os.lstat(path)
+    except OSError:
+        return 0, 0
+    return info.st_ino, info.st_mtime_ns
+
+
+def _of_one_store(kept: Kept, hashing: Hashing) -> Kept:
+    """Without what another hash algorithm names: a root that has another one has its objects in another Store."""
+    kept.contents = {content: place for content, place in kept.contents.items() if len(content.oid) == hashing.size}
     return kept
 
 
@@ -88,7 +114,7 @@ def _run_caches(repository: Git, hashing: Hashing) -> Iterator[RunCache]:
     """The run cache of every root of a repository: each has its own."""
     private = os.path.join(repository.common, "mlvc")
     yield RunCache(os.path.join(private, "runs"), hashing)
-    for folder, folders, _ in os.walk(os.path.join(private, "roots")):
+    for folder, folders, _ in files.walk(os.path.join(private, "roots")):
         if os.path.basename(folder) == ".mlvc":
             folders.clear()
             yield RunCache(os.path.join(folder, "runs"), hashing)
@@ -103,16 +129,36 @@ def _commits(repository: Git, kept: Kept) -> None:
     found = {id_: path for id_, path in whole.ever(repository, snapshot.ANYWHERE).items() if snapshot.is_ours(path)}
     for id_, data in git.blobs(repository, found).items():
         kept.read(data, Place(found[id_], id_))
+    named = whole.named_files(repository)
+    for id_, data in git.blobs(repository, named).items():
+        # Nothing tells its path. Most such files are something else.
+        kind = SUFFIX if _POINTER.match(data) else "/" + lockfile.FILE if b'"mlvc_lock"' in data else ""
+        if kind:
+            kept.read(data, Place(named[id_] + kind, id_))
+
+
+def _on_disk(tree: Git) -> tuple[list[str], list[str]]:
+    """The Pointers and Lockfiles that stand in a working tree, and those that Git ignores."""
+    if tree.is_bare:
+        return [], []
+    known, ignored = whole.in_working_tree(tree, snapshot.ANYWHERE)
+    return list(filter(snapshot.is_ours, known)), list(filter(snapshot.is_ours, ignored))
 
 
 def _working_tree(tree: Git, kept: Kept) -> None:
-    if tree.root == tree.dir:
-        return  # a bare repository has none
-    for path in filter(snapshot.is_ours, git.listed(tree, snapshot.ANYWHERE)):
+    if tree.is_bare:
+        return
+    known, ignored = _on_disk(tree)
+    for path in known:
         kept.read(files.read_or_none(os.path.join(tree.root, path)) or b"", Place(path, root=tree.root))
+    for path in ignored:
+        # What has such a name in there may be anything, and only what names objects is of concern.
+        with suppress(FormatError):
+            data = files.read_or_none(os.path.join(tree.root, path)) or b""
+            kept.read(data if _OID.search(data) else b"", Place(path, root=tree.root))
     staged = {id_: path for id_, path in whole.in_index(tree, snapshot.ANYWHERE).items() if snapshot.is_ours(path)}
     for id_, data in git.blobs(tree, staged).items():
-        kept.read(data, Place(staged[id_], id_))
+        kept.read(data, Place(staged[id_], id_, tree.root))
 
 
 def tracked(repo: Repo, *, all_commits: bool = False) -> Kept:
@@ -126,7 +172,7 @@ def tracked(repo: Repo, *, all_commits: bool = False) -> Kept:
         found = {id_: path for path, id_ in git.tree(whole, "HEAD").items() if snapshot.is_ours(path)}
         for id_, data in git.blobs(whole, found).items():
             kept.read(data, Place(found[id_], id_))
-    return kept
+    return _of_one_store(kept, repo.hashing)
 
 
 def _runs(cache: RunCache, kept: Kept, *, runs: bool) -> Iterator[list[Content]]:
@@ -162,7 +208,8 @@ def _sharing(repo: Repo) -> list[Git]:
             other = whole.repository_at(common)
             if other is None:
                 raise UsageError(
-                    f"{common} shares the store at {repo.store.root} and is not there: what it tracks cannot be told",
+                    f"{common} shares the store at {repo.store.root} and is not there, or may not be read: "
+                    "what it tracks cannot be told",
                     hint=f"bring it back, or take its line out of {os.path.join(repo.store.root, 'shared-by')}",
                 )
             found[common] = other
@@ -178,13 +225,30 @@ def objects(reader: Reader, kept: Kept, *, force: bool = False) -> tuple[set[byt
     With ``force``, the Oids in the text of Pointers that cannot be read count, too.
     """
     lost: Lost = {}
-    found = manifest.objects_of(reader, kept.contents, lost)
+    try:
+        found = manifest.objects_of(reader, kept.contents, lost)
+    except (FormatError, DamagedError):
+        _set_aside(reader, kept)
+        found = manifest.objects_of(reader, kept.contents, lost)
     if force:
         found |= kept.bare
         for oid in kept.bare:
             with suppress(MlvcError):  # most are no Manifests
                 found |= manifest.objects_of(reader, [Content("dir", Oid(oid), 0, 0)], {})
     return found, lost
+
+
+def _set_aside(reader: Reader, kept: Kept) -> None:
+    """Take for unreadable what names a directory and leads to no list of files, or to one of a newer mlvc."""
+    for content, place in list(kept.contents.items()):
+        try:
+            if content.is_dir:
+                manifest.objects_of(reader, [content], {})
+        except (FormatError, DamagedError) as error:
+            wrong = f"{oids.to_text(content.oid)}, which it names, is no list of files that can be read"
+            kept.unreadable[place] = FormatError(f"{wrong}: {error.message}", hint=error.hint)
+            kept.bare.add(content.oid)
+            del kept.contents[content]
 
 
 def where(repo: Repo, reader: Reader, kept: Kept, lost: Lost) -> str:
@@ -200,8 +264,10 @@ def told(repo: Repo, place: Place) -> str:
     """A Place as a person calls it."""
     if not place.blob:
         return os.path.relpath(os.path.join(place.root, place.path), repo.root) if place.root else place.path
+    if place.root:
+        return f"{place.path} in Git's index"
     commit = whole.commit_with(repo.git, place.blob)
-    return f"{place.path} in commit {commit}" if commit else f"{place.path} in Git's index"
+    return f"{place.path} in commit {commit}" if commit else f"{place.path} in {place.blob[:10]}, which Git still has"
 
 
 def links(repo: Repo) -> Iterator[tuple[str, Oid]]:
@@ -216,8 +282,8 @@ def links(repo: Repo) -> Iterator[tuple[str, Oid]]:
 
 
 def _links(root: str) -> Iterator[str]:
-    """The symbolic links below a directory, but those of Git."""
-    for folder, folders, _ in os.walk(root):
+    """The symbolic links below a directory, but those of Git. OSError where a directory cannot be read."""
+    for folder, folders, _ in files.walk(root):
         if ".git" in folders:
             folders.remove(".git")
         with os.scandir(folder) as entries:

@@ -164,6 +164,7 @@ def repro(
         busy="another `mlvc repro` is at work in this repository",
     ):
         _wait_for_none(repo)
+        repo.store.join()  # what is restored from the run cache gets a name in the Lockfile
         files.sweep_replaced(repo.root)  # beside the Lockfile, which may not be written this time
         cached = [out.path for stage in whole.stages.values() for out in stage.outs if out.cache]
         before = files.read_or_none(f"{repo.root}/{LOCKFILE}")

@@ -30,8 +30,8 @@ def gc(
 ) -> None:
     """Free disk space: move to the trash what nothing needs.
 
-    Kept is all that any commit, branch, tag, stash, reflog, working tree or Run names, and what was stored in the
-    last days (gc.grace). What has been in the trash for some days (gc.trash) is deleted.
+    Kept is all that any commit, ref, stash, reflog, working tree or Run names, and what was stored in the last
+    days (gc.grace). What has been in the trash for some days (gc.trash) is deleted.
 
     Example: mlvc gc --dry-run
     """
@@ -57,7 +57,7 @@ def fsck(
     all_commits: Annotated[bool, option("-A", "--all-commits", help="What any commit tracks, too.")] = False,
     repair: Annotated[bool, option("--repair", help="Set damage aside, and bring what is lost from a Remote.")] = False,
     remote: Annotated[
-        str, option("-r", "--remote", metavar="NAME", help="The Remote to repair from; without it, the default one.")
+        str, option("-r", "--remote", metavar="NAME", help="The Remote to repair from; without it, all of them.")
     ] = "",
     as_json: Json = False,
 ) -> None:
@@ -65,7 +65,7 @@ def fsck(
 
     Checks Pointers, lists of files, and every byte of the store, and names the tracked paths that need what is damaged
     or missing. Without --repair nothing is changed. With it, damaged files are moved to .git/mlvc/quarantine, and what
-    is good of them is kept.
+    is good of them is kept. Remotes are asked for the rest, the default one first.
 
     Example: mlvc fsck --repair
     """
@@ -123,8 +123,9 @@ def destroy(
 ) -> None:
     """Remove mlvc from a repository.
 
-    The data in the working tree stays. The store, all Pointers, mlvc.lock and the settings go; mlvc.yaml, .mlvcignore
-    and the lines in .gitignore stay. Refused where the store has what is neither in the working tree nor on a Remote.
+    The data in the working tree stays. The store, all Pointers, mlvc.lock, the settings and the hooks go; mlvc.yaml,
+    .mlvcignore and the lines in .gitignore stay. Refused where the store has what is neither in the working tree nor
+    on a Remote.
 
     Example: mlvc destroy --dry-run
     """

@@ -76,6 +76,8 @@ _OF_THIS_ONE = (
     "GIT_SHALLOW_FILE",
 )
 """What the environment, or Git in its hooks and aliases, says of the repository that mlvc was started in."""
+_PATTERNS = ("GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS")
+"""What changes the meaning of all patterns: in the hooks of `git --literal-pathspecs` none would match a Pointer."""
 
 
 def elsewhere(environment: Mapping[str, str]) -> dict[str, str]:
@@ -84,8 +86,12 @@ def elsewhere(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def exactly(git: Git) -> Git:
-    """The same working tree, whatever the environment says of another one, and without what replaces its objects."""
-    clean = {name: value for name, value in os.environ.items() if name not in _PLACES}
+    """The same working tree, whatever the environment says of another one, and without what replaces its objects.
+
+    Git takes a ref that it cannot read for an error, and what it complains of is in English.
+    """
+    clean = {name: value for name, value in elsewhere(os.environ).items() if name != "GIT_GRAFT_FILE"}
+    clean |= {"GIT_REF_PARANOIA": "1", "LC_ALL": "C"}
     options = (f"--git-dir={git.dir}", f"--work-tree={git.top}", "--no-replace-objects")
     return replace(git, options=options, environment=clean)
 
@@ -163,6 +169,8 @@ def run(
     arguments: Sequence[str], *, cwd: str, data: bytes | None = None, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     """A Git command, however it ends; SystemFailureError where there is no Git."""
+    if any(name in (environment or os.environ) for name in _PATTERNS):
+        environment = {name: value for name, value in (environment or os.environ).items() if name not in _PATTERNS}
     try:
         return subprocess.run(
             ["git", *arguments], cwd=cwd, input=data or b"", capture_output=True, check=False, env=environment
@@ -194,9 +202,10 @@ def _said(answer: subprocess.CompletedProcess[bytes], arguments: Sequence[str]) 
                 "this clone is partial, and Git cannot get from its remote what the clone lacks",
                 hint="run it again when the Git remote can be reached",
             )
-        name = next(word for word in arguments if not word.startswith("-"))
+        name = next(word for word in arguments if word[0] != "-" and "=" not in word)  # settings come before it
         first = said.removeprefix("fatal: ").splitlines()
-        raise SystemFailureError(f"git {name} failed: {first[0] if first else answer.returncode}")
+        hint = "`git fsck` tells what is wrong with the repository" if "bad object" in said else ""
+        raise SystemFailureError(f"git {name} failed: {first[0] if first else answer.returncode}", hint=hint)
     return answer.stdout
 
 

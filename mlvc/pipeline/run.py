@@ -130,8 +130,8 @@ class RunCache:
         files.replace(self.path_of(run.key), encode(run))
 
     def keys(self) -> Iterator[Oid]:
-        """The keys of all records."""
-        for folder, _, names in os.walk(self.directory):
+        """The keys of all records; OSError where they cannot be listed."""
+        for folder, _, names in files.walk(self.directory):
             for name in sorted(names):
                 digits = name.removesuffix(".json")
                 if digits != name and folder.endswith(digits[:2]) and len(digits) == 2 * self.hashing.size:

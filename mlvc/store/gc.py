@@ -18,7 +18,7 @@ from mlvc.progress import QUIET, Progress
 from mlvc.store.base import loss
 from mlvc.store.catalog import Location
 from mlvc.store.local import TRASH, LocalStore
-from mlvc.store.pack import DATA, SUFFIX, PackIndex, PackWriter, encode_recipe
+from mlvc.store.pack import DATA, RECIPE, SUFFIX, PackIndex, PackWriter, encode_recipe
 
 _WORTH = 0.25
 """A Pack is written anew when more than this share of the bytes in its objects is dead."""
@@ -86,15 +86,20 @@ def members(store: LocalStore, live: AbstractSet[bytes]) -> set[bytes]:
     """``live`` with the chunks of what is large. DamagedError where a recipe, and so its chunks, cannot be told."""
     packed = store.packed
     recipes = packed.catalog.recipes(live)
-    chunks: set[bytes] = set()
-    read = set()
-    for oid, recipe in packed.recipes(recipes):
-        read.add(oid)
-        chunks.update(chunk for chunk, _ in recipe)
-    unread = recipes - read
+    found = {oid: {chunk for chunk, _ in recipe} for oid, recipe in packed.recipes(recipes)}
+    chunks: set[bytes] = set().union(*found.values())
+    absent = packed.catalog.missing(chunks)
+    # A recipe is not hashed by itself. One with an error in it names a chunk that is nowhere.
+    doubtful = [oid for oid, inner in found.items() if not absent.isdisjoint(inner)] if absent else []
+    unread = (recipes - found.keys()).union(oid for oid in doubtful if not _is_right(store, oid))
     for oid in unread - {place.oid for place in packed.catalog.locate(unread, kind=DATA)} - store.loose.present(unread):
         raise loss(oid, "damaged")
     return {*live, *chunks}
+
+
+def _is_right(store: LocalStore, oid: bytes) -> bool:
+    """Whether all Packs that have a recipe of ``oid`` hash to their names."""
+    return all(store.is_right(place.pack) for place in store.packed.catalog.everywhere(oid) if place.kind == RECIPE)
 
 
 def plan(
@@ -146,12 +151,13 @@ def _victim(name: str, index: PackIndex, live: AbstractSet[bytes]) -> Victim:
 def loose_objects(store: LocalStore) -> Iterator[tuple[bytes, os.stat_result]]:
     """Oid and state of every loose object."""
     root = os.path.join(store.root, "loose")
-    for folder, _, names in os.walk(root):
+    for folder, _, names in files.walk(root):
         for name in sorted(names):
             with suppress(ValueError, FileNotFoundError):
                 oid = bytes.fromhex(os.path.basename(folder) + name)
-                if len(oid) == store.hashing.size:
-                    yield oid, os.stat(os.path.join(folder, name))
+                path = os.path.join(folder, name)
+                if len(oid) == store.hashing.size and os.path.isfile(path):
+                    yield oid, os.stat(path)
 
 
 # -- carrying it out ---------------------------------------------------------------------------
@@ -236,8 +242,10 @@ class Trash:
     def names(self) -> Iterator[tuple[str, str]]:
         """TIME and name of every file in here, the latest first: of several with one name, that comes first."""
         for day in self._days():
-            for folder, _, names in os.walk(os.path.join(self._root, day)):
-                for name in sorted(names):
+            for folder, folders, names in files.walk(os.path.join(self._root, day)):
+                # What was set aside may have links to directories.
+                links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+                for name in sorted([*names, *links]):
                     yield day, os.path.relpath(os.path.join(folder, name), os.path.join(self._root, day))
 
     def path(self, day: str, name: str) -> str:
@@ -251,8 +259,8 @@ class Trash:
             return False
         files.make_dirs(os.path.dirname(target))
         os.rename(self.path(day, name), target)
-        with suppress(PermissionError):
-            os.utime(target)  # its grace begins anew
+        with suppress(PermissionError, NotImplementedError):
+            os.utime(target, follow_symlinks=False)  # its grace begins anew
         return True
 
     def expired(self, keep: float) -> list[str]:
@@ -314,6 +322,12 @@ def revive(store: LocalStore, live: AbstractSet[bytes]) -> int:
         trash.tidy()
         store.refresh()
     return count
+
+
+def has_in_trash(store: LocalStore, oids: AbstractSet[bytes]) -> bool:
+    """Whether the trash has one of these objects."""
+    trash = Trash(store.root)
+    return any(not oids.isdisjoint(_held(store, trash.path(day, name), name)) for day, name in trash.names())
 
 
 def _held(store: LocalStore, path: str, name: str) -> set[bytes]:

@@ -58,7 +58,7 @@ class PackFiles:
         found = {}
         with suppress(FileNotFoundError), os.scandir(self.root) as entries:
             for entry in entries:
-                if entry.name.endswith(SUFFIX):
+                if entry.name.endswith(SUFFIX) and files.is_file(entry):  # fsck tells of what is none
                     with suppress(FileNotFoundError):  # moved to quarantine meanwhile
                         found[entry.name.removesuffix(SUFFIX)] = entry.stat().st_size
         return found
@@ -195,11 +195,11 @@ class LocalStore:
             if self.loose.check(oid):
                 yield oid, b"".join(self.loose.stream(oid))
             else:
-                lost[oid] = "damaged" if os.path.exists(self.loose.path(oid)) else reason
+                lost[oid] = "damaged" if self.loose.has(oid) else reason
 
     def stream(self, oid: bytes) -> Iterator[bytes | memoryview]:
         """An object of any size in parts. See Store."""
-        if os.path.exists(self.loose.path(oid)):
+        if self.loose.has(oid):
             yield from self.loose.stream(oid)
         else:
             yield from self.packed.stream(oid)
@@ -228,9 +228,8 @@ class LocalStore:
         """
         damaged = {oid for oid, reason in lost.items() if reason == "damaged"}
         for oid in damaged:
-            path = self.loose.path(oid)
-            if os.path.exists(path) and not self.loose.check(oid):
-                self._set_aside(path, oid.hex())
+            if self.loose.has(oid) and not self.loose.check(oid):
+                self.set_aside(self.loose.path(oid), oid.hex())
         for pack in sorted(self.packed.damaged):
             self._pack_files.close()
             if self.is_right(pack):
@@ -238,7 +237,7 @@ class LocalStore:
                 continue
             self._salvage(pack, damaged)
             self._pack_files.close()
-            self._set_aside(self._pack_files.path(pack), pack + SUFFIX)
+            self.set_aside(self._pack_files.path(pack), pack + SUFFIX)
             self.packed.catalog.drop([pack])
         if self.packed.damaged:
             self.refresh()
@@ -292,7 +291,7 @@ class LocalStore:
                     # Nothing tells whether a recipe is right but its chunks.
                     recipe = packed.recipe_at(location)
                     right = recipe is not None and (
-                        packed.makes(recipe, location.oid) if location.oid in damaged else packed.complete(recipe)
+                        packed.makes(recipe, location.oid) if location.oid in damaged else packed.fits(recipe)
                     )
                     data = encode_recipe(recipe) if recipe is not None and right else None
                 else:
@@ -302,13 +301,13 @@ class LocalStore:
                     writer.add(location.oid, location.kind, data)
             self.publish(writer.finish())
 
-    def _set_aside(self, path: str, name: str) -> None:
-        """Move a file to ``quarantine/``, beside what is there under its name already."""
+    def set_aside(self, path: str, name: str) -> None:
+        """Move something to ``quarantine/``, beside what is there under its name already."""
         place = os.path.join(self.root, "quarantine")
         files.make_dirs(place)
         target = os.path.join(place, name)
         number = 0
-        while os.path.exists(target):
+        while files.exists(target):
             number += 1
             target = os.path.join(place, f"{name}.{number}")
         with suppress(FileNotFoundError):
@@ -362,7 +361,7 @@ class LocalStore:
     def make_loose(self, oid: bytes) -> str:
         """The path of a large object as a whole file; it is made from its chunks where need be."""
         path = self.loose.path(oid)
-        if not os.path.exists(path):
+        if not self.loose.has(oid):
             temporary = self.scratch.name()
             fd = os.open(temporary, files.CREATE, 0o666)
             try:

@@ -30,7 +30,11 @@ class Loose:
         """Those of ``oids`` that are here."""
         if not os.path.isdir(self._root):
             return set()
-        return {oid for oid in oids if os.path.exists(self.path(oid))}
+        return {oid for oid in oids if self.has(oid)}
+
+    def has(self, oid: bytes) -> bool:
+        """Whether an object is here: anything else in its place, such as a directory, is none."""
+        return os.path.isfile(self.path(oid))
 
     def stream(self, oid: bytes) -> Iterator[bytes]:
         """The content in parts; DamagedError after the last one where it does not hash to its Oid."""

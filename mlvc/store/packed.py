@@ -68,6 +68,12 @@ class Packed:
         """Whether every chunk of a recipe lies in some Pack."""
         return not self.catalog.missing({chunk for chunk, _ in chunks})
 
+    def fits(self, chunks: Collection[tuple[bytes, int]]) -> bool:
+        """As ``complete``, and the chunks have the lengths that the recipe says: no bit of it is wrong."""
+        places = self.catalog.locate({chunk for chunk, _ in chunks}, kind=DATA)
+        lengths = {location.oid: location.length for location in places}
+        return all(lengths.get(chunk) == length for chunk, length in chunks)
+
     def recipes(self, oids: Collection[bytes]) -> Iterator[tuple[bytes, list[tuple[bytes, int]]]]:
         """The recipes of those of ``oids`` that have one, in the order in which they are cheapest to read."""
         located = self.catalog.locate(oids, kind=RECIPE)

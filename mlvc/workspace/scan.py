@@ -346,13 +346,21 @@ def refuse(scans: Iterable[Scan]) -> None:
         raise UsageError(sentences[0] + more, hint="remove it, or name it in .mlvcignore")
 
 
-def demote(scan: Scan, absent: set[bytes]) -> None:
+def demote(root: str, scan: Scan, absent: set[bytes], hashing: Hashing) -> None:
     """Treat files whose objects are ``absent`` from the Store as unknown, so that they are read again."""
     for directory, records in scan.dirs.items():
         for name, record in list(records.items()):
-            if record.oid in absent and record.kind in (FILE, EXECUTABLE) and record.mtime != NEVER:
+            if record.oid not in absent or record.mtime == NEVER:
+                continue
+            if record.kind in (FILE, EXECUTABLE):
                 del records[name]
                 scan.fresh.setdefault(directory, {})[name] = record
+            elif record.kind == SYMLINK:
+                path = _path(directory, name)
+                data = os.readlink(f"{root}/{path}").replace(os.sep, "/").encode()
+                if hashing.of(data) != record.oid:
+                    raise _changed(path)
+                scan.links[record.oid] = data
 
 
 def digest(root: str, scan: Scan, hashing: Hashing, batch: Batch | None = None, *, progress: Progress = QUIET) -> None:

@@ -143,7 +143,7 @@ class WorkTree:
             oids = [record[5] for records in scan.dirs.values() for record in records.values()]
             absent = store.missing(oids) if oids else set()
             if absent:
-                demote(scan, absent)
+                demote(self.root, scan, absent, self.hashing)
         self._tell("storing", scans.values(), progress)
         found = {}
         for path, scan in scans.items():

@@ -70,6 +70,46 @@ def test_a_version_that_is_nowhere_else_goes_by_force(project: Path) -> None:
     assert (project / "data/one.txt").exists()
 
 
+def test_hooks_go_and_what_stood_there_is_back(pushed: Path) -> None:
+    hook = pushed / ".git/hooks/pre-push"
+    hook.write_text("#!/bin/sh\nexit 0\n")
+    hook.chmod(0o755)
+    before = image(pushed)
+    run_mlvc("install", cwd=pushed)
+    run_mlvc("destroy", "--yes", cwd=pushed)
+    hooks = {path: what for path, what in image(pushed).items() if "/hooks/" in path}
+    assert hooks == {path: what for path, what in before.items() if "/hooks/" in path}
+    assert "mlvc" not in git("config", "--list", "--local", cwd=pushed)
+
+
+def test_hooks_that_other_repositories_use_stay(pushed: Path) -> None:
+    hooks = pushed.parent / "hooks"
+    hooks.mkdir()
+    git("config", "core.hooksPath", hooks, cwd=pushed)
+    run_mlvc("install", cwd=pushed)
+    before = image(hooks)
+    run_mlvc("destroy", "--yes", cwd=pushed)
+    assert image(hooks) == before
+
+
+def test_a_list_of_files_that_is_not_here(pushed: Path) -> None:
+    """It is read on the Remote; where that has it not, nobody can tell what the Store alone has."""
+    shell.write(pushed, {"old/x": b"in a pack of its own"})
+    before = set((pushed / ".git/mlvc/packs").iterdir())
+    run_mlvc("add", "old", cwd=pushed)
+    shell.commit(pushed)
+    run_mlvc("push", cwd=pushed)
+    (pushed / "old.mlvc").unlink()
+    for pack in set((pushed / ".git/mlvc/packs").iterdir()) - before:
+        pack.unlink()
+    run_mlvc("destroy", "--dry-run", cwd=pushed)
+    remote = pushed.parent / "remote"
+    remote.rename(pushed.parent / "away")
+    refused(run_mlvc("destroy", "--yes", cwd=pushed, check=False), 4, "list of files of old.mlvc in commit", "--force")
+    (pushed.parent / "away").rename(remote)
+    run_mlvc("destroy", "--yes", cwd=pushed)
+
+
 def test_what_was_set_aside(pushed: Path) -> None:
     shell.write(pushed, {".git/mlvc/aside/20260101-000000/x": b"stored nowhere"})
     refused(run_mlvc("destroy", "--yes", cwd=pushed, check=False), 5, "set aside")

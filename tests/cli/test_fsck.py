@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mlvc.oid import LENGTHS
+from mlvc.store.pack import DATA, RECIPE, PackWriter, encode_recipe
 from tests.helpers import Result, git, run_mlvc, shell
 from tests.helpers.shell import ends, image, refused, tree
 from tests.helpers.stores import flip, noise, open_local
@@ -193,3 +196,119 @@ def test_a_remote_that_has_it_not_either(pushed: Path) -> None:
     result = run_mlvc("fsck", "--repair", cwd=pushed, check=False)
     assert result.code == 4
     ends(result, "cannot be had: its object is missing", "no remote has it")
+
+
+# -- what a disk, or a person, can do to a Store -----------------------------------------------
+
+
+def gone(path: Path) -> None:
+    path.chmod(0o644)
+    path.unlink()
+
+
+def directory(path: Path) -> None:
+    gone(path)
+    path.mkdir()
+    (path / "mine").write_text("not to be lost")
+
+
+def link_in_a_circle(path: Path) -> None:
+    gone(path)
+    path.symlink_to(path.name)
+
+
+def link_to_nothing(path: Path) -> None:
+    gone(path)
+    path.symlink_to("nowhere")
+
+
+def fifo(path: Path) -> None:
+    gone(path)
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("kind", ["packs", "loose"])
+@pytest.mark.parametrize("harm", [directory, link_in_a_circle, link_to_nothing, fifo], ids=lambda harm: harm.__name__)
+def test_what_is_no_file(pushed: Path, kind: str, harm: Callable[[Path], None]) -> None:
+    """Nothing waits for it or stumbles over it: it is named, set aside, and what was there comes back."""
+    if kind == "loose":
+        run_mlvc("config", "--private", "core.link", "hardlink", cwd=pushed)
+        shell.write(pushed, {"linked.bin": noise(1_200_000, 4)})
+        run_mlvc("add", "linked.bin", cwd=pushed)
+        run_mlvc("push", cwd=pushed)
+    shell.commit(pushed)
+    before = tree(pushed)
+    found = sorted((pushed / ".git/mlvc" / kind).rglob("*"))
+    victim = max((path for path in found if path.is_file()), key=lambda path: path.stat().st_size)
+    harm(victim)
+    told, result = fsck(pushed)
+    assert result.code == 4
+    (damage,) = told["damaged"]
+    assert damage["file"] == str(victim.relative_to(pushed / ".git/mlvc"))
+    assert "should be a file" in damage["reason"]
+    assert os.path.lexists(victim)
+    assert run_mlvc("fsck", "--repair", cwd=pushed).code == 0
+    (kept,) = (pushed / ".git/mlvc/quarantine").iterdir()
+    assert kept.name == (victim.name if kind == "packs" else victim.parent.name + victim.name)
+    assert harm is not directory or (kept / "mine").read_text() == "not to be lost"
+    assert fsck(pushed)[1].code == 0
+    for name in ("data", "model.bin", "linked.bin"):
+        shutil.rmtree(pushed / name) if (pushed / name).is_dir() else (pushed / name).unlink(missing_ok=True)
+    run_mlvc("checkout", cwd=pushed)
+    assert tree(pushed) == before
+
+
+def test_damage_that_only_the_length_of_a_chunk_shows(pushed: Path) -> None:
+    with open_local(pushed / ".git/mlvc", "xxh128") as store:
+        (oid,) = store.packed.catalog.recipes(
+            {row[0] for name, size in store.packs().items() for row in store.pack_index(name, size).rows()}
+        )
+        ((_, recipe),) = store.packed.recipes([oid])
+        wrong = [(chunk, length + 1) for chunk, length in recipe]
+        with PackWriter(store.scratch, store.hashing) as writer:
+            for chunk, _ in recipe:
+                (place,) = store.packed.catalog.locate([chunk])
+                data = store.packed.at(place)
+                assert data is not None
+                writer.add(chunk, DATA, bytes(data))
+            writer.add(oid, RECIPE, encode_recipe(wrong))
+            (pack,) = writer.finish()
+            for name in store.packs():
+                os.rename(store.pack_path(name), f"{pushed}/{name}")
+            store.publish([pack])
+    told, result = fsck(pushed)
+    assert result.code == 4
+    assert {"path": "model.bin", "reason": "damaged", "named_by": "model.bin.mlvc"} in told["missing"]
+
+
+@pytest.mark.parametrize("path", ["model.bin", "data"])
+def test_a_pointer_that_tells_of_another_size(pushed: Path, path: str) -> None:
+    pointer = pushed / f"{path}.mlvc"
+    pointer.write_text(re.sub("size: .*", "size: 7", pointer.read_text()))
+    told, result = fsck(pushed)
+    assert result.code == 4
+    assert [item["path"] for item in told["missing"]] == [path]
+    assert "another size" in told["missing"][0]["reason"]
+    ends(run_mlvc("fsck", cwd=pushed, check=False), path, "with Git")
+
+
+def test_all_remotes_are_asked(pushed: Path) -> None:
+    run_mlvc("remote", "add", "-d", "first", "../nothing", cwd=pushed)
+    for pack in packs(pushed):
+        pack.unlink()
+    found, result = fsck(pushed, "--repair")
+    assert result.code == 0, result.err
+    assert found["fetched"] > 5
+
+
+def test_what_is_damaged_on_the_remote_too(pushed: Path) -> None:
+    for pack in [*packs(pushed), *(pushed.parent / "remote").rglob("*.pack")]:
+        pack.chmod(0o644)
+        pack.write_bytes(b"")
+    result = run_mlvc("fsck", "--repair", cwd=pushed, check=False)
+    ends(result, "cannot be had")
+    assert result.code == 4
+    assert len(list((pushed / ".git/mlvc/quarantine").iterdir())) == 1
+    # A reinstalled disk: the data are in the working tree, symbolic links among them.
+    run_mlvc("add", "data", "model.bin", cwd=pushed)
+    assert fsck(pushed)[1].code == 0

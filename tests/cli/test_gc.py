@@ -480,13 +480,19 @@ def test_what_a_link_in_a_working_tree_shows_stays(project: Path, link: str) -> 
 def test_what_was_set_aside_follows_the_trash(project: Path) -> None:
     for place in ("aside/20200101-000000/a/b", "quarantine/ab.pack"):
         shell.write(project, {f".git/mlvc/{place}": b"kept aside"})
+    for link, goal in (("a", "a"), ("nothing", "nowhere")):
+        (project / f".git/mlvc/aside/20200101-000000/{link}-link").symlink_to(goal)
     assert collected(project)["aside"] == 0
     at_once(project)
     assert collected(project)["aside"] == 2
     assert trashed(project) == ["aside/20200101-000000/a/b", "quarantine/ab.pack"]
+    assert not list((project / ".git/mlvc/aside").iterdir())
     assert collected(project)["aside"] == 0
     run_mlvc("gc", "--restore", cwd=project)
-    assert (project / ".git/mlvc/aside/20200101-000000/a/b").read_bytes() == b"kept aside"
+    for path in ("a/b", "a-link/b"):
+        assert (project / ".git/mlvc/aside/20200101-000000" / path).read_bytes() == b"kept aside"
+    assert os.readlink(project / ".git/mlvc/aside/20200101-000000/nothing-link") == "nowhere"
+    assert not list((project / ".git/mlvc/trash").iterdir())
 
 
 def test_what_is_needed_again_comes_back_from_the_trash(project: Path) -> None:
@@ -499,6 +505,7 @@ def test_what_is_needed_again_comes_back_from_the_trash(project: Path) -> None:
     time.sleep(1.1)  # now its time has come
     (project / "data.mlvc").write_bytes(first)
     assert run_mlvc("status", cwd=project).out
+    refused(run_mlvc("gc", "--dry-run", cwd=project, check=False), 4, "data.mlvc is in the trash", "puts it back")
     found = collected(project)
     assert found["put_back"] == 1
     assert found["deleted"] > 0

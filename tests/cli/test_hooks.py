@@ -58,6 +58,12 @@ def test_data_come_along_with_a_checkout(hooked: Path) -> None:
     assert (hooked / "extra").read_bytes() == b"extra"
 
 
+def test_data_come_along_where_git_takes_patterns_for_names(hooked: Path) -> None:
+    call(hooked, "--literal-pathspecs", "checkout", "main")
+    assert clean(hooked)
+    assert (hooked / "data/one.txt").read_bytes() == b"one\n"
+
+
 def test_a_detached_head_and_a_new_branch(hooked: Path) -> None:
     call(hooked, "checkout", "--detach", "main")
     assert clean(hooked)
