@@ -113,7 +113,7 @@ def _without_bytes(repo: Repo, names: Mapping[str, str]) -> list[Refusal]:
     contents: dict[str, Content] = {}
     for name, id_ in names.items():
         try:
-            contents[pointers.tracked_by(name)] = pointers.decode(blobs[id_], name).content
+            contents[pointers.tracked_by(name)] = pointers.decode(blobs[id_], name, repo.cwd).content
         except FormatError as error:
             found.append(Refusal(error.message, error.hint))
     if not _absent(repo, contents.values()):

@@ -67,13 +67,14 @@ def ls(
 def looking(repo: str, rev: str, remote: str, paths: Sequence[str]) -> Iterator[tuple[Source, list[str]]]:
     """What to look into: the repository that the user stands in, or another one. And the paths in it."""
     if repo:
-        with there(repo, rev, around=surroundings(), remote=remote) as source:
-            yield source, [inner(path) for path in paths]
+        names = [inner(path) for path in paths]
+        with there(repo, rev, around=surroundings(), remote=remote, inside="".join(names[:1])) as source:
+            yield source, names
         return
     with opened() as own:
         names = [own.path(path) for path in paths]
         with here(own, rev, remote=remote) as source:
-            yield source, [name for name in names if name]
+            yield source, [] if "" in names else names
 
 
 def surroundings() -> Surroundings:

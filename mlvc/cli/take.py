@@ -31,8 +31,9 @@ def get(
 
     Example: mlvc get https://example.org/project.git data/images --rev v1
     """
-    with there(url, rev, around=surroundings(), remote=remote) as source:
-        done = gets.get(source, inner(path), out, force=force, progress=show.Line())
+    name = inner(path)
+    with there(url, rev, around=surroundings(), remote=remote, inside=name) as source:
+        done = gets.get(source, name, out, force=force, progress=show.Line())
     if as_json:
         show.json_out(
             {

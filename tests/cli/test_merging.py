@@ -382,6 +382,16 @@ def test_resolve_from_below_and_of_many_paths(merging: Path) -> None:
     change(merging, "ours2", {"model.bin": b"ours"}, start="ours")
     merge(merging, "merge", "theirs2", code=1)
     (merging / "folder").mkdir()
+    # What is told is told for where one stands.
+    result = run_mlvc("status", cwd=merging / "folder", check=False)
+    assert result.err.splitlines()[-1].startswith("hint: end it with `mlvc resolve ../data` and one of")
+    refused(
+        run_mlvc("resolve", "data", "--ours", cwd=merging / "folder", check=False), 2, "mlvc: data is in no conflict"
+    )
+    (merging / "model.bin").rename(merging / "away")
+    result = run_mlvc("resolve", "../model.bin", "--working", cwd=merging / "folder", check=False)
+    refused(result, 2, "model.bin is not in the working tree", "`mlvc resolve ../model.bin --ours`")
+    (merging / "away").rename(merging / "model.bin")
     run_mlvc("resolve", "..", "--working", cwd=merging / "folder")
     assert git("ls-files", "--unmerged", cwd=merging) == ""
     shell.commit(merging)
