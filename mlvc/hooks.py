@@ -273,14 +273,15 @@ def _driver(given: Sequence[str], *, inner: bool) -> int:
 
 
 def _owner(name: str) -> tuple[Git, str]:
-    """The root that a file of the working tree belongs to, and what it is called there; the top where there is none."""
+    """The root that a file of the working tree belongs to, and what the file is called there."""
     from mlvc import git  # noqa: PLC0415
+    from mlvc.errors import NotARepositoryError  # noqa: PLC0415
     from mlvc.roots import by_root  # noqa: PLC0415
 
     top = git.discover(os.getcwd(), os.environ)
     for prefix, names in by_root(top, [name]).items():
         return top.below(prefix), next(iter(names))
-    return top, name
+    raise NotARepositoryError("mlvc is not set up around it in this working tree")
 
 
 def _tell_conflict(root: Git | None, name: str, conflicts: Sequence[str]) -> None:
@@ -410,18 +411,18 @@ def _top() -> Git | None:
 
 
 def _standing(root: Git) -> str | None:
-    """Where the person stands in a root, which Git tells its hooks; None where that is outside of it."""
-    place = os.environ.get("GIT_PREFIX", "").strip("/")
-    if not root.prefix:
-        return place
-    if place == root.prefix or place.startswith(root.prefix + "/"):
-        return place[len(root.prefix) + 1 :]
-    return None
+    """Where the person stands in a root, which Git tells its hooks; None where that is in another root, or in none."""
+    place = at = os.environ.get("GIT_PREFIX", "").strip("/")
+    while at != root.prefix:
+        if not at or os.path.exists(f"{at}/.mlvc/config.toml"):
+            return None
+        at = os.path.dirname(at)
+    return place[len(root.prefix) + 1 :] if root.prefix else place
 
 
 def _where(root: Git) -> str:
     """What comes before a line about a root in which the person does not stand: its paths begin there."""
-    return "" if _standing(root) is not None else f"in {_clean(root.prefix)}: "
+    return "" if _standing(root) is not None else f"in {_clean(root.prefix) or 'the top of the repository'}: "
 
 
 def _opened(root: Git) -> Repo:

@@ -158,6 +158,13 @@ def test_the_root_at_the_top_pushes_nothing_of_the_others(roots: Path) -> None:
     assert packs >= 3
     result = run_mlvc("ls", "-R", "--json", cwd=roots.parent / "clone")
     assert [item["path"] for item in json.loads(result.out)["items"]] == ["top.txt"]
+    # For who stands in a root further down, the top is another one.
+    clone = roots.parent / "clone"
+    run_mlvc("install", cwd=clone)
+    assert call(clone / "a/data", "checkout", "--quiet", "HEAD~1").err == ""
+    (clone / "top.txt").unlink()
+    result = call(clone / "a/data", "checkout", "--quiet", "second")
+    assert result.err == "mlvc: in the top of the repository: working tree: 1 added\n"
 
 
 @pytest.mark.parametrize("turned_off", [False, True])

@@ -235,6 +235,16 @@ def test_a_manifest_that_is_on_the_remote_is_read_there(merging: Path) -> None:
     assert checked_out(merging).keys() >= {"new.txt", "mine.txt", "one.txt"}
 
 
+def test_without_settings_there_are_markers(merging: Path) -> None:
+    """What the hash algorithm is, and where the Store is, is not known then."""
+    change(merging, "theirs", {"data/new.txt": b"new\n"})
+    change(merging, "ours", {"data/mine.txt": b"mine\n"})
+    (merging / ".mlvc/config.toml").unlink()
+    result = merge(merging, code=1)
+    assert "mlvc: data.mlvc is not merged: mlvc is not set up around it" in result.err + result.out
+    assert (merging / "data.mlvc").read_text().startswith("<<<<<<< ours\n")
+
+
 def test_a_remote_that_does_not_answer_leaves_markers(merging: Path) -> None:
     disjoint(merging)
     run_mlvc("push", "--all-branches", cwd=merging)
