@@ -110,7 +110,7 @@ def uninstall(repo: Repo, names: Sequence[str] = ()) -> Installed:
         for section in _SECTIONS:
             hooked.drop_settings(repo.git, section)
         top = repo.git.below("")
-        names_ = _attributes_files(repo)
+        names_ = _attributes_files(repo, inner=True)
         kept = {name for name in names_ if not set(hooked.committed(top, name).splitlines()).isdisjoint(_LINES)}
         changed = tuple(name for name in names_ if name not in kept and _drop_attributes(f"{top.root}/{name}"))
     return Installed(directory, done, drivers=False, attributes=bool(kept), attributes_changed=changed)
@@ -321,11 +321,11 @@ def _settings(python: str) -> Mapping[str, str]:
     }
 
 
-def _attributes_files(repo: Repo) -> list[str]:
-    """The file for each root that lies in no other one, relative to the top of the working tree."""
+def _attributes_files(repo: Repo, *, inner: bool = False) -> list[str]:
+    """The file for each root that lies in no other one, relative to the top; with ``inner``, for every root."""
     every = roots(repo.git) | {repo.git.prefix}
-    outermost = [prefix for prefix in sorted(every) if every.isdisjoint((*parents(prefix), "")) or not prefix]
-    return [posixpath.join(prefix, _ATTRIBUTES_FILE) for prefix in outermost]
+    chosen = [prefix for prefix in sorted(every) if inner or not prefix or every.isdisjoint((*parents(prefix), ""))]
+    return [posixpath.join(prefix, _ATTRIBUTES_FILE) for prefix in chosen]
 
 
 def _add_attributes(path: str) -> bool:

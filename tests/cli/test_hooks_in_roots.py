@@ -72,11 +72,16 @@ def test_install_is_for_every_root(roots: Path) -> None:
 
 
 def test_a_root_around_all_others_is_enough(roots: Path) -> None:
+    git("rm", "--quiet", "-r", "--cached", "a/.gitattributes", "b c/.gitattributes", cwd=roots)
+    (roots / "a/.gitattributes").unlink()
+    git("commit", "--quiet", "-m", "none is committed", cwd=roots)
     run_mlvc("init", cwd=roots)
     result = run_mlvc("install", cwd=roots / "a")
     assert "git add ../.gitattributes\n" in result.err
-    shutil.rmtree(roots / "a/.mlvc")
-    assert (roots / ".gitattributes").exists()
+    assert not (roots / "a/.gitattributes").exists()
+    run_mlvc("install", "--uninstall", cwd=roots / "a")
+    assert not (roots / ".gitattributes").exists()
+    assert not (roots / "b c/.gitattributes").exists()
 
 
 def test_data_of_every_root_come_along(roots: Path) -> None:
