@@ -39,7 +39,8 @@ class MlvcFileSystem(AbstractFileSystem):  # type: ignore[misc]
 
     ``repo``: the directory or the Git URL of another repository; without it, the one around the current directory.
     ``rev``: the revision; without it, what the Pointers in the working tree say, and HEAD where ``repo`` is given.
-    ``remote``: the Remote for what is not in the Store; without it, the default one.
+    ``remote``: the Remote for what is not in the Store; without it, the default one. ``inside``: of several mlvc roots
+    in another repository, the one that this path lies in; without it, the one at the top.
 
     It shows what the revision was when it was made: a branch that moves on does not change it. May be used by several
     threads, after a fork, and pickled. NotARepositoryError, UsageError or RemoteError where there is nothing to show.
@@ -49,30 +50,32 @@ class MlvcFileSystem(AbstractFileSystem):  # type: ignore[misc]
     root_marker = ""
     cachable = False  # another one, made later, may show another state
 
-    def __init__(self, repo: str = "", rev: str = "", remote: str = "", cwd: str = "", **options: Any) -> None:
+    def __init__(
+        self, repo: str = "", rev: str = "", remote: str = "", cwd: str = "", inside: str = "", **options: Any
+    ) -> None:
         """``cwd``: the directory that counts as the current one."""
         super().__init__(**options)
         start = os.path.abspath(cwd)
         near = os.path.join(start, os.path.expanduser(repo)) if repo else ""
-        self._asked = (os.path.abspath(near) if os.path.isdir(near) else repo, rev, remote, start)
+        self._asked = (os.path.abspath(near) if os.path.isdir(near) else repo, rev, remote, start, inside)
         self._begin()
 
     def _begin(self) -> None:
-        repo, rev, remote, start = self._asked
+        repo, rev, remote, start, inside = self._asked
         self._lock = threading.RLock()
         self._process = os.getpid()
         self._opened = ExitStack()
         with ExitStack() as opened:
             if repo:
                 around = Surroundings.of(os.environ)
-                source = opened.enter_context(there(repo, rev, around=around, remote=remote))
+                source = opened.enter_context(there(repo, rev, around=around, remote=remote, inside=inside))
             else:
                 own = opened.enter_context(open_repo(start, os.environ))
                 source = opened.enter_context(here(own, rev, remote=remote))
             self._opened = opened.pop_all()
         self._view = View(source)
         if source.commit:
-            self._asked = (repo, source.commit, remote, start)
+            self._asked = (repo, source.commit, remote, start, inside)
 
     def close(self) -> None:
         """Let go of the repository. Files that are open can be read no more."""

@@ -251,14 +251,14 @@ def ls(
 
     ``repo``: the directory or the Git URL of another repository, whose HEAD is read where no ``rev`` is given.
     """
-    with _looking(rev, repo, remote, cwd) as source:
+    with _looking(rev, repo, remote, cwd, path) as source:
         found = browse.ls(source, source.named(os.fspath(path)) if os.fspath(path) else "", recursive=recursive)
         return _whole(found, browse.problem(source, found))
 
 
 def du(*paths: Path, rev: str = "", repo: Path = "", remote: str = "", cwd: Path = ".") -> Usage:
     """How much tracked paths are, and what all of them together take in the Store."""
-    with _looking(rev, repo, remote, cwd) as source:
+    with _looking(rev, repo, remote, cwd, *paths[:1]) as source:
         found = browse.du(source, [source.named(word) for word in _words(paths)])
         return _whole(found, browse.problem(source, found))
 
@@ -275,7 +275,7 @@ def get(repo: Path, path: Path, out: Path = "", *, rev: str = "", remote: str = 
 
     ``out``: the new name, or the directory to put it into; as is the path's own name in the current directory.
     """
-    with _looking(rev, repo, remote, ".") as source:
+    with _looking(rev, repo, remote, ".", path) as source:
         return getting.get(source, source.named(os.fspath(path)), os.fspath(out), force=force)
 
 
@@ -320,7 +320,8 @@ def open(
     if mode not in ("r", "rt", "rb"):
         raise ValueError(f"tracked data is there to read: the mode is 'r' or 'rb', not '{mode}'")
     text = None if mode == "rb" else (encoding, errors, newline)
-    return filesystem.open_alone(os.fspath(path), fs(rev=rev, repo=repo, remote=remote, cwd=cwd), text)
+    system = fs(rev=rev, repo=repo, remote=remote, cwd=cwd, inside=path)
+    return filesystem.open_alone(os.fspath(path), system, text)
 
 
 def read(path: Path, *, rev: str = "", repo: Path = "", remote: str = "", cwd: Path = ".") -> bytes:
@@ -329,14 +330,15 @@ def read(path: Path, *, rev: str = "", repo: Path = "", remote: str = "", cwd: P
         return file.read()
 
 
-def fs(*, rev: str = "", repo: Path = "", remote: str = "", cwd: Path = ".") -> MlvcFileSystem:
+def fs(*, rev: str = "", repo: Path = "", remote: str = "", cwd: Path = ".", inside: Path = "") -> MlvcFileSystem:
     """The fsspec filesystem over what is tracked at a revision, as ``mlvc://`` opens it. Paths begin at the root.
 
-    It stays with the commit that the revision was when it was made. Arguments are those of ``open``.
+    It stays with the commit that the revision was when it was made. ``inside``: of several mlvc roots in ``repo``, the
+    one that this path lies in; paths begin at the top all the same. The other arguments are those of ``open``.
     """
     from mlvc.filesystem import MlvcFileSystem  # noqa: PLC0415  (fsspec takes long to import)
 
-    return MlvcFileSystem(os.fspath(repo), rev, remote, os.fspath(cwd))
+    return MlvcFileSystem(os.fspath(repo), rev, remote, os.fspath(cwd), os.fspath(inside))
 
 
 # -- how ---------------------------------------------------------------------------------------
@@ -347,11 +349,12 @@ def _opened(cwd: Path) -> Repo:
 
 
 @contextmanager
-def _looking(rev: str, repo: Path, remote: str, cwd: Path) -> Iterator[Source]:
+def _looking(rev: str, repo: Path, remote: str, cwd: Path, inside: Path = "") -> Iterator[Source]:
     with ExitStack() as stack:
         if os.fspath(repo):
             around = Surroundings.of(os.environ)
-            yield stack.enter_context(elsewhere.there(os.fspath(repo), rev, around=around, remote=remote))
+            there = elsewhere.there(os.fspath(repo), rev, around=around, remote=remote, inside=os.fspath(inside))
+            yield stack.enter_context(there)
         else:
             yield stack.enter_context(elsewhere.here(stack.enter_context(_opened(cwd)), rev, remote=remote))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
 
@@ -72,8 +73,26 @@ def encode(pointer: Pointer) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def decode(data: bytes, name: str) -> Pointer:
-    """The Pointer in ``data``; FormatError says what is wrong with the file ``name``."""
+def decode(data: bytes, name: str, cwd: str = "") -> Pointer:
+    """The Pointer in ``data``; FormatError says what is wrong with the file ``name``.
+
+    ``cwd``: where the person stands, relative to the root, for whom the hint names paths.
+    """
+    try:
+        return _decoded(data, name)
+    except FormatError as error:
+        raise FormatError(error.message, hint=_typed(error.hint, name, cwd)) from None
+
+
+def _typed(hint: str, name: str, cwd: str) -> str:
+    """A hint with the Pointer's name and that of what it stands for as a person types them."""
+    import shlex  # noqa: PLC0415  (only where something went wrong)
+
+    typed = os.path.relpath(name, cwd or ".")
+    return hint.replace("TRACKED", shlex.quote(tracked_by(typed))).replace("FILE", shlex.quote(typed))
+
+
+def _decoded(data: bytes, name: str) -> Pointer:
     known: dict[str, str] = {}
     extra: list[tuple[str, str]] = []
     for number, line in enumerate(_lines(data, name), 1):
@@ -104,7 +123,7 @@ def _lines(data: bytes, name: str) -> list[str]:
     if any(line.startswith(("<<<<<<< ", "=======", ">>>>>>> ")) for line in text.split("\n")):
         raise FormatError(
             f"{name} has conflict markers of a Git merge",
-            hint=f"end it with `mlvc resolve {tracked_by(name)}` and one of --ours, --theirs, --working",
+            hint="end it with `mlvc resolve TRACKED` and one of --ours, --theirs, --working",
         )
     if not text.endswith("\n"):
         raise FormatError(f"{name} is cut short: its last line does not end", hint=_REPAIR)

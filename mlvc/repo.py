@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import TracebackType
 from typing import Self
@@ -228,5 +228,10 @@ def open_repo(start: str, environment: Mapping[str, str]) -> Repo:
         below = sorted(roots(found))
         there = f", or go to {below[0]}{', …' if len(below) > 1 else ''}, where it is" if below else ""
         raise NotARepositoryError(f"mlvc is not set up in {found.root}", hint=f"set it up with `mlvc init`{there}")
+    return open_root(found, environment, relative(start, found))
+
+
+def open_root(found: Git, environment: Mapping[str, str], cwd: str = "") -> Repo:
+    """The root that was found; ``cwd``: where the user stands in it."""
     config = settings.load(settings.paths(environment, found.root, found.private), environment)
-    return Repo(found, config, relative(start, found))
+    return Repo(replace(found, cwd=cwd), config, cwd)

@@ -9,7 +9,7 @@ import itertools
 import os
 import posixpath
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from mlvc import files, git
 from mlvc.config import SHARED, root_of
@@ -51,6 +51,31 @@ def roots(found: Git) -> set[str]:
     top = found.below("")
     paths = git.listed(top, (SHARED, "*/" + SHARED))
     return {root_of(path) for path in paths if files.exists(f"{top.root}/{path}")}
+
+
+def by_root(found: Git, names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """By root: those of ``names`` that belong to it, as they are called there, with the name that was given.
+
+    Roots and ``names`` are relative to the top of the working tree. A root is a directory that has settings now. Names
+    that belong to none are left out.
+    """
+    top = found.below("")
+    nearest: dict[str, str | None] = {}
+
+    def root(directory: str) -> str | None:
+        if directory not in nearest:
+            if is_initialised(top.below(directory)):
+                nearest[directory] = directory
+            else:
+                nearest[directory] = root(posixpath.dirname(directory)) if directory else None
+        return nearest[directory]
+
+    sorted_out: dict[str, dict[str, str]] = {}
+    for name in names:
+        prefix = root(posixpath.dirname(name))
+        if prefix is not None:
+            sorted_out.setdefault(prefix, {})[name[len(prefix) + 1 :] if prefix else name] = name
+    return sorted_out
 
 
 def check_sparse(found: Git) -> None:

@@ -50,6 +50,15 @@ class Snapshot:
         """Everything that is tracked, by path."""
         return {**self.outs, **{path: pointer.content for path, pointer in self.pointers.items()}}
 
+    def moved(self, inside: str) -> Snapshot:
+        """The same with ``inside`` before each path."""
+        return Snapshot(
+            {inside + path: pointer for path, pointer in self.pointers.items()},
+            {inside + path: content for path, content in self.outs.items()},
+            {inside + path: error for path, error in self.unreadable.items()},
+            frozenset(inside + path for path in self.outside),
+        )
+
     def without(self, outside: frozenset[str]) -> Snapshot:
         """The part of it that a sparse checkout, which leaves out ``outside``, has."""
         if not outside:
@@ -77,7 +86,7 @@ def on_disk(repository: Git) -> Snapshot:
         else:
             texts[path] = data
     outside = frozenset(map(pointers.tracked_by, git.skipped(repository, absent)))
-    return replace(of_texts(texts), outside=outside)
+    return replace(of_texts(texts, cwd=repository.cwd), outside=outside)
 
 
 def listed(repository: Git, patterns: Sequence[str]) -> list[str]:
@@ -103,17 +112,22 @@ def pointers_of(repository: Git, paths: Iterable[str]) -> dict[str, Pointer]:
     return found
 
 
-def at(repository: Git, revision: str, name: str = "") -> Snapshot:
-    """What a commit's Pointers and Lockfile say. ``name`` is what the user calls it."""
-    return of_tree(repository, git.tree(repository, revision), name or revision[:10])
+def at(repository: Git, revision: str, name: str = "", *, below: str = "") -> Snapshot:
+    """What a commit's Pointers and Lockfile say. ``name`` is what the user calls it. ``below``: see of_tree."""
+    return of_tree(repository, git.tree(repository, revision), name or revision[:10], below=below)
 
 
-def of_tree(repository: Git, tree: Mapping[str, str], name: str) -> Snapshot:
-    """What the Pointers and the Lockfile in the tree of a commit say. ``name`` is what the user calls it."""
+def of_tree(repository: Git, tree: Mapping[str, str], name: str, *, below: str = "") -> Snapshot:
+    """What the Pointers and the Lockfile in the tree of a commit say. ``name`` is what the user calls it.
+
+    ``below``: the directory whose tree it is, where paths are to be told from further up.
+    """
     ours = _own(path for path in tree if is_record(path) or path.endswith("/" + config.SHARED))
     ids = {path: tree[path] for path in ours}
     data = git.blobs(repository, ids.values())
-    return of_texts({path: data[id_] for path, id_ in ids.items()}, f"{name}:")
+    inside = f"{below}/" if below else ""
+    shot = of_texts({path: data[id_] for path, id_ in ids.items()}, f"{name}:{inside}")
+    return shot.moved(inside) if inside else shot
 
 
 def head(repository: Git) -> Snapshot:
@@ -126,8 +140,11 @@ def is_record(path: str) -> bool:
     return path.endswith(SUFFIX) or path == LOCKFILE
 
 
-def of_texts(texts: Mapping[str, bytes | FormatError], where: str = "") -> Snapshot:
-    """What these Pointers and this Lockfile say, given by path. ``where`` comes before their names in errors."""
+def of_texts(texts: Mapping[str, bytes | FormatError], where: str = "", cwd: str = "") -> Snapshot:
+    """What these Pointers and this Lockfile say, given by path. ``where`` comes before their names in errors.
+
+    ``cwd``: where the person stands, relative to the root, for whom the hints name paths.
+    """
     found = {}
     outs: dict[str, Content] = {}
     unreadable: dict[str, FormatError] = {}
@@ -138,10 +155,11 @@ def of_texts(texts: Mapping[str, bytes | FormatError], where: str = "") -> Snaps
             if path == LOCKFILE:
                 outs = _locked(data, where + path)
             else:
-                found[pointers.tracked_by(path)] = pointers.decode(data, where + path)
+                found[pointers.tracked_by(path)] = pointers.decode(data, where + path, cwd)
         except FormatError as error:
             hint = "it was committed like that; other commits are not concerned" if where else error.hint
-            hint = hint.replace("FILE", path)
+            if path == LOCKFILE and cwd:
+                hint = hint.replace(LOCKFILE, os.path.relpath(LOCKFILE, cwd))
             unreadable[pointers.tracked_by(path)] = FormatError(error.message, hint=hint)
     return Snapshot(found, outs, unreadable)
 

@@ -140,14 +140,18 @@ class Usage:
 
 
 def du(source: Source, paths: Sequence[str] = ()) -> Usage:
-    """How much each tracked path that ``paths`` name is, and what all of it takes in the Store."""
+    """How much each tracked path that ``paths`` name is, and what all of it takes in the Store.
+
+    What lies in another path that is named counts there.
+    """
     chosen = choose(source, paths)
     items: list[Item] = []
     lost: dict[str, str] = {}
     oids: set[bytes] = set()
     whole = [content for path, content in chosen.contents.items() if path not in chosen.parts]
     for top, content in sorted(chosen.contents.items()):
-        for part in chosen.parts.get(top, ()):
+        named = dict.fromkeys(chosen.parts.get(top, ()))
+        for part in (part for part in named if named.keys().isdisjoint(snapshot.parents(part))):  # each file once
             try:
                 entries = manifest.find(source.reader, content.oid, part)
             except (ObjectsMissingError, DamagedError) as error:

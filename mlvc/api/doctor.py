@@ -9,7 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 
+import mlvc
 from mlvc import __version__, files, git, snapshot
+from mlvc.api import install
+from mlvc.api.install import Calling
 from mlvc.api.transfer import open_remote
 from mlvc.errors import MlvcError, SystemFailureError
 from mlvc.repo import Repo
@@ -29,6 +32,7 @@ _LIBRARIES = (
     "xxhash",
     "zstandard",
 )
+_PACKAGE = os.path.dirname(os.path.abspath(mlvc.__file__))
 _OLDEST_GIT = (2, 31)
 _NETWORK = ("nfs", "cifs", "smb", "9p", "fuse.sshfs", "ceph", "lustre", "gluster", "afs")
 _MANY_POINTERS, _MANY_PACKS, _SMALL_PACK, _MANY_FILES = 5_000, 200, 1 << 20, 50_000
@@ -74,6 +78,7 @@ class Report:
     places: tuple[Place, ...] = ()
     links: Mapping[str, bool] = field(default_factory=dict)
     remotes: tuple[Reached, ...] = ()
+    calling: Calling | None = None
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -106,11 +111,12 @@ def doctor(repo: Repo) -> Report:
     if not there:
         findings.append(Finding(NOTE, "there is no store yet", "the first `mlvc add` or `mlvc fetch` makes it"))
     remotes, more = _remotes(repo)
-    findings += [*more, *_settings(repo), *_content(repo, now)]
+    called = install.calling(repo, python=os.path.abspath(sys.executable), package=_PACKAGE)
+    findings += [*more, *_settings(repo), *_content(repo, now), *_called(called)]
     findings += [*_slow(facts, places), *_slow_tree(repo, len(now.pointers), is_known=is_known)]
     order = (BROKEN, SLOW, NOTE)
     findings.sort(key=lambda finding: order.index(finding.level))
-    return Report(versions, facts, places, links, remotes, tuple(findings))
+    return Report(versions, facts, places, links, remotes, called, tuple(findings))
 
 
 # -- versions ----------------------------------------------------------------------------------
@@ -224,6 +230,28 @@ def _content(repo: Repo, now: Snapshot) -> Iterable[Finding]:
         yield Finding(BROKEN, error.message, error.hint)
     if os.path.exists(os.path.join(repo.git.own, "moving")):
         yield Finding(NOTE, "a `mlvc move` was interrupted", "run the same command again, or `mlvc checkout`")
+
+
+def _called(called: Calling) -> Iterable[Finding]:
+    """What is wrong with the mlvc that Git calls."""
+    again = "`mlvc install` has Git call this mlvc"
+    states = {*called.hooks.values(), called.drivers}
+    others = ", ".join(called.pythons)
+    if install.GONE in states:
+        yield Finding(BROKEN, f"Git calls an mlvc that is gone or was moved: {others}", again)
+    if install.ANOTHER in states:
+        yield Finding(NOTE, f"Git calls another mlvc than this one: {others}", again)
+    idle = [name for name, state in called.hooks.items() if state == install.IDLE]
+    if idle:
+        yield Finding(BROKEN, f"Git does not run {', '.join(idle)}: not executable", again)
+    replaced = [name for name, state in called.hooks.items() if state == install.REPLACED]
+    if replaced:
+        yield Finding(NOTE, f"{', '.join(replaced)} was replaced since `mlvc install` wrote it", again)
+    if called.attributes and not called.drivers:
+        what = "Git merges Pointers as text in this clone: .gitattributes names a merge driver that is not set up"
+        yield Finding(NOTE, what, "`mlvc install` sets it up, and the hooks")
+    if called.drivers and not called.attributes:
+        yield Finding(NOTE, "Git merges Pointers as text: .gitattributes does not name the merge driver", again)
 
 
 def _slow(facts: Mapping[str, str | int], places: Iterable[Place]) -> Iterable[Finding]:

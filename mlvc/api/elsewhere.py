@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+import posixpath
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +21,8 @@ from mlvc.config import Config
 from mlvc.errors import DamagedError, NotARepositoryError, ObjectsMissingError, UsageError
 from mlvc.git import Git, far
 from mlvc.hashing import Hashing
-from mlvc.repo import Repo, open_repo
+from mlvc.repo import Repo, open_repo, open_root
+from mlvc.roots import find, is_initialised, relative, roots
 from mlvc.snapshot import Snapshot
 from mlvc.store import local
 from mlvc.store.chain import Chain
@@ -32,7 +35,8 @@ class Source:
     """What is tracked at one revision of a repository, and where its bytes come from.
 
     ``place``: the repository as the user calls it, empty for the own one. ``rev``: the revision likewise, empty for
-    the working tree. ``commit``: what that is, in hex, empty for the working tree.
+    the working tree. ``commit``: what that is, in hex, empty for the working tree. ``root``: the mlvc root in another
+    repository, relative to where its paths begin.
     """
 
     place: str
@@ -42,6 +46,7 @@ class Source:
     reader: Chain
     named: Callable[[str], str]
     """From a path as a person typed it to the path here; UsageError for one that leads out."""
+    root: str = ""
 
     @property
     def where(self) -> str:
@@ -50,7 +55,8 @@ class Source:
 
     def untracked(self, path: str) -> UsageError:
         """The error for a path that is not tracked."""
-        options = (f" --repo {self.place}" if self.place else "") + (f" --rev {self.rev}" if self.rev else "")
+        options = f" {shlex.quote(self.root)}" if self.root else ""
+        options += (f" --repo {self.place}" if self.place else "") + (f" --rev {self.rev}" if self.rev else "")
         return UsageError(f"{path or 'anything'} is not tracked{self.where}", hint=f"`mlvc ls{options}` lists what is")
 
     def lost(self, path: str, reason: str, *, more: int = 0) -> DamagedError | ObjectsMissingError:
@@ -122,9 +128,15 @@ class Surroundings:
         return Surroundings(environment, os.path.join(base, "mlvc"))
 
 
+_NAMING = "name a path in one of its roots:"
+
+
 @contextmanager
-def there(place: str, rev: str = "", *, around: Surroundings, remote: str = "") -> Iterator[Source]:
+def there(place: str, rev: str = "", *, around: Surroundings, remote: str = "", inside: str = "") -> Iterator[Source]:
     """What ``rev`` of the repository at ``place``, a path or a URL of Git, tracks; none: its HEAD.
+
+    Of several mlvc roots in it, the one that the path ``inside`` belongs to. All paths are told from the top, or, where
+    ``place`` is a directory in a root, from that root.
 
     Where there is a working tree, its Store is read, and its Remote for what that lacks. Of a bare repository and of a
     URL only the Remote that the settings name at this revision is read; of a URL's Git side a copy without data is
@@ -133,6 +145,7 @@ def there(place: str, rev: str = "", *, around: Surroundings, remote: str = "") 
     NotARepositoryError where there is no mlvc; UsageError where there is no such revision and, once objects are asked
     for, no Remote that can be found from here; RemoteError where a place does not answer.
     """
+    inside = _inner(inside)
     path = os.path.expanduser(place)
     is_path = os.path.isdir(path)
     if not is_path and (":" not in place or place.startswith("-")):
@@ -140,15 +153,15 @@ def there(place: str, rev: str = "", *, around: Surroundings, remote: str = "") 
     found = far.bare(path, around.environment) if is_path else None
     with ExitStack() as stack:
         if is_path and found is None:
-            yield _of_working_tree(_Asked(place, rev, remote, around, stack), path)
+            yield _of_working_tree(_Asked(place, rev, remote, around, stack, inside), path)
         elif found is not None:
-            yield _of_git(_Asked(place, rev, remote, around, stack), found, _resolved(found, place, rev))
+            yield _of_git(_Asked(place, rev, remote, around, stack, inside), found, _resolved(found, place, rev))
         else:
             copy = os.path.join(around.cache, "git", _digest(place))
             found, commit = far.fetched(place, rev, copy, around.environment)
             wanted = {id_ for name, id_ in git.tree(found, commit).items() if _is_read(name)}
             far.bring(found, place, commit, wanted)
-            yield _of_git(_Asked(place, rev, remote, around, stack), found, commit)
+            yield _of_git(_Asked(place, rev, remote, around, stack, inside), found, commit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,17 +173,40 @@ class _Asked:
     remote: str
     around: Surroundings
     stack: ExitStack
+    inside: str
+
+    def nearest(self, is_root: Callable[[str], bool]) -> str | None:
+        """The directory at or above ``inside`` that is a root."""
+        above = (path for path in (self.inside, *snapshot.parents(self.inside), "") if is_root(path))
+        return next(above, None)
+
+    def none(self, roots: Iterable[str]) -> NotARepositoryError:
+        """The error where no root is at or above ``inside``; ``roots``: those that are somewhere else."""
+        where = f"{self.place} at {self.rev}" if self.rev else self.place
+        named = ", ".join(sorted(roots)[:3])
+        hint = f"{_NAMING} {named}" if named else "give another revision with --rev"
+        return NotARepositoryError(
+            f"there is no mlvc in {where}: no {posixpath.join(self.inside, settings.SHARED)}",
+            hint=hint if named else f"{hint}, or get the file with Git",
+        )
 
 
 def _of_working_tree(asked: _Asked, path: str) -> Source:
     environment = git.elsewhere(asked.around.environment)
     try:
-        repo = open_repo(path, environment)
+        found = find(path, environment)
+        base = found.prefix if is_initialised(found) else relative(path, found.below(""))
+        prefix = asked.nearest(lambda name: is_initialised(found.below(posixpath.join(base, name).rstrip("/"))))
+        if prefix is None and (known := roots(found)):
+            raise asked.none(known)
+        inner = found.below(posixpath.join(base, prefix or "").rstrip("/"))
+        repo = open_repo(path, environment) if prefix is None else open_root(inner, environment)
     except NotARepositoryError as error:
-        raise NotARepositoryError(error.message, hint="give the directory of one, or a URL of Git") from None
+        hint = error.hint if error.hint.startswith(_NAMING) else "give the directory of one, or a URL of Git"
+        raise NotARepositoryError(error.message, hint=hint) from None
     repo = Repo(replace(repo.git, environment=environment), repo.config, repo.cwd)
     commit = _resolved(repo.git, asked.place, asked.rev)
-    shot = snapshot.at(repo.git, commit, asked.rev or "HEAD")
+    shot = snapshot.at(repo.git, commit, asked.rev or "HEAD", below=prefix or "")
 
     def near() -> LocalStore | None:
         place = repo.store_place
@@ -180,23 +216,24 @@ def _of_working_tree(asked: _Asked, path: str) -> Source:
     def far() -> RemoteStore | None:
         return _remote(asked, repo.config, repo.hashing, repo.root) if asked.remote or repo.config.remotes else None
 
-    return Source(asked.place, asked.rev, commit, shot, Chain(repo.hashing, near, far), _inner)
+    return Source(asked.place, asked.rev, commit, shot, Chain(repo.hashing, near, far), _inner, prefix or "")
 
 
 def _of_git(asked: _Asked, found: Git, commit: str) -> Source:
     rev = asked.rev or "HEAD"
     tree = git.tree(found, commit)
-    if settings.SHARED not in tree:
-        raise NotARepositoryError(
-            f"there is no mlvc in {asked.place} at {rev}: no {settings.SHARED}",
-            hint="give another revision with --rev, or get the file with Git",
-        )
-    data = git.blobs(found, [tree[settings.SHARED]])[tree[settings.SHARED]]
-    config = settings.from_text(data, f"{rev}:{settings.SHARED}")
+    prefix = asked.nearest(lambda name: posixpath.join(name, settings.SHARED) in tree)
+    if prefix is None:
+        raise asked.none(settings.root_of(name) for name in tree if name.endswith("/" + settings.SHARED))
+    shared = posixpath.join(prefix, settings.SHARED)
+    data = git.blobs(found, [tree[shared]])[tree[shared]]
+    config = settings.from_text(data, f"{rev}:{shared}")
     hashing = Hashing(config.get("core.hash"))
-    shot = snapshot.of_tree(found, tree, rev)
+    skip = len(prefix) + 1 if prefix else 0
+    ours = {name[skip:]: id_ for name, id_ in tree.items() if not prefix or name.startswith(prefix + "/")}
+    shot = snapshot.of_tree(found, ours, rev, below=prefix)
     far = partial(_remote, asked, config, hashing, "")
-    return Source(asked.place, asked.rev, commit, shot, Chain(hashing, lambda: None, far), _inner)
+    return Source(asked.place, asked.rev, commit, shot, Chain(hashing, lambda: None, far), _inner, prefix)
 
 
 def _resolved(found: Git, place: str, rev: str) -> str:
@@ -208,7 +245,7 @@ def _resolved(found: Git, place: str, rev: str) -> str:
 
 
 def _is_read(name: str) -> bool:
-    return name == settings.SHARED or snapshot.is_record(name)
+    return snapshot.is_ours(name) or name == settings.SHARED or name.endswith("/" + settings.SHARED)
 
 
 def _remote(asked: _Asked, config: Config, hashing: Hashing, root: str) -> RemoteStore:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import posixpath
 import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,17 +12,17 @@ from mlvc import codec, git, snapshot
 from mlvc import oid as oids
 from mlvc import pointer as pointers
 from mlvc.api.checkout import CheckedOut, checkout
-from mlvc.errors import DamagedError, FormatError, MlvcError, ObjectsMissingError
-from mlvc.git import hooked
+from mlvc.config import SHARED
+from mlvc.config import root_of as root_of_settings
+from mlvc.errors import DamagedError, FormatError, MlvcError, ObjectsMissingError, UsageError
+from mlvc.git import Git, hooked
+from mlvc.git.hooked import Versions
 from mlvc.manifest import Entry, Leaf, entries_of, objects_of, root_of
 from mlvc.pointer import SUFFIX, Content, Pointer
 from mlvc.progress import QUIET, Progress
-from mlvc.repo import Repo
-from mlvc.snapshot import LOCKFILE
+from mlvc.repo import Repo, open_root
+from mlvc.roots import by_root
 from mlvc.store.base import Lost
-
-PATTERNS = (f"*{SUFFIX}", LOCKFILE)
-
 
 # -- after a checkout or a merge ---------------------------------------------------------------
 
@@ -76,9 +78,11 @@ class Refusal:
     hint: str
 
 
-def refusals(repo: Repo) -> list[Refusal]:
-    """What is wrong with what the next commit adds: Pointers without their bytes, and large files."""
-    staged = hooked.staged(repo.git)
+def refusals(repo: Repo, staged: Mapping[str, str]) -> list[Refusal]:
+    """What is wrong with what the next commit adds: Pointers without their bytes, and large files.
+
+    ``staged``: the object ids in Git of the files of this root that it adds or changes, by path.
+    """
     names = {path: id_ for path, id_ in staged.items() if path.endswith(SUFFIX)}
     found = _without_bytes(repo, names) if names else []
     limit = repo.config.get("hooks.largest")
@@ -86,16 +90,21 @@ def refusals(repo: Repo) -> list[Refusal]:
     if limit and others:
         sizes = hooked.sizes(repo.git, others.values())
         large = {path: sizes.get(id_, 0) for path, id_ in others.items() if sizes.get(id_, 0) > limit}
-        found += [_too_large(path, size, limit) for path, size in large.items()]
+        found += [_too_large(repo, path, size, limit) for path, size in large.items()]
     return found
 
 
-def _too_large(path: str, size: int, limit: int) -> Refusal:
-    name = shlex.quote(path)
+def _too_large(repo: Repo, path: str, size: int, limit: int) -> Refusal:
+    name = _typed(repo, path)
     return Refusal(
         f"{path} has {size:,} bytes, and hooks.largest allows {limit:,}",
         f"track it: `git rm --cached {name}`, then `mlvc add {name}`",
     )
+
+
+def _typed(repo: Repo, path: str) -> str:
+    """A path as a person types it who stands where Git was started."""
+    return shlex.quote(os.path.relpath(path, repo.cwd or "."))
 
 
 def _without_bytes(repo: Repo, names: Mapping[str, str]) -> list[Refusal]:
@@ -104,7 +113,7 @@ def _without_bytes(repo: Repo, names: Mapping[str, str]) -> list[Refusal]:
     contents: dict[str, Content] = {}
     for name, id_ in names.items():
         try:
-            contents[pointers.tracked_by(name)] = pointers.decode(blobs[id_], name).content
+            contents[pointers.tracked_by(name)] = pointers.decode(blobs[id_], name, repo.cwd).content
         except FormatError as error:
             found.append(Refusal(error.message, error.hint))
     if not _absent(repo, contents.values()):
@@ -118,7 +127,8 @@ def _without_bytes(repo: Repo, names: Mapping[str, str]) -> list[Refusal]:
         absent = {path: _absent(repo, [contents[path]], past) for path in absent if path not in known}
     for path, count in absent.items():
         if count:
-            hint = f"track the data again with `mlvc add {path}`, or get it with `mlvc fetch {path}`"
+            name = _typed(repo, path)
+            hint = f"track the data again with `mlvc add {name}`, or get it with `mlvc fetch {name}`"
             what = "1 object" if count == 1 else f"{count:,} objects"
             found.append(Refusal(f"{pointers.path_of(path)} names {what} that the store does not have", hint))
     return found
@@ -134,17 +144,11 @@ def _absent(repo: Repo, contents: Iterable[Content], past: Collection[bytes] = (
 # -- before a push -----------------------------------------------------------------------------
 
 
-def push_commits(
-    repo: Repo, tips: Sequence[str], there: Sequence[str], remote: str, *, progress: Progress = QUIET
-) -> Mapping[str, str]:
-    """Push the objects of all that commits bring to the Git remote ``remote``. What could not be had, with reasons.
+def push_versions(repo: Repo, new: Versions, *, progress: Progress = QUIET) -> Mapping[str, str]:
+    """Push the objects of these Pointers and Lockfiles, given by path and object id. What was lost, with reasons.
 
-    ``tips``: what is pushed. ``there``: commits that the Git remote has. FormatError, after all else was pushed, where
-    a Pointer cannot be read.
+    FormatError, after all else was pushed, where one of them cannot be read.
     """
-    new = hooked.introduced(repo.git, tips, there, remote, PATTERNS)
-    if not new:
-        return {}
     blobs = git.blobs(repo.git, [id_ for _, id_ in new])
     contents: dict[tuple[str, Content], tuple[str, ...]] = {}
     unreadable: list[FormatError] = []
@@ -153,7 +157,7 @@ def push_commits(
         contents.update((item, ()) for item in shot.contents().items())
         unreadable += shot.unreadable.values()
     if contents and not repo.config.remotes:
-        progress.note("mlvc: no remote is configured, the data stay here: `mlvc remote add -d NAME URL`")
+        progress.note("no remote is configured, the data stay here: `mlvc remote add -d NAME URL`")
         return {}
     lost = _push(repo, contents, progress) if contents else {}
     problem = None if lost else snapshot.problem(unreadable)
@@ -162,12 +166,32 @@ def push_commits(
     return lost
 
 
+def unknown_roots(
+    top: Git, tips: Sequence[str], names: Iterable[str], environment: Mapping[str, str]
+) -> MlvcError | None:
+    """The error for Pointers among ``names`` of a root that a pushed commit has and the working tree has not.
+
+    Its settings, and so its Remote, are not known here.
+    """
+    known = {name for given in by_root(top, names).values() for name in given.values()}
+    around = {parent: None for name in names if name not in known for parent in (*snapshot.parents(name), "")}
+    shared = hooked.having(top, tips, [posixpath.join(prefix, SHARED) for prefix in around])
+    for prefix in sorted(map(root_of_settings, shared)):
+        if open_root(top.below(prefix), environment).config.get("hooks.push"):
+            return UsageError(
+                f"what is pushed tracks data in {prefix or 'this repository'}, and this working tree has no mlvc there",
+                hint="check out what is pushed, and push from there",
+            )
+    return None
+
+
 def _push(repo: Repo, contents: Mapping[tuple[str, Content], tuple[str, ...]], progress: Progress) -> Mapping[str, str]:
     from mlvc.api.transfer import push_contents  # noqa: PLC0415  (only where there is something to push)
 
     done = push_contents(repo, contents, progress=progress)
     if done.objects:
-        progress.note(f"mlvc: pushed {done.objects:,} objects ({done.size:,} bytes) to '{done.remote}'")
+        what = "1 object" if done.objects == 1 else f"{done.objects:,} objects"
+        progress.note(f"pushed {what} ({done.size:,} bytes) to '{done.remote}'")
     return done.lost
 
 
@@ -177,12 +201,14 @@ MOST = 5000
 """Entries of a directory that are listed one by one."""
 
 
-def described(repo: Repo, pointer: Pointer) -> str:
-    """A Pointer as text whose lines can be compared: for a directory, what is in it.
+def described(repo: Repo, pointer: Pointer) -> str | None:
+    """A Pointer as text whose lines can be compared: for a directory, what is in it. None where another root made it.
 
     A line for each entry; where there are too many, a line for each leaf of the Manifest, about 1,000 entries.
     """
     content = pointer.content
+    if len(content.oid) != repo.hashing.size:
+        return None
     lines = [f"{content.kind}, {content.size:,} bytes, {oids.to_text(content.oid)}"]
     if content.is_dir:
         lines[0] = f"dir, {content.files:,} files, {content.size:,} bytes, {oids.to_text(content.oid)}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -57,22 +59,24 @@ def resolve(repo: Repo, targets: Sequence[str], side: str, *, progress: Progress
     found = hooked.unmerged(repo.git, [f"*{SUFFIX}", LOCKFILE])
     blobs = git.blobs(repo.git, [id_ for ids in found.values() for id_ in ids.values()])
     every = {pointers.tracked_by(name): {n: blobs[id_] for n, id_ in ids.items()} for name, ids in found.items()}
-    chosen, unknown = snapshot.select(every, [repo.path(target) for target in targets])
+    names = [repo.path(target) for target in targets]
+    chosen, unknown = snapshot.select(every, names)
     if unknown:
-        raise UsageError(f"{unknown[0]} is in no conflict", hint="`git status` lists what could not be merged")
+        typed = targets[names.index(unknown[0])]
+        raise UsageError(f"{typed} is in no conflict", hint="`git status` lists what could not be merged")
     results = {
-        path: _lockfile(sides, side) if path == LOCKFILE else _pointer(repo, path, sides, side)
+        path: _lockfile(repo, sides, side) if path == LOCKFILE else _pointer(repo, path, sides, side)
         for path, sides in sorted(chosen.items())
     }
     with repo.store.batch() as batch:
         batch.put_hashed([each for result in results.values() for each in result.objects])
         batch.commit()
-    names = {path: path if path == LOCKFILE else pointers.path_of(path) for path in results}
-    with _written(repo, {names[path]: result.data for path, result in results.items()}):
+    files_ = {path: path if path == LOCKFILE else pointers.path_of(path) for path in results}
+    with _written(repo, {files_[path]: result.data for path, result in results.items()}):
         taken = [f"{repo.root}/{name}" for result in results.values() for name in result.taken]
         if taken:
             track.add(repo, taken, progress=progress)
-    git.stage(repo.git, list(names.values()))
+    git.stage(repo.git, list(files_.values()))
     now = snapshot.pointers_of(repo.git, [path for path in results if path != LOCKFILE])
     return tuple(
         Resolved(path, now[path].content if path in now else None, result.told.chosen)
@@ -107,19 +111,21 @@ def _write(repo: Repo, texts: Mapping[str, bytes | None]) -> None:
 
 def _pointer(repo: Repo, path: str, sides: Mapping[int, bytes], side: str) -> _Result:
     name = pointers.path_of(path)
-    base, mine, other = (pointers.decode(sides[n], name) if n in sides else None for n in (1, 2, 3))
+    base, mine, other = (pointers.decode(sides[n], name, repo.cwd) if n in sides else None for n in (1, 2, 3))
     try:
         joined = join(repo, base, mine, other)
     except ObjectsMissingError as error:
         raise ObjectsMissingError(
             f"{path} cannot be merged, which files a side has is not known here: {error.message}",
-            hint=f"get it with `mlvc fetch -a`, or take one side whole: `git checkout --{_git(side)} {name}`",
+            hint="get it with `mlvc fetch -a`, or take one side whole: "
+            f"`git checkout --{_git(side)} {_typed(repo, name)}`",
         ) from None
     both = tuple(f"{path}/{inner}" if inner else path for inner in sorted(joined.items.conflicts))
     taken = tuple(name for name in both if files.exists(f"{repo.root}/{name}")) if side == WORKING else ()
     if side == WORKING and both == (path,) and not taken:
         raise UsageError(
-            f"{path} is not in the working tree", hint=f"choose a side: `mlvc resolve {path} --ours`, or --theirs"
+            f"{path} is not in the working tree",
+            hint=f"choose a side: `mlvc resolve {_typed(repo, path)} --ours`, or --theirs",
         )
     content, objects = joined.settled(_choice(path, side, taken), repo.hashing)
     extra = joined.extra.choosing(lambda sides: sides[_NUMBERS.get(side, 1)])
@@ -151,12 +157,16 @@ def _git(side: str) -> str:
     return THEIRS if side == THEIRS else OURS
 
 
-def _lockfile(sides: Mapping[int, bytes], side: str) -> _Result:
+def _typed(repo: Repo, name: str) -> str:
+    """A path as the person types it."""
+    return shlex.quote(os.path.relpath(name, repo.cwd or "."))
+
+
+def _lockfile(repo: Repo, sides: Mapping[int, bytes], side: str) -> _Result:
     """The Lockfile: a Stage that both sides changed is taken from one, or left out, so that it runs again."""
     if 2 not in sides or 3 not in sides:
-        raise UsageError(
-            f"one side deleted {LOCKFILE}", hint=f"`git add {LOCKFILE}` keeps it, `git rm {LOCKFILE}` deletes it"
-        )
+        name = _typed(repo, LOCKFILE)
+        raise UsageError(f"one side deleted {LOCKFILE}", hint=f"`git add {name}` keeps it, `git rm {name}` deletes it")
     base, mine, other = (lockfile.decode(sides[n], LOCKFILE) if n in sides else Lockfile() for n in (1, 2, 3))
     merged, conflicts = merge.lockfiles(base, mine, other)
     stages = dict(merged.stages)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from mlvc.api import doctor as api
+from mlvc.api.install import Calling
 from mlvc.cli import show
 from mlvc.cli.opening import opened
 from mlvc.cli.words import option
@@ -18,8 +19,8 @@ _COLUMN = 24
 def doctor(as_json: Annotated[bool, option("--json", help="Print the result as JSON.")] = False) -> int:
     """Tell what mlvc runs on, what works, and what is slow or wrong.
 
-    Versions, the repository and its store, file systems, the link types that work (they are tried), and whether each
-    Remote answers. Changes nothing. Exits with 1 where something is broken.
+    Versions, the repository and its store, file systems, the link types that work (they are tried), whether each
+    Remote answers, and which mlvc Git calls. Changes nothing. Exits with 1 where something is broken.
 
     Example: mlvc doctor
     """
@@ -47,6 +48,8 @@ def _print(found: api.Report) -> None:
     _table("File systems", [(place.path, _place(place)) for place in found.places])
     _table("Link types", [(name, "works" if works else "does not work") for name, works in found.links.items()])
     _table("Remotes", [(remote.name, _reached(remote)) for remote in found.remotes])
+    if found.calling is not None:
+        _table("Git calls mlvc", _calls(found.calling))
     for finding in found.findings:
         show.report(f"{finding.level}: {show.clean(finding.message)}")
         if finding.hint:
@@ -78,6 +81,19 @@ def _reached(remote: api.Reached) -> str:
     return f"{remote.url}: {state} ({remote.seconds:.2f} s)"
 
 
+def _calls(called: Calling) -> list[tuple[str, str]]:
+    states = {
+        "this": "this one",
+        "another": "another one",
+        "gone": "one that is gone",
+        "idle": "not executable",
+        "replaced": "replaced",
+        "": "not set up",
+    }
+    hooks = [(name, states[state]) for name, state in called.hooks.items()] or [("hooks", "none; see `mlvc install`")]
+    return [*hooks, ("merge and diff", states[called.drivers])]
+
+
 def _json(found: api.Report) -> dict[str, object]:
     return {
         "broken": found.broken,
@@ -91,6 +107,8 @@ def _json(found: api.Report) -> dict[str, object]:
             {"name": r.name, "url": r.url, "reachable": r.reachable, "seconds": r.seconds, "empty": r.empty}
             for r in found.remotes
         ],
+        "hooks": dict(found.calling.hooks) if found.calling else {},
+        "drivers": (found.calling.drivers or None) if found.calling else None,
         "findings": [{"level": f.level, "message": f.message, "hint": f.hint} for f in found.findings],
     }
 

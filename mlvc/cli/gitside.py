@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import mlvc
 from mlvc.cli import show
+from mlvc.cli.data import quoted
 from mlvc.cli.opening import opened
 from mlvc.cli.words import argument, option
 from mlvc.errors import UsageError
@@ -43,8 +44,8 @@ def install(
             done = api.uninstall(repo, hook or ())
         else:
             package = os.path.dirname(os.path.abspath(mlvc.__file__))
-            done = api.install(repo, hook or (), python=sys.executable, package=package)
-        staged = repo.config.get("core.autostage")
+            done = api.install(repo, hook or (), python=os.path.abspath(sys.executable), package=package)
+        staged, top, own = repo.config.get("core.autostage"), repo.git.top, repo.git.common
     if as_json:
         show.json_out(
             {
@@ -62,9 +63,12 @@ def install(
         show.err(f"{each.state}  {each.name}{kept}")
     show.err(f"hooks are in {show.clean(done.directory)}")
     if not uninstall:
+        if done.directory.startswith(f"{top}{os.sep}") and not done.directory.startswith(f"{own}{os.sep}"):
+            show.err("hint: they name the Python of this machine: do not commit them")
         show.err("Git merges Pointers and mlvc.lock with mlvc, and `git diff` shows what is in a tracked directory")
         if done.attributes_changed and not staged:
-            show.to_type("share it with everyone", "git add .gitattributes")
+            names = [quoted(os.path.relpath(f"{top}/{name}")) for name in done.attributes_changed]
+            show.to_type("share it with everyone", f"git add {' '.join(names)}")
     elif not done.drivers:
         kept = "; its lines in .gitattributes are committed and stay" if done.attributes else ""
         show.err(f"Git merges and compares without mlvc{kept}")

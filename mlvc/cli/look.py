@@ -73,11 +73,12 @@ def looking(repo: str, rev: str, remote: str, paths: Sequence[str]) -> Iterator[
     """What to look into: the repository that the user stands in, or another one. And the paths in it."""
     with ExitStack() as stack:
         if repo:
-            source = stack.enter_context(there(repo, rev, around=Surroundings.of(os.environ), remote=remote))
+            around, inside = Surroundings.of(os.environ), "".join(paths[:1])
+            source = stack.enter_context(there(repo, rev, around=around, remote=remote, inside=inside))
         else:
             source = stack.enter_context(here(stack.enter_context(opened()), rev, remote=remote))
         names = [source.named(path) for path in paths]
-        yield source, [name for name in names if name]
+        yield source, [] if "" in names else names
 
 
 def _end(source: Source, found: Listing | browse.Usage) -> None:

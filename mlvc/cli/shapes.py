@@ -425,6 +425,8 @@ class Report(TypedDict):
     file_systems: Annotated[list[Place], "where the Store and the working tree are"]
     links: Annotated[dict[str, bool], "for each way to link, whether it works here"]
     remotes: Annotated[list[Reached], "the Remotes"]
+    hooks: Annotated[dict[str, str], "for each hook of mlvc that stands there, which mlvc it calls"]
+    drivers: Annotated[str | None, "likewise for merges and `git diff`; `null` where they are not set up"]
     findings: Annotated[list[Finding], "what a person should know, the worst first"]
 
 

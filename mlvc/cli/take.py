@@ -33,7 +33,7 @@ def get(
     """
     line = show.Line()
     line.start("asking the repository")
-    with there(url, rev, around=Surroundings.of(os.environ), remote=remote) as source:
+    with there(url, rev, around=Surroundings.of(os.environ), remote=remote, inside=path) as source:
         done = gets.get(source, source.named(path), out, force=force, progress=line)
     if as_json:
         show.json_out(

@@ -24,9 +24,9 @@ class Git:
 
     ``root``: the mlvc root. ``dir``: the Git directory of the working tree. ``common``: the one that all working
     trees of the repository share. All absolute. ``prefix``: the root relative to the top of the working tree, '' for
-    the top itself. ``options``: what Git is told where the environment says which repository it is.
-    ``environment``: what Git's commands are run in, where that is not the environment of mlvc itself. A bare repository
-    has its Git directory as root.
+    the top itself. ``cwd``: where the person stands, relative to the root, for what is told. ``options``: what Git is
+    told where the environment says which repository it is. ``environment``: what Git's commands are run in, where that
+    is not the environment of mlvc itself. A bare repository has its Git directory as root.
     """
 
     root: str
@@ -35,6 +35,7 @@ class Git:
     prefix: str = ""
     options: tuple[str, ...] = ()
     environment: Mapping[str, str] | None = field(default=None, compare=False, repr=False)
+    cwd: str = field(default="", compare=False, repr=False)
 
     @property
     def is_bare(self) -> bool:
@@ -58,7 +59,7 @@ class Git:
 
     def below(self, prefix: str) -> Git:
         """The root at ``prefix``, relative to the top of the same working tree."""
-        return replace(self, root=os.path.join(self.top, prefix) if prefix else self.top, prefix=prefix)
+        return replace(self, root=os.path.join(self.top, prefix) if prefix else self.top, prefix=prefix, cwd="")
 
 
 def _place(directory: str, prefix: str) -> str:

@@ -32,6 +32,21 @@ _FILE_MODE = "100"
 """How the mode of a file begins: a link or a submodule has another one."""
 
 
+def differing(git: Git, revision: str, patterns: Sequence[str]) -> list[str]:
+    """The matching files that differ between a revision and the working tree; those that Git does not know are not."""
+    words = ["diff", "--name-only", "--relative", "--no-renames", "--ignore-submodules=all", "--no-ext-diff"]
+    return listing(ask(git, [*words, "-z", revision, "--", *patterns]))
+
+
+def having(git: Git, revisions: Iterable[str], paths: Iterable[str]) -> list[str]:
+    """Those of ``paths``, relative to the top of the working tree, that any of the revisions has."""
+    asked = [(revision, path) for path in paths if "\n" not in path for revision in revisions]
+    data = "".join(f"{revision}:{path}\n" for revision, path in asked).encode(errors="surrogateescape")
+    lines = ask(git, ["cat-file", "--batch-check"], data=data).splitlines() if asked else []
+    found = [path for (_, path), line in zip(asked, lines, strict=True) if not line.endswith(b" missing")]
+    return list(dict.fromkeys(found))
+
+
 def sizes(git: Git, ids: Iterable[str]) -> dict[str, int]:
     """The sizes in bytes of Git objects, by id."""
     asked = "".join(f"{id_}\n" for id_ in ids).encode()
@@ -41,7 +56,10 @@ def sizes(git: Git, ids: Iterable[str]) -> dict[str, int]:
 
 
 def introduced(git: Git, tips: Sequence[str], there: Sequence[str], remote: str, patterns: Sequence[str]) -> Versions:
-    """Path and object id of each matching file that commits bring to a Git remote, which has ``there`` already."""
+    """Path and object id of each matching file that commits bring to a Git remote, which has ``there`` already.
+
+    Paths are relative to the root of ``git``, and what lies outside of it is left out.
+    """
     form = ["--format=", "--relative", "--raw", "--no-abbrev", "--no-renames", "-m", "-z", "--root", "--ignore-missing"]
     data = "".join([*(f"{tip}\n" for tip in tips), *(f"^{id_}\n" for id_ in there)]).encode()
     out = log(git, [*form, "--stdin", "--not", f"--remotes={remote}", "--", *patterns], data=data)

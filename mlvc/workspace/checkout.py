@@ -29,6 +29,8 @@ from mlvc.workspace.makers import GROUP, Makers
 from mlvc.workspace.tree import Look, WorkTree
 
 _NAMED = 3
+_FEW = 50
+"""Rows of the Index that are read one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +127,12 @@ def _plan_path(tree: WorkTree, store: LocalStore, look: Look, content: Content |
         return None
     old, new = look.entries(), _entries(asked.reader or store, content)
     _check_parts(tree, parts, look.path, [*old, *new])
-    new = _at(look.path, new)
-    changes = compare(_at(look.path, old), new)
-    changes = [part for change in changes for part in _unrenamed(change)]
+    # Of many entries few differ: these alone are told by their whole paths.
+    changes = [part for change in compare(old, new) for part in _unrenamed(_change_at(look.path, change))]
     if asked.relink:
         kept = {change.path for change in changes}
-        changes += [Change(entry.path, entry, entry) for entry in new if entry.size >= LARGE and entry.path not in kept]
+        large = _at(look.path, [entry for entry in new if entry.size >= LARGE])
+        changes += [Change(entry.path, entry, entry) for entry in large if entry.path not in kept]
     same = look.content is not None and content is not None and look.content.is_dir == content.is_dir
     if not changes and same and look.content == content:
         return None
@@ -146,7 +148,7 @@ def _plan_path(tree: WorkTree, store: LocalStore, look: Look, content: Content |
     # What goes from here has to be had from the Store, not just be listed there.
     absent |= store.unreadable({oid: size for oid, size in olds.items() if oid not in absent})
     at_risk = {change.path: change for change in changes if _is_at_risk(change, look, absent)}
-    extra = () if content is None or asked.force else _in_nobodys_way(at_risk, new)
+    extra = () if content is None or asked.force else _in_nobodys_way(at_risk, look.path, new)
     return PathPlan(
         look.path,
         content,
@@ -167,12 +169,12 @@ def _check_parts(tree: WorkTree, parts: Iterable[str], path: str, entries: Seque
             raise not_part(tree.root, part, path)
 
 
-def _in_nobodys_way(at_risk: Mapping[str, Change], new: Sequence[Entry]) -> tuple[str, ...]:
+def _in_nobodys_way(at_risk: Mapping[str, Change], top: str, new: Sequence[Entry]) -> tuple[str, ...]:
     """Those files that nothing replaces: neither they nor a directory in their place, or a file in that of theirs."""
     extra = [path for path, change in at_risk.items() if change.new is None]
     if not extra:
         return ()
-    taken = {entry.path for entry in new}
+    taken = {entry.path for entry in _at(top, new)}
     around = {parent for path in taken for parent in parents(path)}
     return tuple(path for path in extra if path not in around and taken.isdisjoint(parents(path)))
 
@@ -214,6 +216,12 @@ def _entries(store: Reader, content: Content | None) -> list[Entry]:
     found = manifest.entries_of(store, content.oid)
     manifest.check(found)
     return found
+
+
+def _change_at(top: str, change: Change) -> Change:
+    """The same Change below ``top``."""
+    old, new = (None if entry is None else _at(top, [entry])[0] for entry in (change.old, change.new))
+    return Change(f"{top}/{change.path}" if change.path else top, old, new, change.source and f"{top}/{change.source}")
 
 
 def _at(top: str, entries: Iterable[Entry]) -> list[Entry]:
@@ -516,7 +524,9 @@ class _Work:
         """Tell the Index what is now there."""
         made = self._made
         index = self._tree.index
-        known = index.below(made.path)
+        # All rows below the path at once, unless a few will do.
+        touched = {change.path.rpartition("/")[0] for change in made.changes}
+        known = index.below(made.path) if len(touched) > _FEW else {}
         is_new = made.whole and made.content is not None and made.content.is_dir
         dirs: dict[str, Records] = {}
         for change in self._made.changes:

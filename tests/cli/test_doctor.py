@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.helpers import git, run_mlvc, shell
+from mlvc.api.install import HOOKS
+from tests.helpers import SOURCES, git, run, run_mlvc, shell
 from tests.helpers.shell import image
 
 
@@ -131,3 +133,45 @@ def test_a_fresh_clone_gets_no_store(pushed: Path) -> None:
     assert [remote["reachable"] for remote in found["remotes"]] == [True]
     assert image(clone) == before
     shutil.rmtree(clone)
+
+
+def test_which_mlvc_git_calls(project: Path) -> None:
+    found = report(project)
+    assert (found["hooks"], found["drivers"], found["findings"]) == ({}, None, [])
+    assert "hooks           none" in run_mlvc("doctor", cwd=project).out
+    run_mlvc("install", cwd=project)
+    found = report(project)
+    assert (set(found["hooks"]), set(found["hooks"].values())) == (set(HOOKS), {"this"})
+    assert (found["drivers"], found["findings"]) == ("this", [])
+    shell.commit(project, "for everyone")
+    clone = shell.clone(project)
+    assert any("names a merge driver that is not set up" in line for line in findings(clone, "note"))
+
+
+def test_another_mlvc_and_one_that_was_moved(project: Path) -> None:
+    place = project.parent / "it's a place"
+    place.symlink_to(Path(sys.executable).parents[1])
+    python = place / "bin" / Path(sys.executable).name
+    run([str(python), "-P", "-m", "mlvc", "install"], cwd=project, env={"PYTHONPATH": SOURCES})
+    assert f"Git calls another mlvc than this one: {python}" in findings(project, "note")
+    place.rename(project.parent / "moved")
+    found = report(project, code=1)
+    assert (set(found["hooks"].values()), found["drivers"]) == ({"gone"}, "gone")
+    (finding,) = [item for item in found["findings"] if item["level"] == "broken"]
+    assert finding["message"] == f"Git calls an mlvc that is gone or was moved: {python}"
+    assert "`mlvc install`" in finding["hint"]
+    run_mlvc("install", cwd=project)
+    assert report(project)["findings"] == []
+
+
+def test_hooks_that_git_does_not_run_and_that_were_replaced(project: Path) -> None:
+    run_mlvc("install", cwd=project)
+    folder = project / ".git/hooks"
+    (folder / "pre-push").chmod(0o644)
+    assert findings(project, "broken", code=1) == ["Git does not run pre-push: not executable"]
+    run_mlvc("install", cwd=project)
+    shutil.copy2(folder / "pre-commit", folder / "pre-commit.before-mlvc")
+    (folder / "pre-commit").write_text("#!/bin/sh\n")
+    assert findings(project, "note") == ["pre-commit was replaced since `mlvc install` wrote it"]
+    (project / ".gitattributes").unlink()
+    assert any(".gitattributes does not name" in line for line in findings(project, "note"))

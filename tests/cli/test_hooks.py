@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import subprocess
 import sys
+import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mlvc.api.install import ATTRIBUTES, HOOKS
+from mlvc.files import exclusive
 from tests.helpers import SOURCES, Result, git, make_git_repo, run, run_mlvc, shell
 from tests.helpers.faults import process_faults
 from tests.helpers.shell import refused
@@ -91,7 +96,7 @@ def test_what_is_stored_nowhere_is_not_overwritten(hooked: Path) -> None:
     lines = [line for line in result.err.splitlines() if line.startswith(("mlvc:", "hint:"))]
     assert lines[0].startswith("mlvc: the post-checkout hook failed: ")
     assert "data/one.txt" in lines[0]
-    assert lines[-1] == "hint: the environment variable MLVC_HOOKS=0 switches the hooks off"
+    assert "`mlvc checkout` brings the data; with MLVC_HOOKS=0" in lines[-1]
 
 
 def test_what_is_not_in_the_store_is_named(hooked: Path) -> None:
@@ -175,6 +180,102 @@ def test_a_rebase_that_stops_leaves_the_data_alone(hooked: Path) -> None:
     assert clean(hooked)
     assert (hooked / "data/one.txt").read_bytes() == b"other\n"
     assert (hooked / "extra").exists()
+
+
+def test_a_rebase_with_nothing_to_pick_brings_the_data(hooked: Path) -> None:
+    call(hooked, "checkout", "--quiet", "-b", "behind", "main")
+    result = call(hooked, "rebase", "second")
+    assert result.err.count("mlvc: working tree") == 1
+    assert clean(hooked)
+    assert (hooked / "data/new.txt").exists()
+
+
+def test_a_stash_and_an_amended_commit(hooked: Path) -> None:
+    call(hooked, "checkout", "--quiet", "main")
+    shell.write(hooked, {"data/one.txt": b"mine\n"})
+    run_mlvc("commit", cwd=hooked)
+    call(hooked, "stash")
+    assert (hooked / "data/one.txt").read_bytes() == b"mine\n"  # Git has no hook for it
+    call(hooked, "stash", "pop")
+    assert run_mlvc("status", "--json", cwd=hooked).out.count('"working_tree": []') == 1
+    call(hooked, "commit", "--quiet", "--amend", "--all", "-m", "amended")
+    assert clean(hooked)
+
+
+def test_an_orphan_branch_leaves_the_data_alone(hooked: Path) -> None:
+    before = {name: what for name, what in shell.tree(hooked).items() if name.split("/")[0] in ("data", "model.bin")}
+    result = call(hooked, "switch", "--orphan", "fresh")
+    assert result.err == "Switched to a new branch 'fresh'\n"
+    after = shell.tree(hooked)
+    assert {name: after[name] for name in before if name in after and not name.endswith(".mlvc")} == {
+        name: what for name, what in before.items() if not name.endswith(".mlvc")
+    }
+    call(hooked, "switch", "--quiet", "second")
+    assert clean(hooked)
+
+
+def test_a_part_of_what_is_staged_is_committed(hooked: Path) -> None:
+    """With paths, Git makes the commit from an index of its own."""
+    (hooked / "bad.mlvc").write_text(f"mlvc: 1\nkind: file\noid: xxh128:{'0' * 32}\nsize: 5\n")
+    shell.write(hooked, {"code.py": b"pass\n"})
+    git("add", "--all", cwd=hooked)
+    call(hooked, "commit", "-m", "only the code", "code.py")
+    call(hooked, "commit", "-m", "x", "bad.mlvc", code=1)
+    call(hooked, "commit", "--all", "-m", "x", code=1)
+
+
+def test_a_hook_in_the_environment_of_another_start(hooked: Path, tmp_path: Path) -> None:
+    places = {"GIT_DIR": str(hooked / ".git"), "GIT_WORK_TREE": str(hooked)}
+    call(tmp_path, "checkout", "--quiet", "main", env=places)
+    assert (hooked / "data/one.txt").read_bytes() == b"one\n"
+    call(tmp_path, "-C", str(hooked / "data"), "checkout", "--quiet", "second")
+    assert clean(hooked)
+
+
+def test_a_submodule_gets_its_data(hooked: Path) -> None:
+    run_mlvc("remote", "modify", "store", "url", str(hooked.parent / "remote"), cwd=hooked)
+    run_mlvc("push", "--all-branches", cwd=hooked)
+    shell.commit(hooked, "an address that is good everywhere")
+    around = make_git_repo(hooked.parent / "around")
+    call(around, "submodule", "--quiet", "add", "../project", "inner")
+    inner = around / "inner"
+    run_mlvc("install", cwd=inner)
+    run_mlvc("fetch", "--all-commits", cwd=inner)
+    run_mlvc("checkout", cwd=inner)
+    shell.commit(around, "second")
+    call(inner, "checkout", "--quiet", "--detach", "origin/main")
+    call(around, "submodule", "--quiet", "update")
+    assert (inner / "data/one.txt").read_bytes() == b"second\n"
+    assert clean(inner)
+
+
+def test_a_clone_from_a_template_with_hooks(hooked: Path) -> None:
+    shutil.copytree(hooked / ".git/hooks", hooked.parent / "template/hooks")
+    result = call(hooked.parent, "clone", "--quiet", "--template=template", "project", "clone")
+    assert result.err.endswith("hint: `mlvc pull` gets what is not in the store\n")
+
+
+def test_an_interrupted_hook_says_how_to_go_on(hooked: Path) -> None:
+    with exclusive(str(hooked / ".git/mlvc/tracking")):  # where it has to wait for us
+        command = ["git", "checkout", "--quiet", "main"]
+        options = {"cwd": hooked, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+        with subprocess.Popen(command, **options) as process:  # type: ignore[call-overload]
+            wait_for(lambda: (hooked / "data/one.txt").read_bytes() == b"one\n")
+            os.killpg(process.pid, signal.SIGINT)
+            told = process.stderr.read()
+    assert told == (
+        "mlvc: the post-checkout hook was interrupted; nothing is lost\nhint: `mlvc checkout` does the rest\n"
+    )
+    run_mlvc("checkout", cwd=hooked)
+    assert clean(hooked)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError
 
 
 def test_a_new_worktree_gets_its_data(hooked: Path) -> None:
@@ -418,6 +519,81 @@ def test_a_hook_that_stood_there_first_may_refuse(hooked: Path) -> None:
     call(hooked, "commit", "--allow-empty", "-m", "x", code=1)
     (hooked / ".git/hooks/pre-commit.before-mlvc").chmod(0o644)  # Git would not run it either
     call(hooked, "commit", "--allow-empty", "-m", "x")
+
+
+HUSKY = b"""#!/usr/bin/env sh
+. "$(dirname "$0")/h"
+"""
+HUSKY_H = b"""#!/usr/bin/env sh
+s=$(dirname "$(dirname "$0")")/$(basename "$0")
+[ ! -f "$s" ] && exit 0
+sh -e "$s" "$@"
+exit $?
+"""
+
+
+def test_hooks_that_go_by_their_own_name(hooked: Path) -> None:
+    """As those of husky do, which it writes anew with each of its installations."""
+    run_mlvc("install", "--uninstall", cwd=hooked)
+    files = {"pre-commit": HUSKY, "pre-push": HUSKY, "h": HUSKY_H, ".gitignore": b"*"}
+    shell.write(hooked, {f".husky/_/{name}": text for name, text in files.items()})
+    (hooked / ".husky/pre-commit").write_text("echo of husky >> ../notes; exit $CODE\n")
+    (hooked / ".husky/pre-push").write_text("cat >> ../notes\n")
+    for name in ("pre-commit", "pre-push"):
+        (hooked / ".husky/_" / name).chmod(0o755)
+    before = shell.image(hooked / ".husky")
+    git("config", "core.hooksPath", ".husky/_", cwd=hooked)
+    run_mlvc("install", cwd=hooked)
+    for _ in range(2):
+        call(hooked, "commit", "--quiet", "--allow-empty", "-m", "x", env={"CODE": "3"}, code=1)
+        call(hooked, "commit", "--quiet", "--allow-empty", "-m", "x", env={"CODE": "0"})
+        for name in ("pre-commit", "pre-push"):
+            (hooked / ".husky/_" / name).write_bytes(HUSKY)
+        run_mlvc("install", cwd=hooked)
+    git("init", "--quiet", "--bare", "../origin.git", cwd=hooked)
+    assert "mlvc: pushed" in call(hooked, "push", "../origin.git", "second").err
+    notes = (hooked.parent / "notes").read_text().splitlines()
+    assert notes[:4] == ["of husky"] * 4
+    assert notes[4].startswith("refs/heads/second ")
+    run_mlvc("install", "--uninstall", cwd=hooked)
+    assert shell.image(hooked / ".husky") == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"#!/usr/bin/env bash\n[[ ${BASH_SOURCE[0]} == $0 ]] || exit 0\nexit 3\n",
+        b"#!/bin/sh -e\nfalse\nexit 0\n",
+        b"#!/usr/bin/env python3\nraise SystemExit(3)\n",
+        None,
+    ],
+)
+def test_hooks_of_every_kind_are_called(hooked: Path, text: bytes | None) -> None:
+    run_mlvc("install", "--uninstall", cwd=hooked)
+    hook = hooked / ".git/hooks/pre-commit"
+    hook.write_bytes(Path(shutil.which("false") or "").read_bytes() if text is None else text)
+    hook.chmod(0o755)
+    run_mlvc("install", cwd=hooked)
+    call(hooked, "commit", "--quiet", "--allow-empty", "-m", "x", code=1)
+
+
+def test_hooks_that_the_framework_has_put_beside_its_own(hooked: Path) -> None:
+    """What `pre-commit install` does: the hook that is there is called NAME.legacy, and called first."""
+    hook, legacy = hooked / ".git/hooks/pre-commit", hooked / ".git/hooks/pre-commit.legacy"
+    framework = b'#!/usr/bin/env bash\n"$(dirname "${BASH_SOURCE[0]}")/pre-commit.legacy" "$@"\n'
+    shutil.move(hook, legacy)
+    hook.write_bytes(framework)
+    hook.chmod(0o755)
+    (hooked / "x.mlvc").write_text("no Pointer\n")
+    git("add", "--all", cwd=hooked)
+    assert "not a line of a Pointer" in call(hooked, "commit", "-m", "x", code=1).err
+    assert json.loads(run_mlvc("doctor", "--json", cwd=hooked, check=False).out)["hooks"]["pre-commit"] == "this"
+    states = {h["name"]: h["state"] for h in json.loads(run_mlvc("install", "--json", cwd=hooked).out)["hooks"]}
+    assert states["pre-commit"] == "unchanged"
+    assert hook.read_bytes() == framework
+    run_mlvc("install", "--uninstall", cwd=hooked)
+    assert hook.read_bytes() == framework
+    assert not legacy.exists()
 
 
 def test_only_the_hooks_that_are_named(project: Path) -> None:

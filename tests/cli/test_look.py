@@ -240,6 +240,21 @@ def test_how_much_a_part_is(pushed: Path) -> None:
     assert as_json(pushed, "du", "data", "--rev", "HEAD")["size"] == 26
 
 
+@pytest.mark.parametrize(
+    ("paths", "told"),
+    [
+        (["data/one.txt", "data/one.txt"], ["data/one.txt"]),
+        (["data/sub/three.txt", "data/sub"], ["data/sub"]),
+        (["data/sub", "data/one.txt"], ["data/sub", "data/one.txt"]),
+        (["data/sub", "data", "."], ["data", "model.bin"]),
+    ],
+)
+def test_what_is_named_twice_counts_once(pushed: Path, paths: list[str], told: list[str]) -> None:
+    found = json.loads(run_mlvc("du", *paths, "--json", cwd=pushed).out)
+    assert [item["path"] for item in found["paths"]] == told
+    assert found["size"] == sum(item["size"] for item in found["paths"])
+
+
 def test_how_much_of_what_is_not_here(pushed: Path) -> None:
     clone = shell.clone(pushed)
     found = as_json(clone, "du")
@@ -344,6 +359,43 @@ def published(pushed: Path) -> Path:
     git("clone", "--quiet", "--bare", pushed, bare)
     git("config", "uploadpack.allowFilter", "true", cwd=bare)
     return bare
+
+
+@pytest.mark.parametrize("place", ["path", "bare", "url"])
+def test_roots_further_down_in_another_repository(tmp_path: Path, place: str) -> None:
+    mono = make_git_repo(tmp_path / "mono")
+    for name, algorithm in (("a", "xxh128"), ("b c", "blake3")):
+        (mono / name).mkdir()
+        run_mlvc("init", "--subdir", "--hash", algorithm, cwd=mono / name)
+        run_mlvc("remote", "add", "-d", "store", str(tmp_path / f"remote {name}"), cwd=mono / name)
+        shell.write(mono / name, {"data/sub/x.txt": name.encode()})
+        run_mlvc("add", "data", cwd=mono / name)
+        run_mlvc("push", cwd=mono / name)
+    shell.commit(mono)
+    bare = tmp_path / "bare.git"
+    git("clone", "--quiet", "--bare", mono, bare)
+    git("config", "uploadpack.allowFilter", "true", cwd=bare)
+    url = {"path": str(mono), "bare": str(bare), "url": f"file://{bare}"}[place]
+    assert run_mlvc("ls", "b c", "--repo", url).out == "b c/data/\n"
+    assert run_mlvc("ls", "-R", "a/data", "--repo", url).out == "a/data/sub/x.txt\n"
+    assert run_mlvc("cat", "b c/data/sub/x.txt", "--repo", url).out == "b c"
+    run_mlvc("get", url, "b c/data/sub", "-o", "got", cwd=tmp_path)
+    assert (tmp_path / "got/x.txt").read_text() == "b c"
+    refused(
+        run_mlvc("ls", "--repo", url, check=False), 2, "there is no mlvc in", "name a path in one of its roots: a, b c"
+    )
+    refused(
+        run_mlvc("ls", "b c/y", "--repo", url, check=False), 2, "b c/y is not tracked", f"mlvc ls 'b c' --repo {url}"
+    )
+    # A root at the top does not go into the others.
+    run_mlvc("init", cwd=mono)
+    shell.commit(mono)
+    git("push", "--quiet", str(bare), "HEAD", cwd=mono)
+    assert run_mlvc("ls", "--repo", url).out == ""
+    assert run_mlvc("ls", "a", "--repo", url).out == "a/data/\n"
+    if place == "path":
+        assert run_mlvc("ls", "--repo", str(mono / "a/data")).out == "data/\n"
+        assert run_mlvc("ls", "a/data", "--repo", "mono", cwd=tmp_path).out == "a/data/sub/\n"
 
 
 @both

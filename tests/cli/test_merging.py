@@ -235,6 +235,16 @@ def test_a_manifest_that_is_on_the_remote_is_read_there(merging: Path) -> None:
     assert checked_out(merging).keys() >= {"new.txt", "mine.txt", "one.txt"}
 
 
+def test_without_settings_there_are_markers(merging: Path) -> None:
+    """What the hash algorithm is, and where the Store is, is not known then."""
+    change(merging, "theirs", {"data/new.txt": b"new\n"})
+    change(merging, "ours", {"data/mine.txt": b"mine\n"})
+    (merging / ".mlvc/config.toml").unlink()
+    result = merge(merging, code=1)
+    assert "mlvc: data.mlvc is not merged: mlvc is not set up around it" in result.err + result.out
+    assert (merging / "data.mlvc").read_text().startswith("<<<<<<< ours\n")
+
+
 def test_a_remote_that_does_not_answer_leaves_markers(merging: Path) -> None:
     disjoint(merging)
     run_mlvc("push", "--all-branches", cwd=merging)
@@ -382,6 +392,16 @@ def test_resolve_from_below_and_of_many_paths(merging: Path) -> None:
     change(merging, "ours2", {"model.bin": b"ours"}, start="ours")
     merge(merging, "merge", "theirs2", code=1)
     (merging / "folder").mkdir()
+    # What is told is told for where one stands.
+    result = run_mlvc("status", cwd=merging / "folder", check=False)
+    assert result.err.splitlines()[-1].startswith("hint: end it with `mlvc resolve ../data` and one of")
+    refused(
+        run_mlvc("resolve", "data", "--ours", cwd=merging / "folder", check=False), 2, "mlvc: data is in no conflict"
+    )
+    (merging / "model.bin").rename(merging / "away")
+    result = run_mlvc("resolve", "../model.bin", "--working", cwd=merging / "folder", check=False)
+    refused(result, 2, "model.bin is not in the working tree", "`mlvc resolve ../model.bin --ours`")
+    (merging / "away").rename(merging / "model.bin")
     run_mlvc("resolve", "..", "--working", cwd=merging / "folder")
     assert git("ls-files", "--unmerged", cwd=merging) == ""
     shell.commit(merging)

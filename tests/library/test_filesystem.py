@@ -88,6 +88,21 @@ def test_any_revision_and_any_repository(project: Path, tmp_path: Path) -> None:
         assert file.read() == "one\n"
 
 
+def test_a_root_further_down_in_another_repository(tmp_path: Path) -> None:
+    root = tmp_path / "several"
+    git("init", "-q", root)
+    shell.write(root, {"sub/data/a.txt": b"a\n"})
+    mlvc.init(subdir=True, cwd=root / "sub")
+    mlvc.add("data", cwd=root / "sub")
+    shell.commit(root)
+    assert mlvc.read("sub/data/a.txt", repo=root) == b"a\n"
+    assert mlvc.fs(repo=root, inside="sub").find("") == ["sub/data/a.txt"]
+    assert [item.path for item in mlvc.ls("sub/data", repo=root).items] == ["sub/data/a.txt"]
+    with pytest.raises(mlvc.NotARepositoryError) as caught:
+        mlvc.fs(repo=root)
+    assert caught.value.hint == "name a path in one of its roots: sub"
+
+
 def test_what_is_not_here_comes_from_the_remote(project: Path) -> None:
     clone = shell.clone(project)
     with mlvc.open("big.bin", "rb", cwd=clone) as file:

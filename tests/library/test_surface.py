@@ -40,7 +40,7 @@ log(path, *, remote='', cwd='.')
 get(repo, path, out='', *, rev='', remote='', force=False)
 open(path, mode='r', *, rev='', repo='', remote='', cwd='.', encoding=None, errors=None, newline=None)
 read(path, *, rev='', repo='', remote='', cwd='.')
-fs(*, rev='', repo='', remote='', cwd='.')
+fs(*, rev='', repo='', remote='', cwd='.', inside='')
 """
 
 

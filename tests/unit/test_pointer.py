@@ -160,3 +160,10 @@ def test_names():
 def test_only_a_directory_is_one():
     assert Content("dir", Oid(bytes(16)), 0, 0).is_dir
     assert not Content("executable", Oid(bytes(16)), 0).is_dir
+
+
+def test_a_hint_names_files_as_the_person_types_them() -> None:
+    for data, wanted in ((b"<<<<<<< x\n", "`mlvc resolve '../da ta/x'`"), (b"no\n", "-- '../da ta/x.mlvc'`")):
+        with pytest.raises(FormatError) as caught:
+            pointer.decode(data, "da ta/x.mlvc", "folder")
+        assert wanted in caught.value.hint
