@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import chain
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -30,6 +31,7 @@ _SCHEMA = (
 )
 _LOCATION = "p.name, o.frame, o.start, o.length, o.extent, o.kind, o.oid FROM objects o JOIN packs p ON p.id = o.pack"
 _MANY = 500
+_ROWS = 50
 
 
 class Location(NamedTuple):
@@ -233,8 +235,14 @@ class Catalog(Disposable):
 
 def _insert(db: sqlite3.Connection, table: str, pack: int, index: PackIndex) -> None:
     """Enter what is in a Pack, in the order of the table: that is quicker than any other."""
-    query = f"INSERT OR IGNORE INTO {table} VALUES (?, {pack:d}, ?, ?, ?, ?, ?)"  # noqa: S608  (ours, and a number)
-    db.executemany(query, sorted(index.rows(), key=itemgetter(0)))
+    rows = sorted(index.rows(), key=itemgetter(0))
+    whole = len(rows) - len(rows) % _ROWS
+    query = f"INSERT OR IGNORE INTO {table} VALUES "  # noqa: S608  (ours, as is the number)
+    row = f"(?, {pack:d}, ?, ?, ?, ?, ?)"
+    # Many with one statement take two thirds of the time that one each takes.
+    many = (list(chain.from_iterable(rows[at : at + _ROWS])) for at in range(0, whole, _ROWS))
+    db.executemany(query + ",".join([row] * _ROWS), many)
+    db.executemany(query + row, rows[whole:])
 
 
 def _batches(items: Sequence[bytes]) -> Iterable[Sequence[bytes]]:
