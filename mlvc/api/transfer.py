@@ -18,8 +18,9 @@ from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
 from mlvc.store.base import Lost, Reader
+from mlvc.store.blobs import blobs_at
 from mlvc.store.chain import Chain
-from mlvc.store.remote import RemoteStore, blobs_at
+from mlvc.store.remote import RemoteStore
 from mlvc.workspace.link import HARDLINK, SYMLINK
 
 if TYPE_CHECKING:

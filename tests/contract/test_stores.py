@@ -9,7 +9,7 @@ import pytest
 
 from mlvc.hashing import Hashing
 from mlvc.store.base import MemoryStore
-from mlvc.store.remote import DirectoryBlobs, FsspecBlobs
+from mlvc.store.blobs import DirectoryBlobs, FsspecBlobs
 from tests.contract.store import Case, StoreContract
 from tests.helpers import SOURCES, run
 from tests.helpers.stores import flip, open_local, open_remote, packs, put_all, read_all, send

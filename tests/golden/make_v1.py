@@ -23,7 +23,8 @@ from mlvc.pipeline.run import Inputs, Run, key_of
 from mlvc.pointer import Content, Pointer
 from mlvc.store import local
 from mlvc.store.base import LARGE
-from mlvc.store.remote import DirectoryBlobs, RemoteStore
+from mlvc.store.blobs import DirectoryBlobs
+from mlvc.store.remote import RemoteStore
 from mlvc.transfer import plan_push, push
 
 # Large, and of few bytes once it is compressed; the chunks differ.

@@ -11,8 +11,9 @@ from pathlib import Path
 from mlvc.hashing import Hashing
 from mlvc.store import local
 from mlvc.store.base import Lost, Reader, Store
+from mlvc.store.blobs import Blobs, DirectoryBlobs
 from mlvc.store.local import LocalStore
-from mlvc.store.remote import Blobs, DirectoryBlobs, RemoteStore
+from mlvc.store.remote import RemoteStore
 from mlvc.transfer import Result, fetch, plan_fetch, plan_push, push
 
 

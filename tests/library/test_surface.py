@@ -86,8 +86,6 @@ def test_types_are_declared_for_all_of_it():
     tree = ast.parse(path.read_text(encoding="utf-8"))
     named = {alias.asname for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
     assert named == set(mlvc.__all__)
-    listed = next(node for node in tree.body if isinstance(node, ast.Assign))
-    assert ast.literal_eval(listed.value) == mlvc.__all__
     for name in FUNCTIONS:
         plain = inspect.signature(getattr(mlvc, name))
         assert plain.return_annotation != inspect.Signature.empty

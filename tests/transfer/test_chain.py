@@ -6,8 +6,8 @@ import pytest
 
 from mlvc.errors import DamagedError, ObjectsMissingError
 from mlvc.store.base import LARGE
+from mlvc.store.blobs import DirectoryBlobs
 from mlvc.store.chain import Chain
-from mlvc.store.remote import DirectoryBlobs
 from tests.helpers.stores import flip, noise, open_local, open_remote, packs, part, put_file, send, until
 
 SIZE = 4 * LARGE

@@ -9,7 +9,7 @@ from fsspec.implementations.memory import MemoryFileSystem  # noqa: TID251
 from mlvc import transfer
 from mlvc.errors import RemoteError
 from mlvc.store import remote as remotes
-from mlvc.store.remote import FsspecBlobs
+from mlvc.store.blobs import FsspecBlobs
 from tests.helpers.stores import bring, noise, open_remote, put_all, send
 
 SAID = "An error occurred (SlowDown)\nwhen calling:\n   please reduce your rate"

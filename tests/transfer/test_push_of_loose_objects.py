@@ -7,7 +7,8 @@ import random
 from mlvc import transfer
 from mlvc.hashing import Hashing
 from mlvc.store import local
-from mlvc.store.remote import RemoteStore, blobs_at
+from mlvc.store.blobs import blobs_at
+from mlvc.store.remote import RemoteStore
 
 
 def test_the_next_version_sends_what_changed_and_needs_no_room_for_all_of_it(tmp_path, algorithm, monkeypatch):

@@ -15,7 +15,8 @@ from mlvc import transfer
 from mlvc.errors import RemoteError
 from mlvc.store import remote as remotes
 from mlvc.store.base import LARGE
-from mlvc.store.remote import DirectoryBlobs, decode_fragment, encode_fragment
+from mlvc.store.blobs import DirectoryBlobs
+from mlvc.store.remote import decode_fragment, encode_fragment
 from tests.helpers import SOURCES, run
 from tests.helpers.stores import (
     at_directory,
