@@ -65,7 +65,7 @@ _MORE = {
     "resolve": (4,),
     "gc": (4, 6),
     "fsck": (4, 6),
-    "destroy": (5,),
+    "destroy": (4, 5),
     "repro": (4, 5, 7),
     "demo": (7,),
     "doctor": (1,),
