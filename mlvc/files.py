@@ -16,7 +16,7 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Self
 
@@ -32,6 +32,7 @@ READ_QUIETLY = READ | getattr(os, "O_NOATIME", 0)
 another user."""
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CLOEXEC
 _FICLONE = 0x40049409
+_MOMENT = 1.0
 
 
 def read(path: str) -> bytes:
@@ -379,7 +380,28 @@ def exclusive(path: str, *, wait: bool = True, busy: str = "") -> Iterator[None]
             raise BusyError(busy or f"another process holds {path}", hint="wait for it to end, then run this again")
         yield
     finally:
-        os.close(fd)
+        _let_go(fd)
+
+
+@contextmanager
+def turn(path: str, *, together: bool = False, waits: Callable[[], object] = bool) -> Iterator[None]:
+    """Hold ``path`` alone, or with all others who hold it ``together``, as soon as those that do not fit let go.
+
+    ``waits`` is told where that takes longer than a moment.
+    """
+    make_dirs(os.path.dirname(path))
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | _CLOEXEC, 0o666)
+    try:
+        moment = time.monotonic() + _MOMENT
+        while not _hold(fd, wait=False, together=together):
+            if time.monotonic() > moment:
+                waits()
+                _hold(fd, wait=True, together=together)
+                break
+            time.sleep(_MOMENT / 50)
+        yield
+    finally:
+        _let_go(fd)
 
 
 def held(path: str) -> int:
@@ -422,6 +444,16 @@ def _hold(fd: int, *, wait: bool, together: bool = False) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _let_go(fd: int) -> None:
+    """Hold a file no more, also where a process that another thread has forked meanwhile still has it open."""
+    if sys.platform != "win32":
+        import fcntl  # noqa: PLC0415  (POSIX only)
+
+        with suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_UN)
+    os.close(fd)
 
 
 def is_running(pid: int) -> bool:

@@ -22,7 +22,7 @@ from fsspec.utils import tokenize
 from mlvc import oid as oids
 from mlvc.api.elsewhere import Source, Surroundings, here, there
 from mlvc.api.view import Item, View
-from mlvc.errors import DamagedError, ObjectsMissingError
+from mlvc.errors import DamagedError, ObjectsMissingError, UsageError
 from mlvc.repo import open_repo
 from mlvc.store.base import reason_of
 
@@ -113,35 +113,55 @@ class MlvcFileSystem(AbstractFileSystem):  # type: ignore[misc]
         return posixpath.normpath("/" + str(super()._strip_protocol(path)).lstrip("/")).lstrip("/")
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
-        """Name, size, type and Oid. Symbolic links are followed. FileNotFoundError where nothing is tracked."""
+        """Name, size, type and Oid. FileNotFoundError where nothing is tracked.
+
+        Symbolic links are followed. One that leads in a circle or to nothing is of type ``link``.
+        """
         path = self._strip_protocol(path)
         with self.lock:
-            return _info(path, self._item(path))
+            item = self._behind(path) or self._view.item(path)
+        if item is None:
+            raise self._untracked(path)
+        return _info(path, item)
 
     def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:  # noqa: FBT001, FBT002  (as fsspec has it)
-        """What is in a directory, or the file itself."""
+        """What is in a directory, or the file itself.
+
+        A link in it counts as the file that it leads to. One that leads to a directory, in a circle or to nothing is of
+        type ``link``: so who walks finds everything once, and comes to an end.
+        """
         path = self._strip_protocol(path)
         with self.lock:
             item = self._item(path)
             items = self._view.children(item.path) if item.is_dir else [item]
             named = [(path + one.path[len(item.path) :], one) for one in items]
-            links = {name: self._view.resolved(name) for name, one in named if one.kind == "symlink"}
-        infos = [_info(name, links.get(name) or one) for name, one in named]
+            links = {name: self._behind(name) for name, one in named if one.kind == "symlink"}
+        files = {name: found for name, found in links.items() if found is not None and not found.is_dir}
+        infos = [_info(name, files.get(name, one)) for name, one in named]
         return infos if detail else [info["name"] for info in infos]
+
+    def _behind(self, path: str) -> Item | None:
+        """What a path leads to, if it leads to anything."""
+        try:
+            return self._view.resolved(path)
+        except UsageError:  # a circle
+            return None
+
+    def _untracked(self, path: str) -> FileNotFoundError:
+        return FileNotFoundError(errno.ENOENT, f"not tracked{self._view.source.where}", path)
 
     def _item(self, path: str) -> Item:
         item = self._view.resolved(path)
         if item is None:
-            raise FileNotFoundError(errno.ENOENT, f"not tracked{self._view.source.where}", path)
+            raise self._untracked(path)
         return item
 
     def exists(self, path: str, **_: Any) -> bool:
-        """Whether something is tracked there. An error where nobody can tell."""
+        """Whether something is tracked there, with links followed. An error where nobody can tell."""
         try:
-            self.info(path)
+            return bool(self.info(path)["type"] != "link")
         except FileNotFoundError:
             return False
-        return True
 
     def isfile(self, path: str) -> bool:
         """Whether it is a file. An error where nobody can tell."""
@@ -317,7 +337,7 @@ def open_alone(
 def _info(path: str, item: Item) -> dict[str, Any]:
     if item.is_dir:
         return {"name": path, "size": 0, "type": "directory"}
-    # What is left of a symbolic link here leads to nothing that is tracked.
+    # What is left of a symbolic link here leads to no file that is tracked.
     kind = "link" if item.kind == "symlink" else "file"
     return {"name": path, "size": item.size, "type": kind, "oid": oids.to_text(item.oid)}
 

@@ -220,15 +220,23 @@ def pull(
 
 
 def gc(
-    *, runs: bool = False, remote: str = "", force: bool = False, dry_run: bool = False, cwd: Path = "."
+    *,
+    runs: bool = False,
+    aside: bool = False,
+    remote: str = "",
+    force: bool = False,
+    dry_run: bool = False,
+    cwd: Path = ".",
 ) -> Collected:
     """Move to the trash what nothing needs, and delete what has been there for long.
 
-    ``runs``: drop the results of Runs that no Lockfile names. ``remote``: where to read lists of files that are not
-    here. ``force``: go on where a Pointer or such a list cannot be read.
+    ``runs``: drop the results of Runs that no Lockfile names. ``aside``: take what was set aside or quarantined, too.
+    ``remote``: where to read lists of files that are not here. ``force``: go on where a Pointer or such a list cannot
+    be read.
     """
+    options = collecting.Options(force=force, runs=runs, aside=aside, remote=remote)
     with _opened(cwd) as repo:
-        return collecting.gc(repo, collecting.Options(force=force, runs=runs, remote=remote), dry_run=dry_run)
+        return collecting.gc(repo, options, dry_run=dry_run)
 
 
 def fsck(*, all_commits: bool = False, repair: bool = False, remote: str = "", cwd: Path = ".") -> Verified:

@@ -21,6 +21,7 @@ from mlvc.config import Config
 from mlvc.errors import NotARepositoryError, UsageError
 from mlvc.git import Git
 from mlvc.hashing import Hashing
+from mlvc.progress import Progress
 from mlvc.roots import check_sparse, find, here, is_initialised, relative, roots
 from mlvc.store import local
 from mlvc.store.local import LocalStore
@@ -181,6 +182,15 @@ class Repo:
     def exclusive(self) -> AbstractContextManager[None]:
         """Hold the files that say what is tracked against other processes: Pointers, ``.gitignore``, ``placed``."""
         return files.exclusive(os.path.join(self.git.own, "tracking"))
+
+    def turn(self, *, together: bool, progress: Progress) -> AbstractContextManager[None]:
+        """Hold the files of this working tree against other processes of mlvc; those that only read hold nothing.
+
+        ``together``: with others that leave the files as they are.
+        """
+        told = "waiting for another mlvc command that is at work in this working tree"
+        path = os.path.join(self.git.own, "working")
+        return files.turn(path, together=together, waits=lambda: progress.note(told))
 
     def close(self) -> None:
         """Let go of everything that was opened."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mlvc import files, git, snapshot
 from mlvc.api import named
+from mlvc.api.turns import changing
 from mlvc.errors import FormatError
 from mlvc.git import gitignore
 from mlvc.pointer import Content
@@ -33,6 +34,7 @@ class CheckedOut:
     """The ``.gitignore`` files that had to be told of new paths."""
 
 
+@changing
 def checkout(
     repo: Repo,
     targets: Sequence[str] = (),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from mlvc.api import keep
 from mlvc.api.elsewhere import reading
@@ -24,7 +25,8 @@ from mlvc.store.gc import DAY, Done, Plan, Rules, Trash
 class Collected:
     """What a gc did, or would do. Sizes in bytes.
 
-    ``runs``, ``aside``: the numbers of Runs, and of files that were set aside or quarantined, that went to the trash.
+    ``runs``, ``aside``: the numbers of Runs, and of things that were set aside or quarantined, that went to the trash.
+    ``left``, ``left_size``: what was set aside or quarantined and stays, and its bytes: nobody else has it.
     ``put_back``: the number of files that came back from the trash, because something needs them again. ``deleted``:
     what was deleted from the trash. ``damaged``: Packs that stay because they do not hash to their name.
     """
@@ -32,6 +34,8 @@ class Collected:
     plan: Plan
     runs: int = 0
     aside: int = 0
+    left: int = 0
+    left_size: int = 0
     put_back: int = 0
     deleted: int = 0
     damaged: tuple[str, ...] = ()
@@ -39,15 +43,21 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was asked for. ``runs``: drop those Runs that no Lockfile names. ``remote``: where to read Manifests."""
+    """What was asked for. ``runs``: drop those Runs that no Lockfile names. ``remote``: where to read Manifests.
+
+    ``aside``: take what was set aside or quarantined, too.
+    """
 
     force: bool = False
     runs: bool = False
+    aside: bool = False
     remote: str = ""
 
 
 def gc(repo: Repo, options: Options | None = None, *, dry_run: bool = False, progress: Progress = QUIET) -> Collected:
     """Move to the trash what no commit, working tree or Run needs, and delete what has been there for long.
+
+    What was set aside or quarantined is stored nowhere else, or was. It stays, unless ``Options.aside`` asks for it.
 
     ObjectsMissingError, DamagedError or FormatError, and nothing is changed, where what is needed cannot be told.
     BusyError where another process is adding to the Store.
@@ -61,15 +71,19 @@ def gc(repo: Repo, options: Options | None = None, *, dry_run: bool = False, pro
         kept = keep.everything(repo, runs=not options.runs)
         live, put_back = _needed(repo, kept, options, put_back=not dry_run)
         plan = steps.plan(repo.store, live, rules, linked=lambda: {oid for _, oid in keep.links(repo)})
-        private = _private(repo, kept, rules, runs=options.runs)
+        runs = _old_enough(rules, _runs(repo, kept)) if options.runs else []
+        apart = _apart(repo)
+        aside = _old_enough(rules, apart) if options.aside else []
+        left = [place for place in apart if place not in set(aside)]
+        told = Collected(plan, len(runs), len(aside), len(left), sum(map(_size, left)))
         progress.finish()
         if dry_run:
-            return Collected(plan, *_counts(private), 0, _expired(repo, rules, lambda trash, days: trash.size(days)))
+            return replace(told, deleted=_expired(repo, rules, lambda trash, days: trash.size(days)))
         deleted = _expired(repo, rules, _empty)
         done = steps.act(repo.store, plan, live, progress=progress)
-        for base, name in private:
+        for base, name in (*runs, *aside):
             Trash(base).take(name)
-        return Collected(plan, *_counts(private), put_back, deleted, tuple(done.damaged))
+        return replace(told, put_back=put_back, deleted=deleted, damaged=tuple(done.damaged))
 
 
 def restore(repo: Repo) -> int:
@@ -147,13 +161,32 @@ def _refused(where: str, lost: Lost) -> MlvcError:
 # -- what lies beside the objects --------------------------------------------------------------
 
 
-def _private(repo: Repo, kept: Kept, rules: Rules, *, runs: bool) -> list[tuple[str, str]]:
-    """Runs, and what was set aside or quarantined, that are old enough: the directory and the name in it."""
-    paths = [(repo.private, path) for path in (keep.unnamed_runs(repo, kept) if runs else ())]
-    paths += [(repo.private, path) for path in _inside(os.path.join(repo.private, "aside"))]
-    paths += [(repo.store.root, path) for path in _inside(os.path.join(repo.store.root, "quarantine"))]
+_Place: TypeAlias = tuple[str, str]
+"""A directory that has a trash, and a name in it."""
+
+
+def _runs(repo: Repo, kept: Kept) -> list[_Place]:
+    """The Runs that no Lockfile names."""
+    return [(repo.private, os.path.relpath(path, repo.private)) for path in keep.unnamed_runs(repo, kept)]
+
+
+def _apart(repo: Repo) -> list[_Place]:
+    """What repro set aside, and what is in quarantine."""
+    places = ((repo.private, "aside"), (repo.store.root, "quarantine"))
+    return [(base, os.path.join(folder, name)) for base, folder in places for name in _inside(base, folder)]
+
+
+def _size(place: _Place) -> int:
+    try:
+        return steps.size(os.path.join(*place))
+    except FileNotFoundError:  # its owner has taken it back meanwhile
+        return 0
+
+
+def _old_enough(rules: Rules, places: Iterable[_Place]) -> list[_Place]:
+    """Those that have been where they are for some days."""
     before = time.time() - rules.grace
-    return [(base, os.path.relpath(path, base)) for base, path in paths if _since(path) <= before]
+    return [place for place in places if _since(os.path.join(*place)) <= before]
 
 
 def _since(path: str) -> float:
@@ -162,13 +195,9 @@ def _since(path: str) -> float:
     return max(info.st_mtime, info.st_ctime)
 
 
-def _inside(directory: str) -> list[str]:
-    return [os.path.join(directory, name) for name in sorted(os.listdir(directory))] if os.path.isdir(directory) else []
-
-
-def _counts(private: list[tuple[str, str]]) -> tuple[int, int]:
-    runs = sum(name.startswith("runs" + os.sep) for _, name in private)
-    return runs, len(private) - runs
+def _inside(base: str, folder: str) -> list[str]:
+    directory = os.path.join(base, folder)
+    return sorted(os.listdir(directory)) if os.path.isdir(directory) else []
 
 
 def _bases(repo: Repo) -> AbstractSet[str]:

@@ -16,6 +16,7 @@ from functools import partial
 from mlvc import codec, files, git, manifest, snapshot
 from mlvc import pointer as pointers
 from mlvc.api.track import nameable
+from mlvc.api.turns import changing
 from mlvc.errors import DamagedError, FormatError, ObjectsMissingError, SystemFailureError, UsageError
 from mlvc.git import gitignore
 from mlvc.manifest import EMPTY_DIR, EXECUTABLE, SYMLINK, Entry
@@ -74,6 +75,7 @@ class _Plan:
         return [pointers.tracked_by(name) for name, (old, _) in self.texts.items() if old is None]
 
 
+@changing
 def move(
     repo: Repo, sources: Sequence[str], target: str, *, dry_run: bool = False, progress: Progress = QUIET
 ) -> Moved:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mlvc import files, git, manifest, snapshot
 from mlvc import pointer as pointers
 from mlvc.api.move import entries_without, find_tracked
+from mlvc.api.turns import changing
 from mlvc.errors import UsageError
 from mlvc.git import gitignore
 from mlvc.pointer import SUFFIX, Content
@@ -27,6 +28,7 @@ class Removed:
     files: tuple[str, ...] = ()
 
 
+@changing
 def remove(
     repo: Repo,
     targets: Sequence[str],

@@ -14,6 +14,7 @@ from mlvc import config as settings
 from mlvc import files, git, manifest, snapshot
 from mlvc import pointer as pointers
 from mlvc.api import named
+from mlvc.api.turns import taking_in
 from mlvc.errors import ObjectsMissingError, UsageError
 from mlvc.git import gitignore
 from mlvc.manifest import Entry
@@ -43,6 +44,7 @@ class Tracked:
         return self.content != self.old
 
 
+@taking_in
 def add(
     repo: Repo, targets: Sequence[str], *, glob: bool = False, out: str = "", progress: Progress = QUIET
 ) -> tuple[Tracked, ...]:
@@ -98,6 +100,7 @@ def _take(
             return _point(repo, {path: content for path, content in contents.items() if content}, now)
 
 
+@taking_in
 def commit(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIET) -> tuple[Tracked, ...]:
     """Accept what is in the working tree into Pointers that are there already; all of it, or the parts named.
 

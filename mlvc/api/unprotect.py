@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mlvc import files, snapshot
+from mlvc.api.turns import changing
 from mlvc.errors import UsageError
 from mlvc.manifest import EXECUTABLE, FILE
 from mlvc.progress import QUIET, Progress
@@ -28,6 +29,7 @@ class Unprotected:
     lost: Mapping[str, str]
 
 
+@changing
 def unprotect(repo: Repo, targets: Sequence[str], *, progress: Progress = QUIET) -> Unprotected:
     """Replace links into the Store, hard or symbolic, by copies. What is no link stays as it is.
 

@@ -67,17 +67,21 @@ class View:
         FormatError where a Pointer that may name it cannot be read; ObjectsMissingError or DamagedError where a
         Manifest cannot be had.
         """
+        found = self._found(path)
+        if found is None:
+            self._check(path)
+        return found
+
+    def _found(self, path: str) -> Item | None:
+        """As ``item``; whether a Pointer that cannot be read may name it is not asked."""
         content = self._contents.get(path)
         if content is not None:
             return Item(path, content.kind, content.size, content.files, content.oid)
         top = self._top(path)
         found = self._inside(top, path) if top else None
-        if found is not None:
-            return found
-        if path in self._below:
+        if found is None and path in self._below:
             return Item(path, "dir", 0, 0, b"")
-        self._check(path)
-        return None
+        return found
 
     def children(self, path: str) -> list[Item]:
         """What lies directly in the directory ``path``, by name. Errors as with ``item``."""
@@ -93,22 +97,49 @@ class View:
         return sorted(found.values(), key=lambda item: item.path.encode())
 
     def resolved(self, path: str) -> Item | None:
-        """As ``item``, with symbolic links followed; None where one leads to nothing that is tracked."""
+        """As ``item``, with symbolic links followed; None where one leads to nothing that is tracked.
+
+        UsageError where they lead in a circle.
+        """
         return self._followed(path)[1]
 
     def _followed(self, path: str) -> tuple[str, Item | None]:
-        """Where a path leads to, and what is there."""
-        given = path
-        for _ in range(_LINKS):
-            item = self.item(path)
-            if item is None or item.kind != "symlink":
-                return path, item
-            try:
-                target = load(self.source.reader, item.oid).decode(errors="surrogateescape")
-            except (ObjectsMissingError, DamagedError) as error:
-                raise self.source.lost(path, reason_of(error)) from None
-            path = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
-        raise UsageError(f"{given} is a symbolic link that leads in a circle", hint="`mlvc ls` shows what is around it")
+        """Where a path leads to, and what is there. Links may stand anywhere in it."""
+        item = self.item(path)
+        if item is not None and item.kind != "symlink":
+            return path, item  # nothing lies behind a link: neither in a Manifest nor in Git
+        links = 0
+        here, left = "", path.split("/")[::-1]
+        while left:
+            name = left.pop()
+            if name == "..":
+                if not here:
+                    return path, None
+                here = posixpath.dirname(here)
+            elif name not in ("", "."):
+                at = posixpath.join(here, name)
+                item = self._found(at)
+                if item is None:
+                    return posixpath.normpath("/".join([at, *left[::-1]])), None
+                if item.kind != "symlink":
+                    here = at
+                    continue
+                links += 1
+                if links > _LINKS:
+                    raise UsageError(
+                        f"{path} is a symbolic link that leads in a circle", hint="`mlvc ls` shows what is around it"
+                    )
+                target = self._target(item)
+                if target.startswith("/"):
+                    return target, None
+                left += target.split("/")[::-1]
+        return here, self.item(here)
+
+    def _target(self, item: Item) -> str:
+        try:
+            return load(self.source.reader, item.oid).decode(errors="surrogateescape")
+        except (ObjectsMissingError, DamagedError) as error:
+            raise self.source.lost(item.path, reason_of(error)) from None
 
     def file(self, path: str) -> Item:
         """The file at ``path``, links followed. UsageError where that is none. Errors as with ``item``."""

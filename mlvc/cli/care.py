@@ -20,6 +20,7 @@ def gc(
     dry_run: Annotated[bool, option("--dry-run", help="Only show what would be moved and deleted.")] = False,
     restore: Annotated[bool, option("--restore", help="Put back everything that is in the trash.")] = False,
     runs: Annotated[bool, option("--runs", help="Drop the results of Runs that no mlvc.lock names, too.")] = False,
+    aside: Annotated[bool, option("--aside", help="Take what was set aside or quarantined, too.")] = False,
     remote: Annotated[
         str, option("-r", "--remote", metavar="NAME", help="Read lists of files that are not here from this Remote.")
     ] = "",
@@ -32,10 +33,12 @@ def gc(
 
     Kept is all that any commit, ref, stash, reflog, working tree or Run names, and what was stored in the last
     days (gc.grace). What has been in the trash for some days (gc.trash) is deleted.
+    What repro set aside (.git/mlvc/aside) and what is damaged (.git/mlvc/quarantine) may be nowhere else: it stays,
+    unless --aside is given.
 
     Example: mlvc gc --dry-run
     """
-    if restore and (dry_run or runs or remote or force):
+    if restore and (dry_run or runs or aside or remote or force):
         raise UsageError("--restore goes with no other option", hint="first `mlvc gc --restore`, then `mlvc gc`")
     with opened() as repo:
         if restore:
@@ -45,7 +48,7 @@ def gc(
             else:
                 show.err(f"put back {show.number(count, 'file')} from the trash" if count else "the trash is empty")
             return
-        options = collecting.Options(force=force, runs=runs, remote=remote)
+        options = collecting.Options(force=force, runs=runs, aside=aside, remote=remote)
         done = collecting.gc(repo, options, dry_run=dry_run, progress=show.Line())
         if as_json:
             show.json_out(_collected_json(done))
@@ -171,6 +174,8 @@ def _collected_json(done: collecting.Collected) -> dict[str, object]:
         "loose": len(plan.loose),
         "runs": done.runs,
         "aside": done.aside,
+        "left": done.left,
+        "left_size": done.left_size,
         "young": plan.young,
         "put_back": done.put_back,
         "deleted": done.deleted,
@@ -182,7 +187,7 @@ def _print_collected(done: collecting.Collected, grace: int, trash: int, *, dry_
     plan = done.plan
     parts = [f"{show.number(plan.objects, 'object')} ({show.size(plan.size)})"] if plan.objects else []
     parts += [show.number(done.runs, "record of a Run")] if done.runs else []
-    parts += [f"{done.aside:,} set aside"] if done.aside else []
+    parts += [f"{done.aside:,} set aside or quarantined"] if done.aside else []
     say = show.always if dry_run else show.err
     if done.put_back:
         show.err(f"put back {show.number(done.put_back, 'file')} from the trash: something needs them again")
@@ -190,9 +195,11 @@ def _print_collected(done: collecting.Collected, grace: int, trash: int, *, dry_
         say(f"{'would move' if dry_run else 'moved'} to the trash: {', '.join(parts)}")
     if plan.young:
         say(f"kept {show.number(plan.young, 'object')} that nothing needs, stored in the last {_days(grace)}")
+    if done.left:
+        say(f"left {done.left:,} set aside or quarantined ({show.size(done.left_size)}): `mlvc gc --aside` takes them")
     if done.deleted:
         say(f"{'would delete' if dry_run else 'deleted'} from the trash: {show.size(done.deleted)}")
-    if not (parts or plan.young or done.deleted or done.put_back):
+    if not (parts or plan.young or done.left or done.deleted or done.put_back):
         say("nothing to do: everything in the store is needed")
     for name in done.damaged:
         show.always(f"note: pack {name} is damaged and was left where it is; `mlvc fsck` tells more")

@@ -81,7 +81,9 @@ def json_out(value: Any) -> None:
     """A result as JSON on stdout."""
     import json  # noqa: PLC0415
 
-    out(json.dumps(value, indent=2, ensure_ascii=False))
+    # Elsewhere a character that the encoding lacks would become an escape that JSON does not have.
+    is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    out(json.dumps(value, indent=2, ensure_ascii=not is_utf8))
 
 
 # -- changes -----------------------------------------------------------------------------------

@@ -473,6 +473,7 @@ TABLE: dict[str, tuple[str, dict[str, str], list[str]]] = {
             "--dry-run": "",
             "--restore": "",
             "--runs": "",
+            "--aside": "",
             "-r": "NAME",
             "--remote": "NAME",
             "-f": "",

@@ -233,11 +233,11 @@ class Trash:
             number += 1
             target = f"{os.path.join(self._root, self._now, name)}.{number}"
         try:
-            size = _size(source)
+            taken = size(source)
             os.rename(source, target)
         except FileNotFoundError:
             return 0
-        return size
+        return taken
 
     def names(self) -> Iterator[tuple[str, str]]:
         """TIME and name of every file in here, the latest first: of several with one name, that comes first."""
@@ -270,7 +270,7 @@ class Trash:
 
     def size(self, days: Collection[str] | None = None) -> int:
         """The bytes of what was moved here at these TIMEs; of everything, where none are given."""
-        return sum(_size(os.path.join(self._root, day)) for day in (self._days() if days is None else days))
+        return sum(size(os.path.join(self._root, day)) for day in (self._days() if days is None else days))
 
     def empty(self, days: Collection[str]) -> None:
         """Delete what was moved here at these TIMEs."""
@@ -295,7 +295,8 @@ class Trash:
         return sorted(found, reverse=True)
 
 
-def _size(path: str) -> int:
+def size(path: str) -> int:
+    """The bytes of a file, or of all files in a directory."""
     info = os.lstat(path)
     if not os.path.isdir(path) or os.path.islink(path):
         return info.st_size

@@ -477,17 +477,34 @@ def test_what_a_link_in_a_working_tree_shows_stays(project: Path, link: str) -> 
     assert [name.split("/")[0] for name in trashed(project)] == ["loose"]
 
 
-def test_what_was_set_aside_follows_the_trash(project: Path) -> None:
+def test_invariant_5_what_was_set_aside_or_quarantined_is_left_where_it_is(project: Path) -> None:
+    """Nobody else has it: it goes only when a person asks for that."""
+    kept = {".git/mlvc/aside/20200101-000000/a/b": b"kept aside", ".git/mlvc/quarantine/ab.pack": b"damaged"}
+    shell.write(project, kept)
+    at_once(project, trash=0)
+    for args in ((), ("--dry-run",), ("--runs",), ("--force",)):
+        found = collected(project, *args)
+        assert (found["aside"], found["left"], found["left_size"]) == (0, 2, 17)
+        time.sleep(1.1)  # what goes to the trash now is deleted by the next one
+    told = run_mlvc("gc", cwd=project).err
+    assert told == "left 2 set aside or quarantined (17 B): `mlvc gc --aside` takes them\n"
+    assert {name: (project / name).read_bytes() for name in kept} == kept
+    refused(run_mlvc("gc", "--restore", "--aside", cwd=project, check=False), 2, "--restore")
+
+
+def test_what_was_set_aside_goes_when_that_is_asked_for(project: Path) -> None:
     for place in ("aside/20200101-000000/a/b", "quarantine/ab.pack"):
         shell.write(project, {f".git/mlvc/{place}": b"kept aside"})
     for link, goal in (("a", "a"), ("nothing", "nowhere")):
         (project / f".git/mlvc/aside/20200101-000000/{link}-link").symlink_to(goal)
-    assert collected(project)["aside"] == 0
+    assert collected(project, "--aside")["aside"] == 0
     at_once(project)
-    assert collected(project)["aside"] == 2
+    assert collected(project, "--aside", "--dry-run")["aside"] == 2
+    assert trashed(project) == []
+    assert "2 set aside or quarantined" in run_mlvc("gc", "--aside", cwd=project).err
     assert trashed(project) == ["aside/20200101-000000/a/b", "quarantine/ab.pack"]
     assert not list((project / ".git/mlvc/aside").iterdir())
-    assert collected(project)["aside"] == 0
+    assert collected(project, "--aside")["aside"] == 0
     run_mlvc("gc", "--restore", cwd=project)
     for path in ("a/b", "a-link/b"):
         assert (project / ".git/mlvc/aside/20200101-000000" / path).read_bytes() == b"kept aside"

@@ -55,7 +55,8 @@ KEYS = {
     ("repro", "--dry-run"): {"stage", "action", "reasons"},
     ("install",): {"directory", "hooks", "drivers", "attributes"},
     ("gc",): {
-        *("objects", "size", "packs", "rewritten", "loose", "runs", "aside", "young", "put_back", "deleted", "damaged"),
+        *("objects", "size", "packs", "rewritten", "loose", "runs", "aside", "left", "left_size"),
+        *("young", "put_back", "deleted", "damaged"),
     },
     ("gc", "--restore"): {"put_back"},
     ("fsck",): {

@@ -32,7 +32,7 @@ push(*paths, revs=(), all_branches=False, all_tags=False, all_commits=False, rem
 fetch(*paths, revs=(), all_branches=False, all_tags=False, all_commits=False, remote='', jobs=0, dry_run=False, cwd='.')
 pull(*paths, revs=(), all_branches=False, all_tags=False, all_commits=False, remote='', jobs=0, force=False, \
 dry_run=False, cwd='.')
-gc(*, runs=False, remote='', force=False, dry_run=False, cwd='.')
+gc(*, runs=False, aside=False, remote='', force=False, dry_run=False, cwd='.')
 fsck(*, all_commits=False, repair=False, remote='', cwd='.')
 ls(path='', *, rev='', recursive=False, repo='', remote='', cwd='.')
 du(*paths, rev='', repo='', remote='', cwd='.')
