@@ -195,9 +195,10 @@ def _check_goal(repo: Repo, source: str, goal: str, now: Snapshot) -> None:
     if not owner and files.exists(f"{repo.root}/{goal}{SUFFIX}"):
         raise UsageError(f"{source} cannot be moved to {goal}: {goal}{SUFFIX} is there already")
     if files.exists(f"{repo.root}/{source}") and _device(f"{repo.root}/{source}") != _device(f"{repo.root}/{goal}"):
+        here, to = repo.typed(source), repo.typed(goal)
         raise SystemFailureError(
             f"{goal} is on another file system than {source}",
-            hint=f"copy it with `mlvc add -o {goal} {source}`, then `mlvc remove --data {source}`",
+            hint=f"copy it with `mlvc add -o {to} {here}`, then `mlvc remove --data {here}`",
         )
 
 
@@ -270,7 +271,7 @@ def entries_of(repo: Repo, owner: str, now: Snapshot) -> list[Entry]:
     except (ObjectsMissingError, DamagedError):
         raise ObjectsMissingError(
             f"which files {owner} has is not known here: its manifest is not in the store",
-            hint=f"get it with `mlvc fetch {owner}`",
+            hint=f"get it with `mlvc fetch {repo.typed(owner)}`",
         ) from None
 
 
@@ -298,7 +299,9 @@ def entries_without(
     for path, entries in taken.items():
         if not entries:
             owner = _owner(path, now)
-            raise UsageError(f"{path} is not tracked: it is not part of {owner}", hint=f"`mlvc add {path}` takes it in")
+            raise UsageError(
+                f"{path} is not tracked: it is not part of {owner}", hint=f"`mlvc add {repo.typed(path)}` takes it in"
+            )
     return lists, taken
 
 

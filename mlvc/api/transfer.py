@@ -253,7 +253,7 @@ def _objects(repo: Repo, reader: Reader, wanted: Wanted, lost: Lost) -> set[byte
             never[path] = never.get(path, absent) & absent
     for path, absent in never.items():
         if absent:
-            raise snapshot.not_part(repo.root, f"{path}/{min(absent)}", path)
+            raise snapshot.not_part(repo.root, f"{path}/{min(absent)}", path, repo.cwd)
     return oids
 
 
