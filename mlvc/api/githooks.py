@@ -108,7 +108,8 @@ def _without_bytes(repo: Repo, names: Mapping[str, str]) -> list[Refusal]:
         try:
             contents[pointers.tracked_by(name)] = pointers.decode(blobs[id_], name, repo.cwd).content
         except FormatError as error:
-            found.append(Refusal(error.message, error.hint))
+            # Git's index has the wrong one, and that is where `git checkout --` takes it from.
+            found.append(Refusal(error.message, error.hint.replace("git checkout -- ", "git checkout HEAD -- ")))
     if not _absent(repo, contents.values()):
         return found
     absent = {path: count for path, content in contents.items() if (count := _absent(repo, [content]))}
