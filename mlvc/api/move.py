@@ -15,6 +15,7 @@ from functools import partial
 
 from mlvc import codec, files, git, manifest, snapshot
 from mlvc import pointer as pointers
+from mlvc.api import named
 from mlvc.api.track import nameable
 from mlvc.errors import DamagedError, FormatError, ObjectsMissingError, SystemFailureError, UsageError
 from mlvc.git import gitignore
@@ -164,9 +165,9 @@ def find_tracked(repo: Repo, typed: str, path: str, now: Snapshot, *, made: str)
     inner = sorted(name for name in now.pointers if name.startswith(f"{path}/" if path else ""))
     if inner:
         raise UsageError(f"{typed} is not tracked itself: {inner[0]} in it is", hint="name the tracked paths")
-    known = path and git.tracked(repo.git, [path])
-    hint = "Git itself has it: `git mv` and `git rm` are for that" if known else f"`mlvc add {typed}` tracks it"
-    raise UsageError(f"{typed} is not tracked", hint=hint)
+    if path and git.tracked(repo.git, [path]):
+        raise UsageError(f"{typed} is not tracked", hint="Git itself has it: `git mv` and `git rm` are for that")
+    raise named.untracked(repo, typed, "move")
 
 
 def _readable(path: str, now: Snapshot) -> None:
@@ -299,9 +300,7 @@ def entries_without(
     for path, entries in taken.items():
         if not entries:
             owner = _owner(path, now)
-            raise UsageError(
-                f"{path} is not tracked: it is not part of {owner}", hint=f"`mlvc add {repo.typed(path)}` takes it in"
-            )
+            raise snapshot.not_part(repo.root, path, owner, repo.cwd)
     return lists, taken
 
 
