@@ -82,7 +82,8 @@ def checkout(
     plans = [made for made in plans if made.path not in left]
     kept = (*sorted({*left, *stay}), *(path for made in plans for path in made.extra))
     if not force:
-        steps.guard(plans, also=[path for paths in alone.values() for path in paths], cwd=repo.cwd)
+        also = [path for paths in alone.values() for path in paths]
+        steps.guard(plans, also=also, outs=now.outs.keys(), cwd=repo.cwd)
     if dry_run:
         changes = tuple(change for made in plans for change in made.changes)
         return CheckedOut(changes, lost, kept, tuple(unreadable.values()))

@@ -232,11 +232,18 @@ def _at(top: str, entries: Iterable[Entry]) -> list[Entry]:
     return [made((f"{top}/{path}" if path else top, kind, size, oid)) for path, kind, size, oid in entries]
 
 
-def guard(plans: Iterable[PathPlan], *, extra: bool = False, also: Sequence[str] = (), cwd: str = "") -> None:
+def guard(
+    plans: Iterable[PathPlan],
+    *,
+    extra: bool = False,
+    also: Sequence[str] = (),
+    outs: Collection[str] = (),
+    cwd: str = "",
+) -> None:
     """WouldOverwriteError where a Plan would destroy the only copy of something; or leave something ``extra``.
 
     Its hint counts all that ``--force`` would take and the sentence does not name: what the Plans leave, and ``also``.
-    ``cwd``: as in ``Asked``.
+    ``outs``: the paths that a Stage makes, which ``mlvc add`` does not take. ``cwd``: as in ``Asked``.
     """
     plans = list(plans)
     alone = {made.path: (*made.unstored, *(made.extra if extra else ())) for made in plans}
@@ -247,10 +254,14 @@ def guard(plans: Iterable[PathPlan], *, extra: bool = False, also: Sequence[str]
     named = _listed(unstored)
     kept = unstored if len(unstored) <= _NAMED else [path for path, paths in alone.items() if paths]
     keeping = f"mlvc add {' '.join(typed(path, cwd) for path in kept)}" if len(kept) <= _NAMED else "mlvc commit"
+    keep = f"keep them with `{keeping}`"
+    of_stage = next((path for path, paths in alone.items() if paths and path in outs), "")
+    if of_stage:
+        keep = f"a stage makes {of_stage}: copy elsewhere what is to be kept"
     removed = f", which also removes what is stored nowhere else: {_listed(spared)}" if spared else ""
     raise WouldOverwriteError(
         f"{named} {'has' if len(unstored) == 1 else 'have'} changes that are stored nowhere",
-        hint=f"keep them with `{keeping}`, or lose them with --force{removed}",
+        hint=f"{keep}, or lose them with --force{removed}",
     )
 
 
