@@ -119,6 +119,8 @@ def key_of(name: str) -> Key:
     if key is None or name == "remote.NAME.url":
         near = near_to(name)
         hint = f"did you mean {near}?" if near else f"known settings: {', '.join(KEYS)}"
+        if name in ("list", "ls", "show"):
+            hint = "`mlvc config` without a name lists the settings"
         raise UsageError(f"unknown setting '{name}'", hint=hint)
     parts = name.split(".")
     if not all(_BARE.fullmatch(part) for part in parts):

@@ -32,6 +32,8 @@ _FARTHEST = 64 << 20
 _BUFFER = 64 << 10
 _INHERITED: list[object] = []
 """What was open in the process that this one was forked from. Closing it here could disturb it there."""
+_OF_FSSPEC = {"asynchronous", "loop", "use_listings_cache", "listings_expiry_time", "max_paths", "skip_instance_cache"}
+"""Options that any file system of fsspec may be given. What they ask for makes no difference here."""
 
 
 class MlvcFileSystem(AbstractFileSystem):  # type: ignore[misc]
@@ -43,7 +45,8 @@ class MlvcFileSystem(AbstractFileSystem):  # type: ignore[misc]
     in another repository, the one that this path lies in; without it, the one at the top.
 
     It shows what the revision was when it was made: a branch that moves on does not change it. May be used by several
-    threads, after a fork, and pickled. NotARepositoryError, UsageError or RemoteError where there is nothing to show.
+    threads, after a fork, and pickled. NotARepositoryError, UsageError or RemoteError where there is nothing to show;
+    TypeError for an option that is not known, since a ``rev`` with a slip in its name would read other data.
     """
 
     protocol = "mlvc"
@@ -54,6 +57,9 @@ class MlvcFileSystem(AbstractFileSystem):  # type: ignore[misc]
         self, repo: str = "", rev: str = "", remote: str = "", cwd: str = "", inside: str = "", **options: Any
     ) -> None:
         """``cwd``: the directory that counts as the current one."""
+        wrong = sorted(options.keys() - _OF_FSSPEC)
+        if wrong:
+            raise TypeError(f"mlvc:// has no option '{wrong[0]}': there are repo, rev, remote, inside and cwd")
         super().__init__(**options)
         start = os.path.abspath(cwd)
         near = os.path.join(start, os.path.expanduser(repo)) if repo else ""

@@ -174,6 +174,10 @@ class Repo:
             )
         return os.path.relpath(absolute, self.root).replace(os.sep, "/")
 
+    def typed(self, path: str) -> str:
+        """The other way round, for a hint: a path from the root as a person types it in the current directory."""
+        return snapshot.typed(path, self.cwd)
+
     def inner(self, path: str) -> str:
         """The root further down that ``path``, relative to this one, is or lies in; '' where there is none."""
         around = (path, *snapshot.parents(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard, TypeVar
@@ -339,10 +340,19 @@ def inside(chosen: Iterable[str], targets: Sequence[str]) -> dict[str, tuple[str
     return found
 
 
-def not_part(root: str, part: str, path: str) -> UsageError:
+def typed(path: str, cwd: str) -> str:
+    """A path of the root as a person types it into a shell who stands in ``cwd``, relative to the root."""
+    return shlex.quote(os.path.relpath(path, cwd or "."))
+
+
+def not_part(root: str, part: str, path: str, cwd: str) -> UsageError:
     """The error for a ``part`` that the tracked ``path`` does not have; the hint says whether something is there."""
     there = files.exists(f"{root}/{part}")
-    hint = f"`mlvc add {part}` takes it in" if there else f"nothing is there; check the spelling, or name all of {path}"
+    hint = (
+        f"`mlvc add {typed(part, cwd)}` takes it in"
+        if there
+        else f"nothing is there; check the spelling, or name all of {path}"
+    )
     return UsageError(f"{part} is not tracked: it is not part of {path}", hint=hint)
 
 

@@ -70,7 +70,7 @@ def checkout(
     # A Lockfile that cannot be read may name any of them.
     sure = not targets and snapshot.LOCKFILE not in unreadable
     gone, stay = _gone(repo, wanted, unreadable.keys() | now.outside, rev) if sure else ([], [])
-    asked = steps.Asked(parts, wanted.keys() if gone else (), force, relink, reader)
+    asked = steps.Asked(parts, wanted.keys() if gone else (), force, relink, reader, cwd=repo.cwd)
     if only is not None:
         wanted = {path: content for path, content in wanted.items() if path in only}
         gone, stay = ([path for path in paths if path in only] for paths in (gone, stay))
@@ -84,7 +84,8 @@ def checkout(
     plans = [made for made in plans if made.path not in left]
     kept = (*sorted({*left, *stay}), *(path for made in plans for path in made.extra))
     if not force:
-        steps.guard(plans, also=[path for paths in alone.values() for path in paths])
+        also = [path for paths in alone.values() for path in paths]
+        steps.guard(plans, also=also, outs=now.outs.keys(), cwd=repo.cwd)
     if dry_run:
         changes = tuple(change for made in plans for change in made.changes)
         return CheckedOut(changes, lost, kept, tuple(unreadable.values()))

@@ -79,7 +79,8 @@ def fsck(
 
 
 def _unreadable(repo: Repo, kept: Kept) -> tuple[str, ...]:
-    return tuple(f"{keep.told(repo, place)}: {error.message}" for place, error in kept.unreadable.items())
+    named = ((keep.told(repo, place), error.message) for place, error in kept.unreadable.items())
+    return tuple(message if message.startswith(f"{name}, ") else f"{name}: {message}" for name, message in named)
 
 
 def _remotes(repo: Repo, remote: str) -> list[str]:

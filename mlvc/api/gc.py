@@ -13,7 +13,8 @@ from typing import TypeAlias
 from mlvc.api import keep
 from mlvc.api.elsewhere import reading
 from mlvc.api.keep import Kept
-from mlvc.errors import DamagedError, FormatError, MlvcError, ObjectsMissingError
+from mlvc.api.transfer import chosen
+from mlvc.errors import DamagedError, FormatError, MlvcError, ObjectsMissingError, UsageError
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
 from mlvc.store import gc as steps
@@ -123,7 +124,7 @@ def _needed(repo: Repo, kept: Kept, options: Options, *, put_back: bool) -> tupl
                     "so a dry run cannot tell what it needs",
                     hint="`mlvc gc` puts it back by itself before it deletes anything",
                 )
-            raise _refused(keep.where(repo, reader, kept, lost), lost)
+            raise _refused(repo, keep.where(repo, reader, kept, lost), lost)
     return whole, count
 
 
@@ -145,7 +146,11 @@ def _reader(repo: Repo, remote: str) -> AbstractContextManager[Reader]:
 _FORCE = "mend it; or let `mlvc gc --force` keep the objects whose names stand in it, and go on"
 
 
-def _refused(where: str, lost: Lost) -> MlvcError:
+def _refused(repo: Repo, where: str, lost: Lost) -> MlvcError:
+    try:
+        name = chosen(repo.config)
+    except UsageError:
+        name = "REMOTE"
     damaged = "damaged" in lost.values()
     kind = DamagedError if damaged else ObjectsMissingError
     return kind(
@@ -153,7 +158,7 @@ def _refused(where: str, lost: Lost) -> MlvcError:
         "so what it needs cannot be told",
         hint="`mlvc fsck --repair` mends it from a remote; `mlvc gc --force` goes on without it"
         if damaged
-        else "`mlvc gc -r REMOTE` reads it there, `mlvc fetch --all-commits` brings it and all data; "
+        else f"`mlvc gc -r {name}` reads it there, `mlvc fetch --all-commits` brings it and all data; "
         "`mlvc gc --force` goes on without it",
     )
 

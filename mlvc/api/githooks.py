@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
-import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -95,16 +93,11 @@ def refusals(repo: Repo, staged: Mapping[str, str]) -> list[Refusal]:
 
 
 def _too_large(repo: Repo, path: str, size: int, limit: int) -> Refusal:
-    name = _typed(repo, path)
+    name = repo.typed(path)
     return Refusal(
         f"{path} has {size:,} bytes, and hooks.largest allows {limit:,}",
         f"track it: `git rm --cached {name}`, then `mlvc add {name}`",
     )
-
-
-def _typed(repo: Repo, path: str) -> str:
-    """A path as a person types it who stands where Git was started."""
-    return shlex.quote(os.path.relpath(path, repo.cwd or "."))
 
 
 def _without_bytes(repo: Repo, names: Mapping[str, str]) -> list[Refusal]:
@@ -115,7 +108,8 @@ def _without_bytes(repo: Repo, names: Mapping[str, str]) -> list[Refusal]:
         try:
             contents[pointers.tracked_by(name)] = pointers.decode(blobs[id_], name, repo.cwd).content
         except FormatError as error:
-            found.append(Refusal(error.message, error.hint))
+            # Git's index has the wrong one, and that is where `git checkout --` takes it from.
+            found.append(Refusal(error.message, error.hint.replace("git checkout -- ", "git checkout HEAD -- ")))
     if not _absent(repo, contents.values()):
         return found
     absent = {path: count for path, content in contents.items() if (count := _absent(repo, [content]))}
@@ -127,7 +121,7 @@ def _without_bytes(repo: Repo, names: Mapping[str, str]) -> list[Refusal]:
         absent = {path: _absent(repo, [contents[path]], past) for path in absent if path not in known}
     for path, count in absent.items():
         if count:
-            name = _typed(repo, path)
+            name = repo.typed(path)
             hint = f"track the data again with `mlvc add {name}`, or get it with `mlvc fetch {name}`"
             what = "1 object" if count == 1 else f"{count:,} objects"
             found.append(Refusal(f"{pointers.path_of(path)} names {what} that the store does not have", hint))

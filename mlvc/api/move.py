@@ -15,6 +15,7 @@ from functools import partial
 
 from mlvc import codec, files, git, manifest, snapshot
 from mlvc import pointer as pointers
+from mlvc.api import named
 from mlvc.api.track import nameable
 from mlvc.api.turns import changing
 from mlvc.errors import DamagedError, FormatError, ObjectsMissingError, SystemFailureError, UsageError
@@ -166,9 +167,9 @@ def find_tracked(repo: Repo, typed: str, path: str, now: Snapshot, *, made: str)
     inner = sorted(name for name in now.pointers if name.startswith(f"{path}/" if path else ""))
     if inner:
         raise UsageError(f"{typed} is not tracked itself: {inner[0]} in it is", hint="name the tracked paths")
-    known = path and git.tracked(repo.git, [path])
-    hint = "Git itself has it: `git mv` and `git rm` are for that" if known else f"`mlvc add {typed}` tracks it"
-    raise UsageError(f"{typed} is not tracked", hint=hint)
+    if path and git.tracked(repo.git, [path]):
+        raise UsageError(f"{typed} is not tracked", hint="Git itself has it: `git mv` and `git rm` are for that")
+    raise named.untracked(repo, typed, "move")
 
 
 def _readable(path: str, now: Snapshot) -> None:
@@ -197,9 +198,10 @@ def _check_goal(repo: Repo, source: str, goal: str, now: Snapshot) -> None:
     if not owner and files.exists(f"{repo.root}/{goal}{SUFFIX}"):
         raise UsageError(f"{source} cannot be moved to {goal}: {goal}{SUFFIX} is there already")
     if files.exists(f"{repo.root}/{source}") and _device(f"{repo.root}/{source}") != _device(f"{repo.root}/{goal}"):
+        here, to = repo.typed(source), repo.typed(goal)
         raise SystemFailureError(
             f"{goal} is on another file system than {source}",
-            hint=f"copy it with `mlvc add -o {goal} {source}`, then `mlvc remove --data {source}`",
+            hint=f"copy it with `mlvc add -o {to} {here}`, then `mlvc remove --data {here}`",
         )
 
 
@@ -272,7 +274,7 @@ def entries_of(repo: Repo, owner: str, now: Snapshot) -> list[Entry]:
     except (ObjectsMissingError, DamagedError):
         raise ObjectsMissingError(
             f"which files {owner} has is not known here: its manifest is not in the store",
-            hint=f"get it with `mlvc fetch {owner}`",
+            hint=f"get it with `mlvc fetch {repo.typed(owner)}`",
         ) from None
 
 
@@ -300,7 +302,7 @@ def entries_without(
     for path, entries in taken.items():
         if not entries:
             owner = _owner(path, now)
-            raise UsageError(f"{path} is not tracked: it is not part of {owner}", hint=f"`mlvc add {path}` takes it in")
+            raise snapshot.not_part(repo.root, path, owner, repo.cwd)
     return lists, taken
 
 

@@ -100,7 +100,7 @@ def check_parts(repo: Repo, parts: Mapping[str, Iterable[str]], states: Iterable
         contents = [state[path] for state in states if path in state]
         for part in asked:
             if not any(_may_have(repo, content, part[len(path) + 1 :]) for content in contents):
-                raise snapshot.not_part(repo.root, part, path)
+                raise snapshot.not_part(repo.root, part, path, repo.cwd)
 
 
 def _may_have(repo: Repo, content: Content, name: str) -> bool:

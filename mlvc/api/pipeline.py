@@ -60,7 +60,7 @@ class RepoTree:
         """Bring each path to its content from the Store."""
         repo = self._repo
         plans, lost = checkout.plan(repo.tree, repo.store, contents, progress=self._progress)
-        checkout.guard(plans, extra=True)
+        checkout.guard(plans, extra=True, cwd=repo.cwd)
         lost |= checkout.execute(repo.tree, repo.store, plans, links=repo.links, progress=self._progress).lost
         if lost:
             path, reason = next(iter(lost.items()))

@@ -59,7 +59,7 @@ def remove(
             )
     plans = _plans(repo, [*whole, *parts], parts, progress) if data else []
     if not force:
-        steps.guard(plans)
+        steps.guard(plans, cwd=repo.cwd)
     progress.finish()
     gone = tuple(plan.path for plan in plans)
     if dry_run:

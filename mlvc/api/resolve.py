@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -118,14 +116,14 @@ def _pointer(repo: Repo, path: str, sides: Mapping[int, bytes], side: str) -> _R
         raise ObjectsMissingError(
             f"{path} cannot be merged, which files a side has is not known here: {error.message}",
             hint="get it with `mlvc fetch -a`, or take one side whole: "
-            f"`git checkout --{_git(side)} {_typed(repo, name)}`",
+            f"`git checkout --{_git(side)} {repo.typed(name)}`",
         ) from None
     both = tuple(f"{path}/{inner}" if inner else path for inner in sorted(joined.items.conflicts))
     taken = tuple(name for name in both if files.exists(f"{repo.root}/{name}")) if side == WORKING else ()
     if side == WORKING and both == (path,) and not taken:
         raise UsageError(
             f"{path} is not in the working tree",
-            hint=f"choose a side: `mlvc resolve {_typed(repo, path)} --ours`, or --theirs",
+            hint=f"choose a side: `mlvc resolve {repo.typed(path)} --ours`, or --theirs",
         )
     content, objects = joined.settled(_choice(path, side, taken), repo.hashing)
     extra = joined.extra.choosing(lambda sides: sides[_NUMBERS.get(side, 1)])
@@ -157,15 +155,10 @@ def _git(side: str) -> str:
     return THEIRS if side == THEIRS else OURS
 
 
-def _typed(repo: Repo, name: str) -> str:
-    """A path as the person types it."""
-    return shlex.quote(os.path.relpath(name, repo.cwd or "."))
-
-
 def _lockfile(repo: Repo, sides: Mapping[int, bytes], side: str) -> _Result:
     """The Lockfile: a Stage that both sides changed is taken from one, or left out, so that it runs again."""
     if 2 not in sides or 3 not in sides:
-        name = _typed(repo, LOCKFILE)
+        name = repo.typed(LOCKFILE)
         raise UsageError(f"one side deleted {LOCKFILE}", hint=f"`git add {name}` keeps it, `git rm {name}` deletes it")
     base, mine, other = (lockfile.decode(sides[n], LOCKFILE) if n in sides else Lockfile() for n in (1, 2, 3))
     merged, conflicts = merge.lockfiles(base, mine, other)

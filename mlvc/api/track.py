@@ -119,7 +119,9 @@ def commit(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIE
     present = [path for path in whole if files.exists(f"{repo.root}/{path}")]
     if targets and len(present) < len(whole):
         gone = next(path for path in whole if path not in present)
-        raise UsageError(f"{gone} is not in the working tree", hint=f"bring it back with `mlvc checkout {gone}`")
+        raise UsageError(
+            f"{gone} is not in the working tree", hint=f"bring it back with `mlvc checkout {repo.typed(gone)}`"
+        )
     return _take(repo, present, inside, progress) if present or inside else ()
 
 
@@ -128,7 +130,7 @@ def _untracked(repo: Repo, typed: str, now: Snapshot) -> UsageError:
     if path in now.outs:
         return UsageError(
             f"{path} is made by a stage: its record is that of the run",
-            hint=f"make it anew with `mlvc repro`, or bring it back with `mlvc checkout --force {path}`",
+            hint=f"make it anew with `mlvc repro`, or bring it back with `mlvc checkout --force {repo.typed(path)}`",
         )
     return named.untracked(repo, typed, "commit")
 
@@ -289,7 +291,7 @@ def _sort(repo: Repo, paths: Mapping[str, None], now: Snapshot) -> tuple[list[st
         if around:
             raise UsageError(
                 f"{path} cannot be tracked: {around} in it is tracked already",
-                hint=f"untrack that first with `mlvc remove {around}`",
+                hint=f"untrack that first with `mlvc remove {repo.typed(around)}`",
             )
         other = next((parent for parent in above[1:] if parent in paths), "")
         if other:
@@ -297,7 +299,7 @@ def _sort(repo: Repo, paths: Mapping[str, None], now: Snapshot) -> tuple[list[st
         if owner and not now.pointers[owner].content.is_dir:
             raise UsageError(
                 f"{path} cannot be tracked: {owner} is tracked as a file",
-                hint=f"take in what is there now with `mlvc add {owner}`",
+                hint=f"take in what is there now with `mlvc add {repo.typed(owner)}`",
             )
         if owner:
             inside.setdefault(owner, []).append(path)
@@ -305,7 +307,9 @@ def _sort(repo: Repo, paths: Mapping[str, None], now: Snapshot) -> tuple[list[st
         whole.append(path)
     for path in git.tracked(repo.git, [path for path in whole if path not in now.pointers]):
         _check_around(repo, path)
-        raise UsageError(f"{path} is tracked by Git itself", hint=f"take it out first: `git rm -r --cached {path}`")
+        raise UsageError(
+            f"{path} is tracked by Git itself", hint=f"take it out first: `git rm -r --cached {repo.typed(path)}`"
+        )
     return whole, inside
 
 
@@ -324,20 +328,20 @@ def _merged(repo: Repo, owner: str, now: Mapping[str, Pointer], parts: Mapping[s
     if owner not in now:
         raise UsageError(f"{owner} is not tracked any more", hint="another process has just changed that")
     if not now[owner].content.is_dir:
-        raise snapshot.not_part(repo.root, min(parts), owner)
+        raise snapshot.not_part(repo.root, min(parts), owner, repo.cwd)
     try:
         entries = manifest.entries_of(repo.store, now[owner].content.oid)
     except ObjectsMissingError:
         raise ObjectsMissingError(
             f"which files {owner} has is not known here: its manifest is not in the store",
-            hint=f"get it with `mlvc fetch {owner}`",
+            hint=f"get it with `mlvc fetch {repo.typed(owner)}`",
         ) from None
     for path, new in parts.items():
         name = path[len(owner) + 1 :]
         before = len(entries)
         entries = [e for e in entries if e.path != name and not e.path.startswith(name + "/")]
         if not new and len(entries) == before and not files.exists(f"{repo.root}/{path}"):
-            raise snapshot.not_part(repo.root, path, owner)
+            raise snapshot.not_part(repo.root, path, owner, repo.cwd)
         # A file may stand where a directory was empty, and the other way round.
         entries = [e for e in entries if not name.startswith(e.path + "/")]
         entries += [e._replace(path=f"{name}/{e.path}" if e.path else name) for e in new]

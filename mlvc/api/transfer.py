@@ -12,7 +12,7 @@ from mlvc import files, git, manifest, snapshot
 from mlvc import transfer as steps
 from mlvc.api import named
 from mlvc.config import Config
-from mlvc.errors import DamagedError, FormatError, ObjectsMissingError, RemoteError, UsageError
+from mlvc.errors import DamagedError, FormatError, ObjectsMissingError, RemoteError, UsageError, WouldOverwriteError
 from mlvc.hashing import Hashing
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
@@ -160,10 +160,13 @@ def pull(
     dry_run: bool = False,
     progress: Progress = QUIET,
 ) -> Pulled:
-    """Fetch, then check out what was fetched. What could not be fetched is named, the rest is done."""
+    """Fetch, then check out what was fetched. What could not be fetched is named, the rest is done.
+
+    The ``result`` of a WouldOverwriteError tells what was fetched before it: that is in the Store.
+    """
     # What is fetched for other revisions is not wanted as a file.
     one = len(which.revisions) < 2 and not (which.all_branches or which.all_tags or which.all_commits)
-    from mlvc.api.checkout import checkout  # noqa: PLC0415  (push and fetch do without)
+    from mlvc.api.checkout import CheckedOut, checkout  # noqa: PLC0415  (push and fetch do without)
 
     rev = which.revisions[-1] if which.revisions else ""
     with _far(repo, "pull", which, remote=remote, jobs=jobs, progress=progress) as source:
@@ -173,7 +176,11 @@ def pull(
             both = Chain(repo.hashing, lambda: repo.store, lambda: source.far)
             done = checkout(repo, which.targets, rev=rev, force=force, dry_run=True, reader=both, progress=progress)
             return Pulled(fetched, done)
-    done = checkout(repo, which.targets, rev=rev, force=force, progress=progress)
+    try:
+        done = checkout(repo, which.targets, rev=rev, force=force, progress=progress)
+    except WouldOverwriteError as error:
+        error.result = Pulled(fetched, CheckedOut((), {}))
+        raise
     return Pulled(fetched, done)
 
 
@@ -254,7 +261,7 @@ def _objects(repo: Repo, reader: Reader, wanted: Wanted, lost: Lost) -> set[byte
             never[path] = never.get(path, absent) & absent
     for path, absent in never.items():
         if absent:
-            raise snapshot.not_part(repo.root, f"{path}/{min(absent)}", path)
+            raise snapshot.not_part(repo.root, f"{path}/{min(absent)}", path, repo.cwd)
     return oids
 
 

@@ -109,11 +109,11 @@ def _print_verified(found: checking.Verified) -> None:
         show.always(show.clean(f"{item.reason}  {item.path}  ({item.named_by})"))
     for sentence in found.unreadable:
         show.always(show.clean(f"unreadable  {sentence}"))
+    show.err(f"checked {show.number(checked.objects, 'object')} ({show.size(checked.size)})")
     if found.repaired and checked.damaged:
         show.err(f"moved {show.number(len(checked.damaged), 'damaged file')} to the quarantine")
     if found.fetched:
         show.err(f"fetched {show.number(found.fetched, 'object')}")
-    show.err(f"checked {show.number(checked.objects, 'object')} ({show.size(checked.size)})")
 
 
 def destroy(

@@ -115,7 +115,12 @@ def pull(
     which = _which(paths, rev, all_branches=all_branches, all_tags=all_tags, all_commits=all_commits)
     with opened() as repo:
         _tell(repo, remote, jobs)
-        done = api.pull(repo, which, remote=remote, jobs=jobs, force=force, dry_run=dry_run, progress=show.Line())
+        try:
+            done = api.pull(repo, which, remote=remote, jobs=jobs, force=force, dry_run=dry_run, progress=show.Line())
+        except MlvcError as refusal:
+            if isinstance(refusal.result, api.Pulled) and refusal.result.fetched.objects:
+                _print(refusal.result.fetched, "fetch", "from", dry_run=False)
+            raise
         if as_json:
             show.json_out({"fetch": _json(done.fetched), "checkout": checkout_json(done.checked_out)})
         else:

@@ -20,7 +20,7 @@ from mlvc.errors import DamagedError, ObjectsMissingError, WouldOverwriteError
 from mlvc.manifest import EMPTY_DIR, Entry
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Part, Progress
-from mlvc.snapshot import Change, as_entry, compare, not_part, parents, within
+from mlvc.snapshot import Change, as_entry, compare, not_part, parents, typed, within
 from mlvc.store.base import LARGE, MISNAMED, Lost, Reader, reason_of
 from mlvc.store.local import LocalStore
 from mlvc.workspace.index import NEVER, Record, Records
@@ -70,7 +70,8 @@ class Asked:
     ``parts``: the paths inside of a wanted path to which it is confined. ``spared``: what stays of a path that goes.
     ``force``: files that are stored nowhere go, too. ``relink``: large files are made anew.
     ``reader``: where manifests are read, if not from the Store: for a Plan that is to be shown and not carried out.
-    ``inside``: the wanted paths that are parts of tracked directories.
+    ``inside``: the wanted paths that are parts of tracked directories. ``cwd``: where the person stands who may type
+    what a hint says.
     """
 
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -79,6 +80,7 @@ class Asked:
     relink: bool = False
     reader: Reader | None = None
     inside: Collection[str] = ()
+    cwd: str = ""
 
 
 def plan(
@@ -123,10 +125,10 @@ def _is_misnamed(content: Content, look: Look, new: Sequence[Entry]) -> bool:
 def _plan_path(tree: WorkTree, store: LocalStore, look: Look, content: Content | None, asked: Asked) -> PathPlan | None:
     parts = asked.parts.get(look.path, ())
     if look.content == content and not asked.relink:
-        _check_parts(tree, parts, look.path, look.entries())
+        _check_parts(tree, asked, look.path, look.entries())
         return None
     old, new = look.entries(), _entries(asked.reader or store, content)
-    _check_parts(tree, parts, look.path, [*old, *new])
+    _check_parts(tree, asked, look.path, [*old, *new])
     # Of many entries few differ: these alone are told by their whole paths.
     changes = [part for change in compare(old, new) for part in _unrenamed(_change_at(look.path, change))]
     if asked.relink:
@@ -163,10 +165,10 @@ def _plan_path(tree: WorkTree, store: LocalStore, look: Look, content: Content |
     )
 
 
-def _check_parts(tree: WorkTree, parts: Iterable[str], path: str, entries: Sequence[Entry]) -> None:
-    for part in parts:
+def _check_parts(tree: WorkTree, asked: Asked, path: str, entries: Sequence[Entry]) -> None:
+    for part in asked.parts.get(path, ()):
         if not any(within(f"{path}/{entry.path}", [part]) for entry in entries):
-            raise not_part(tree.root, part, path)
+            raise not_part(tree.root, part, path, asked.cwd)
 
 
 def _in_nobodys_way(at_risk: Mapping[str, Change], top: str, new: Sequence[Entry]) -> tuple[str, ...]:
@@ -230,10 +232,18 @@ def _at(top: str, entries: Iterable[Entry]) -> list[Entry]:
     return [made((f"{top}/{path}" if path else top, kind, size, oid)) for path, kind, size, oid in entries]
 
 
-def guard(plans: Iterable[PathPlan], *, extra: bool = False, also: Sequence[str] = ()) -> None:
+def guard(
+    plans: Iterable[PathPlan],
+    *,
+    extra: bool = False,
+    also: Sequence[str] = (),
+    outs: Collection[str] = (),
+    cwd: str = "",
+) -> None:
     """WouldOverwriteError where a Plan would destroy the only copy of something; or leave something ``extra``.
 
     Its hint counts all that ``--force`` would take and the sentence does not name: what the Plans leave, and ``also``.
+    ``outs``: the paths that a Stage makes, which ``mlvc add`` does not take. ``cwd``: as in ``Asked``.
     """
     plans = list(plans)
     alone = {made.path: (*made.unstored, *(made.extra if extra else ())) for made in plans}
@@ -243,11 +253,15 @@ def guard(plans: Iterable[PathPlan], *, extra: bool = False, also: Sequence[str]
     spared = [] if extra else sorted([*(path for made in plans for path in made.extra), *also])
     named = _listed(unstored)
     kept = unstored if len(unstored) <= _NAMED else [path for path, paths in alone.items() if paths]
-    keeping = f"mlvc add {' '.join(kept)}" if len(kept) <= _NAMED else "mlvc commit"
+    keeping = f"mlvc add {' '.join(typed(path, cwd) for path in kept)}" if len(kept) <= _NAMED else "mlvc commit"
+    keep = f"keep them with `{keeping}`"
+    of_stage = next((path for path, paths in alone.items() if paths and path in outs), "")
+    if of_stage:
+        keep = f"a stage makes {of_stage}: copy elsewhere what is to be kept"
     removed = f", which also removes what is stored nowhere else: {_listed(spared)}" if spared else ""
     raise WouldOverwriteError(
         f"{named} {'has' if len(unstored) == 1 else 'have'} changes that are stored nowhere",
-        hint=f"keep them with `{keeping}`, or lose them with --force{removed}",
+        hint=f"{keep}, or lose them with --force{removed}",
     )
 
 

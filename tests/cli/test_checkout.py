@@ -136,6 +136,26 @@ def test_the_refusal_names_no_more_than_force_removes(project: Path) -> None:
     assert result.err.endswith("hint: keep them with `mlvc add data/one.txt`, or lose them with --force\n")
 
 
+def test_the_hint_can_be_typed_where_it_is_read(project: Path) -> None:
+    inside = project / "data/sub"
+    shell.write(project, {"data/sub/two words": b"1"})
+    run_mlvc("add", "data", cwd=project)
+    shell.write(project, {"data/sub/two words": b"changed", "data/sub/a new one": b"another"})
+    result = run_mlvc("checkout", cwd=inside, check=False)
+    refused(result, 5, "data/sub/two words has changes", "keep them with `mlvc add 'two words'`,")
+    run_mlvc("add", "two words", cwd=inside)
+    refused(run_mlvc("remove", "a new one", cwd=inside, check=False), 2, "`mlvc add 'a new one'` takes it in")
+
+
+def test_the_hint_does_not_add_what_a_stage_makes(project: Path) -> None:
+    run_mlvc("stage", "add", "-n", "s", "-d", "model.bin", "-o", "out", "cp model.bin out", cwd=project)
+    run_mlvc("repro", cwd=project)
+    shell.write(project, {"out": b"changed", "data/one.txt": b"changed"})
+    result = run_mlvc("checkout", cwd=project, check=False)
+    refused(result, 5, "hint: a stage makes out: copy elsewhere what is to be kept, or lose them with --force")
+    assert "mlvc add" in run_mlvc("checkout", "data", cwd=project, check=False).err
+
+
 def test_the_hint_keeps_all_of_them_however_many(project: Path) -> None:
     for name in "abcd":
         shell.write(project, {f"more-{name}": b"1"})

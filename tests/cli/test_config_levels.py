@@ -137,6 +137,7 @@ def test_a_slip_in_a_variable_is_told(project: Path) -> None:
         (["--unset"], ("--unset needs the name",)),
         (["--user", "--unset", "core.jobs"], ("core.jobs is not set in",)),
         (["--user", "core.job", "3"], ("unknown setting 'core.job'", "did you mean core.jobs")),
+        (["list"], ("unknown setting 'list'", "`mlvc config` without a name lists the settings")),
         (["--user", "core.jobs", "many"], ("core.jobs cannot be 'many'", "a whole number")),
         (["--user", "core.hash", "xxh128"], ("core.hash belongs to a repository",)),
         (["--private", "core.hash", "xxh128"], ("core.hash cannot be changed",)),

@@ -186,7 +186,7 @@ def test_a_pointer_that_cannot_be_read(project: Path) -> None:
     (project / "data.mlvc").write_text("no Pointer\n")
     found, result = fsck(project)
     assert result.code == 2
-    ends(result, "data.mlvc: data.mlvc, line 1: not a line of a Pointer")
+    ends(result, "mlvc: data.mlvc, line 1: not a line of a Pointer")
     assert len(found["unreadable"]) == 1
 
 

@@ -312,7 +312,7 @@ def test_a_list_of_files_that_is_not_here(project: Path) -> None:
     at_once(project)
     before = image(project)
     result = run_mlvc("gc", cwd=project, check=False)
-    refused(result, 4, "nothing is deleted", "data.mlvc", "mlvc gc -r REMOTE")
+    refused(result, 4, "nothing is deleted", "data.mlvc", "mlvc gc -r store")
     assert image(project) == before
     assert collected(project, "--force")["packs"] == 1
 
@@ -326,7 +326,7 @@ def test_a_list_of_files_that_only_a_remote_has(pushed: Path) -> None:
     clone = shell.clone(pushed)
     run_mlvc("pull", cwd=clone)
     at_once(clone)
-    refused(run_mlvc("gc", cwd=clone, check=False), 4, "old.mlvc in commit", "mlvc gc -r REMOTE")
+    refused(run_mlvc("gc", cwd=clone, check=False), 4, "old.mlvc in commit", "mlvc gc -r store")
     assert collected(clone, "-r", "store")["objects"] == 0
     refused(run_mlvc("gc", "-r", "nowhere", cwd=clone, check=False), 2, "no remote 'nowhere'")
 

@@ -311,6 +311,15 @@ def test_a_pointer_without_its_bytes_is_not_committed(hooked: Path) -> None:
     call(hooked, "commit", "--no-verify", "-m", "x")
 
 
+def test_a_pointer_that_is_not_committed_can_be_mended_as_the_hint_says(hooked: Path) -> None:
+    (hooked / "data.mlvc").write_text("no Pointer\n")
+    git("add", "--all", cwd=hooked)
+    result = call(hooked, "commit", "-m", "x", code=1)
+    assert "hint: bring the file back with `git checkout HEAD -- data.mlvc`" in result.err
+    git("checkout", "HEAD", "--", "data.mlvc", cwd=hooked)
+    assert run_mlvc("status", cwd=hooked).out.startswith("clean: ")
+
+
 def test_conflict_markers_are_not_committed(hooked: Path) -> None:
     (hooked / "data.mlvc").write_text("<<<<<<< ours\n=======\n>>>>>>> theirs\n")
     git("add", "--all", cwd=hooked)

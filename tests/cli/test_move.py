@@ -192,10 +192,10 @@ def test_from_a_directory_below(project: Path) -> None:
     ("args", "parts"),
     [
         (["data"], ("a new name is missing",)),
-        (["absent", "x"], ("absent is not tracked", "mlvc add absent")),
+        (["absent", "x"], ("absent is not tracked", "check the spelling")),
         (["README", "x"], ("README is not tracked", "git mv")),
         (["plain", "x"], ("plain is not tracked itself", "plain/file")),
-        (["data/absent", "x"], ("data/absent is not tracked", "mlvc add data/absent")),
+        (["data/absent", "x"], ("data/absent is not tracked: it is not part of data", "nothing is there")),
         (["out", "x"], ("out is made by a stage", "mlvc.yaml")),
         (["data", "out/x"], ("belongs to a stage",)),
         (["data", "data"], ("is the path itself",)),

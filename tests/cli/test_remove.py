@@ -136,7 +136,8 @@ def test_git_is_told_as_add_tells_it(project: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "parts"),
     [
-        (["absent"], ("absent is not tracked",)),
+        (["absent"], ("absent is not tracked, and nothing is there", "check the spelling")),
+        (["modle.bin"], ("did you mean `model.bin`?",)),
         (["README"], ("README is not tracked", "git rm")),
         (["data/absent"], ("is not part of data",)),
         (["out"], ("out is made by a stage", "mlvc.yaml")),

@@ -574,3 +574,19 @@ def test_anchor_h_bytes_are_flushed_before_anything_names_them(pushed: Path, com
         assert max(published) < named
         assert any(calls[n][1] == calls[named][1] for n in flushed if n < named)
         assert any(n > named for n in flushed)
+
+
+def test_a_pull_that_is_refused_tells_what_it_fetched(pushed: Path) -> None:
+    clone = shell.clone(pushed)
+    run_mlvc("pull", cwd=clone)
+    shell.write(pushed, {"model.bin": b"the new model"})
+    run_mlvc("commit", cwd=pushed)
+    shell.commit(pushed)
+    run_mlvc("push", cwd=pushed)
+    git("pull", "--quiet", cwd=clone)
+    shell.write(clone, {"data/one.txt": b"changed"})
+    result = run_mlvc("pull", cwd=clone, check=False)
+    assert result.code == 5
+    assert result.err.startswith("fetched 1 object (")
+    assert "mlvc: data/one.txt has changes that are stored nowhere" in result.err
+    assert not run_mlvc("pull", cwd=clone, check=False).err.startswith("fetched")

@@ -194,6 +194,12 @@ def test_only_to_read(project: Path) -> None:
         mlvc.open("new", "w")  # type: ignore[call-overload]
 
 
+def test_an_option_with_a_slip_in_its_name_is_refused(project: Path) -> None:
+    with pytest.raises(TypeError, match=r"no option 'revision': there are repo, rev, remote, inside and cwd"):
+        fsspec.open("mlvc://data/one.txt", revision="v1")
+    assert fsspec.filesystem("mlvc", skip_instance_cache=True, use_listings_cache=False).exists("data/one.txt")
+
+
 def test_what_is_not_there(project: Path) -> None:
     fs = mlvc.fs(rev="v1")
     for path in ("nothing", "data/nothing", "data/one.txt/below", "dat", "mlvc.yaml", "../project/big.bin"):
