@@ -391,6 +391,27 @@ def test_status_names_a_conflict_without_markers(merging: Path, how: list[str]) 
     assert "conflict" not in result.out + result.err
 
 
+@pytest.mark.parametrize("in_conflict", [False, True])
+def test_what_stays_tracked_stays_ignored_by_git(merging: Path, in_conflict: bool) -> None:
+    git("checkout", "--quiet", "-B", "theirs", cwd=merging)
+    run_mlvc("remove", "--data", "data", cwd=merging)
+    if in_conflict:
+        (merging / ".gitignore").write_text("/model.bin\n/theirs\n")
+    shell.commit(merging)
+    change(merging, "ours", {"data/one.txt": b"ours\n"})
+    if in_conflict:
+        (merging / ".gitignore").write_text("/model.bin\n/ours\n")
+        git("add", ".gitignore", cwd=merging)
+        git("commit", "--quiet", "-m", "ignore", cwd=merging)
+    merge(merging, code=1)
+    run_mlvc("resolve", "data", "--ours", cwd=merging)
+    left = git("diff", "--name-only", "--diff-filter=U", cwd=merging)
+    assert left == (".gitignore" if in_conflict else "")
+    assert git("check-ignore", "data", cwd=merging) == "data"
+    git("add", "--all", cwd=merging)
+    assert git("ls-files", "data", cwd=merging) == ""
+
+
 def test_status_names_what_was_edited_and_not_staged(merging: Path) -> None:
     conflict(merging)
     ours = (merging / "data.mlvc").read_bytes()
