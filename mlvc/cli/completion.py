@@ -226,10 +226,14 @@ def _in_force() -> list[str]:
 
 
 def _stages() -> list[str]:
-    """The names that ``mlvc.yaml`` in this directory gives to stages."""
+    """The names that ``mlvc.yaml`` gives to stages."""
+    return _stages_in(".", "") if os.path.exists("mlvc.yaml") else _in_repository(_stages_in)
+
+
+def _stages_in(root: str, _: str) -> list[str]:
     from mlvc import codec  # noqa: PLC0415
 
-    with open("mlvc.yaml", encoding="utf-8") as file:
+    with open(os.path.join(root, "mlvc.yaml"), encoding="utf-8") as file:
         value = codec.load_yaml(file.read(), "mlvc.yaml")
     stages = value.get("stages") if isinstance(value, dict) else None
     return sorted(map(str, stages)) if isinstance(stages, dict) else []

@@ -93,6 +93,10 @@ def test_what_is_answered(scene: Path, words: list[str], expected: list[str]) ->
     assert (found[0], sorted(found[1:])) == (expected[0], sorted(expected[1:]))
 
 
+def test_stages_are_offered_further_down(scene: Path) -> None:
+    assert asked(scene / "a dir", "repro", "t") == ["words", "test", "train"]
+
+
 def in_bash(root: Path, *words: str) -> list[str]:
     """What a real bash would offer for the last word: COMPREPLY after its function ran."""
     words_ = " ".join(f"'{word}'" for word in ("mlvc", *words))
