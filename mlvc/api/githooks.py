@@ -205,7 +205,8 @@ def described(repo: Repo, pointer: Pointer) -> str | None:
         return None
     lines = [f"{content.kind}, {content.size:,} bytes, {oids.to_text(content.oid)}"]
     if content.is_dir:
-        lines[0] = f"dir, {content.files:,} files, {content.size:,} bytes, {oids.to_text(content.oid)}"
+        files = f"{content.files:,} file{'s' if content.files != 1 else ''}"
+        lines[0] = f"dir, {files}, {content.size:,} bytes, {oids.to_text(content.oid)}"
         try:
             if content.files > MOST:
                 lines += map(_leaf_line, root_of(repo.store, content.oid).leaves)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ from mlvc import pointer as pointers
 from mlvc.api import track
 from mlvc.api.merge import Item, Joined, Objects, join
 from mlvc.errors import ObjectsMissingError, UsageError
-from mlvc.git import hooked
+from mlvc.git import gitignore, hooked
 from mlvc.merge import Sides
 from mlvc.pipeline import lockfile
 from mlvc.pipeline.lockfile import Lockfile
@@ -52,7 +52,7 @@ def resolve(repo: Repo, targets: Sequence[str], side: str, *, progress: Progress
 
     What only one side changed is merged; what both changed is taken from ``side``: ``ours``, ``theirs``, or
     ``working``, the working tree. Works from what Git recorded of the merge, whatever stands in the files. The data in
-    the working tree stay as they are. UsageError where a target is in no conflict.
+    the working tree stay as they are; Git ignores what stays tracked. UsageError where a target is in no conflict.
     """
     found = hooked.unmerged(repo.git, [f"*{SUFFIX}", LOCKFILE])
     blobs = git.blobs(repo.git, [id_ for ids in found.values() for id_ in ids.values()])
@@ -74,12 +74,24 @@ def resolve(repo: Repo, targets: Sequence[str], side: str, *, progress: Progress
         taken = [f"{repo.root}/{name}" for result in results.values() for name in result.taken]
         if taken:
             track.add(repo, taken, progress=progress)
-    git.stage(repo.git, list(files_.values()))
     now = snapshot.pointers_of(repo.git, [path for path in results if path != LOCKFILE])
+    git.stage(repo.git, [*files_.values(), *_hidden(repo, now)])
     return tuple(
         Resolved(path, now[path].content if path in now else None, result.told.chosen)
         for path, result in results.items()
     )
+
+
+def _hidden(repo: Repo, paths: Iterable[str]) -> list[str]:
+    """Have Git ignore what is tracked: the side that stopped tracking it took the lines away. The files to be staged.
+
+    A ``.gitignore`` that is in conflict itself is not among them: to stage it would end that.
+    """
+    paths = list(paths)
+    seen = git.ignored(repo.git, paths) if paths else {}
+    with repo.exclusive():
+        changed = gitignore.add(repo.git, [path for path in paths if path not in seen])
+    return [name for name in changed if name not in hooked.unmerged(repo.git, changed)]
 
 
 @contextmanager

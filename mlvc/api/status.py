@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mlvc import files, git, snapshot
+from mlvc import pointer as pointers
 from mlvc.api import named
 from mlvc.errors import DamagedError, FormatError, ObjectsMissingError
+from mlvc.git import hooked
 from mlvc.manifest import Entry, objects_of, root_of
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
@@ -46,7 +50,7 @@ class Status:
 
     ``head``: tracked paths whose Pointer or locked output differs from HEAD. ``missing``: tracked paths with the
     number of objects that are not in the Store. ``refused``: sentences about what cannot be tracked. ``unreadable``:
-    what is wrong with Pointers that cannot be read.
+    what is wrong with Pointers that cannot be read, or that are in conflict.
     """
 
     tracked: int
@@ -75,6 +79,7 @@ def status(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIE
     progress.start("comparing")
     before, _ = snapshot.select(snapshot.head(repo.git).without(now.outside).contents(), names)
     before = {path: content for path, content in before.items() if path not in unreadable}
+    unreadable |= _in_conflict(repo, now, names)
     parts = snapshot.inside(chosen, names)
     _check_parts(repo, parts, chosen, before)
     differing = [
@@ -94,6 +99,31 @@ def status(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIE
     )
     progress.finish()
     return found
+
+
+def _in_conflict(repo: Repo, now: Snapshot, names: Sequence[str]) -> dict[str, FormatError]:
+    """What Git could not merge although it can be read: what one side deleted, and what was edited since.
+
+    Costs no process but while Git merges.
+    """
+    if not hooked.is_merging(repo.git):
+        return {}
+    ids = hooked.unmerged(repo.git, [f"*{pointers.SUFFIX}", snapshot.LOCKFILE])
+    files_ = {pointers.tracked_by(name): name for name in ids}
+    known = {path: name for path, name in files_.items() if path in now.pointers or path == snapshot.LOCKFILE}
+    chosen, _ = snapshot.select(known, names)
+    return {path: _conflict(repo, path, name, ids[name]) for path, name in chosen.items() if path not in now.unreadable}
+
+
+def _conflict(repo: Repo, path: str, name: str, sides: Mapping[int, str]) -> FormatError:
+    one_sided = not {hooked.OURS, hooked.THEIRS} <= sides.keys()
+    what = "only one side of a Git merge has it" if one_sided else "Git was not told that it has ended"
+    file, tracked = (shlex.quote(os.path.relpath(each, repo.cwd or ".")) for each in (name, path))
+    if path == snapshot.LOCKFILE or not one_sided:
+        hint = f"`git add {file}` keeps it as it is" + (f", `git rm {file}` deletes it" if one_sided else "")
+    else:
+        hint = f"end it with `mlvc resolve {tracked}` and one of --ours, --theirs, --working"
+    return FormatError(f"{name} is in conflict: {what}", hint=hint)
 
 
 def _check_parts(repo: Repo, parts: Mapping[str, Sequence[str]], *states: Mapping[str, Content]) -> None:

@@ -7,6 +7,7 @@ commands take. What goes wrong is no answer and no message.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated
@@ -49,7 +50,14 @@ FISH = """\
 # mlvc: mlvc completion fish | source
 function __mlvc_complete
     set -l before (commandline -opc)
-    mlvc __complete $before[2..-1] (commandline -ct | string collect --allow-empty) 2>/dev/null | tail -n +2
+    set -l last (commandline -ct)
+    set -l found (mlvc __complete $before[2..-1] "$last" 2>/dev/null)
+    for word in $found[2..-1]
+        if test "$found[1]" = files -a -d (string replace -r '^~(?=/)' ~ -- $word)
+            set word $word/
+        end
+        printf '%s\\n' $word
+    end
 end
 complete -c mlvc -f -a '(__mlvc_complete)'
 """
@@ -76,9 +84,22 @@ def answer(words: Sequence[str]) -> str:
     ``files``: paths, so that the shell quotes them and goes on in a directory; ``part``: the beginning of words.
     """
     with suppress(MlvcError, OSError, UnicodeError, LookupError, ValueError):
-        kind, found = _answer(_joined(words or [""]))
+        kind, found = _answer(_joined([_plain(word) for word in words] or [""]))
         return "".join(f"{line}\n" for line in (kind, *found) if line.isprintable())
     return "words\n"
+
+
+def _plain(word: str) -> str:
+    """A word without the quotes of the shell, which hands over what was typed; the last quote may be open."""
+    if not any(sign in word for sign in _QUOTES):
+        return word
+    for end in ("", *_QUOTES):
+        with suppress(ValueError):
+            return " ".join(shlex.split(word + end))
+    return word
+
+
+_QUOTES = ("'", '"', "\\")
 
 
 def _joined(words: Sequence[str]) -> tuple[list[str], str, str]:
@@ -205,10 +226,14 @@ def _in_force() -> list[str]:
 
 
 def _stages() -> list[str]:
-    """The names that ``mlvc.yaml`` in this directory gives to stages."""
+    """The names that ``mlvc.yaml`` gives to stages."""
+    return _stages_in(".", "") if os.path.exists("mlvc.yaml") else _in_repository(_stages_in)
+
+
+def _stages_in(root: str, _: str) -> list[str]:
     from mlvc import codec  # noqa: PLC0415
 
-    with open("mlvc.yaml", encoding="utf-8") as file:
+    with open(os.path.join(root, "mlvc.yaml"), encoding="utf-8") as file:
         value = codec.load_yaml(file.read(), "mlvc.yaml")
     stages = value.get("stages") if isinstance(value, dict) else None
     return sorted(map(str, stages)) if isinstance(stages, dict) else []

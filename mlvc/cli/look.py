@@ -144,6 +144,7 @@ def du(
     paths: Annotated[list[str] | None, argument("[PATH]...", help="Paths; without any, all that is tracked.")] = None,
     rev: Rev = "",
     exact: Annotated[bool, option("--bytes", help="Tell sizes in bytes.")] = False,
+    repo: Other = "",
     remote: Remote = "",
     as_json: Json = False,
 ) -> None:
@@ -154,7 +155,7 @@ def du(
 
     Example: mlvc du --rev v1
     """
-    with looking("", rev, remote, paths or ()) as (source, names):
+    with looking(repo, rev, remote, paths or ()) as (source, names):
         with show.working("reading lists of files"):
             found = browse.du(source, names)
         if as_json:

@@ -17,6 +17,8 @@ _PATIENCE, _AGAIN = 1.0, 0.1
 _LOG_PATIENCE, _LOG_MOST = 5.0, 60.0
 """The same in a log: at first after 5 s, later at intervals that grow to a minute."""
 _TICK = 0.25
+_ENOUGH = 100
+"""Of objects whose bytes differ, so many may stand for the rest."""
 
 
 class Line:
@@ -114,7 +116,8 @@ class Line:
             of = f" of {size(self._total)}" if self._total else ""
             parts.append((3, size(min(self._size, self._total or self._size)) + of))
             parts.append((5, f"{size(int(self._size / seconds))}/s"))
-        if whole > done > 0:
+        # A few large objects before many small ones say nothing of the time that is left, unless it goes by the bytes.
+        if whole > done > 0 and (self._total or not self._size or done >= _ENOUGH):
             parts.append((2, f"{duration((whole - done) * seconds / done)} left"))
         return parts
 

@@ -110,7 +110,7 @@ def _print_rest(found: reports.Status) -> None:
         for sentence in found.refused:
             show.report(f"  {show.clean(sentence)}")
     if len(found.unreadable) > 1:  # a single one is told in the end
-        show.report("Pointers that cannot be read:")
+        show.report("Pointers that cannot be read, or are in conflict:")
         for error in found.unreadable:
             show.report(f"  {show.clean(error.message)}")
 

@@ -199,7 +199,7 @@ class Status(TypedDict):
     head: Annotated[list[Change], "what Pointers and Lockfile say otherwise than HEAD, each tracked path as a whole"]
     missing: Annotated[list[Missing], "tracked paths of which objects are not in the Store"]
     refused: Annotated[list[str], "sentences about what stands in a tracked path and cannot be tracked"]
-    unreadable: Annotated[list[str], "sentences about Pointers, or a Lockfile, that cannot be read"]
+    unreadable: Annotated[list[str], "sentences about Pointers, or a Lockfile, that cannot be read or are in conflict"]
     stages: Annotated[list[Waiting], "the Stages that would rerun"]
 
 

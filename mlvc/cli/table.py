@@ -194,6 +194,7 @@ TABLE: dict[str, tuple[str, dict[str, str], list[str]]] = {
         {
             "--rev": "REV",
             "--bytes": "",
+            "--repo": "URL",
             "-r": "NAME",
             "--remote": "NAME",
             "--json": "",

@@ -7,15 +7,29 @@ from collections.abc import Iterable, Sequence
 
 from mlvc.git import Git, ask, listing, log, parse, tried
 
+BASE, OURS, THEIRS = 1, 2, 3
+"""Git's numbers for the three sides of what it could not merge."""
+
 
 def unmerged(git: Git, patterns: Sequence[str]) -> dict[str, dict[int, str]]:
-    """Of each matching path that Git could not merge, the object ids: 1 of the base, 2 of our side, 3 of theirs."""
+    """Of each matching path that Git could not merge, the object ids of its sides."""
     found: dict[str, dict[int, str]] = {}
     for line in listing(ask(git, ["ls-files", "-z", "--unmerged", "--", *patterns])):
         head, _, path = line.partition("\t")
         _, id_, stage_ = head.split(" ")
         found.setdefault(path, {})[int(stage_)] = id_
     return found
+
+
+def is_merging(git: Git) -> bool:
+    """Whether a merge, a rebase or the like may have left what it could not merge. Asks the Git directory alone."""
+    return any(os.path.exists(f"{git.dir}/{name}") for name in _UNDER_WAY)
+
+
+_UNDER_WAY = (
+    *("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply"),
+    *("SQUASH_MSG", "AUTO_MERGE"),  # of `git merge --squash`, and of all others as well, such as `git stash pop`
+)
 
 
 def staged(git: Git) -> dict[str, str]:

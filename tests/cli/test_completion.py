@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -57,6 +58,10 @@ CASES = [
     (["repro", "da"], ["files", "data"]),
     (["add", "a"], ["files", "a dir"]),
     (["add", "a dir/"], ["files", "a dir/file one"]),
+    (["add", r"a\ d"], ["files", "a dir"]),
+    (["add", "'a d"], ["files", "a dir"]),
+    (["add", '"a dir"/'], ["files", "a dir/file one"]),
+    (["add", "'a dir", "da"], ["files", "data"]),
     (["checkout", "mod"], ["files", "model.bin"]),
     (["move", "data/su"], ["files", "data/sub"]),
     (["config", "core.a"], ["words", "core.autostage"]),
@@ -88,6 +93,10 @@ def test_what_is_answered(scene: Path, words: list[str], expected: list[str]) ->
     assert (found[0], sorted(found[1:])) == (expected[0], sorted(expected[1:]))
 
 
+def test_stages_are_offered_further_down(scene: Path) -> None:
+    assert asked(scene / "a dir", "repro", "t") == ["words", "test", "train"]
+
+
 def in_bash(root: Path, *words: str) -> list[str]:
     """What a real bash would offer for the last word: COMPREPLY after its function ran."""
     words_ = " ".join(f"'{word}'" for word in ("mlvc", *words))
@@ -115,23 +124,68 @@ def test_in_a_real_bash(scene: Path, words: list[str]) -> None:
     assert in_bash(scene, *words) == asked(scene, *words)[1:]
 
 
-@pytest.mark.skipif(shutil.which("script") is None, reason="a terminal is made by `script`")
-def test_tab_in_an_interactive_bash(scene: Path) -> None:
-    """A person presses the key: the name with a space in it is quoted as bash quotes it."""
-    typed = "mlvc add a\t\n"
-    script = f'mlvc() {{ if [ "$1" = add ]; then printf "<%s>\\n" "$@"; else {sys.executable} -P -m mlvc "$@"; fi; }}\n'
-    rc = scene.parent / "bashrc"
-    rc.write_text(script + "source <(mlvc completion bash)\nPS1='$ '\n")
-    done = subprocess.run(
-        ["script", "-qec", f"bash --rcfile {rc} -i", "/dev/null"],
-        input=(typed + "exit\n").encode(),
-        cwd=scene,
+PROMPT = "ready$ "
+
+
+def typed_at_the_prompt(command: str, keys: str, *, cwd: Path) -> str:
+    """What a shell on a terminal shows, where ``keys`` are pressed once it waits for them."""
+    with subprocess.Popen(
+        ["script", "-qec", command, "/dev/null"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=cwd,
         env={**os.environ, "PYTHONPATH": SOURCES, "TERM": "dumb"},
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert b"<a dir/>" in done.stdout, done.stdout
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        shown = b""
+        while not shown.endswith(PROMPT.encode()) and (byte := process.stdout.read(1)):
+            shown += byte
+        shown += process.communicate(keys.encode(), timeout=60)[0]
+    return shown.decode()
+
+
+SHELLS = {"bash": ("bashrc", "bash --rcfile bashrc -i"), "zsh": (".zshrc", "env ZDOTDIR=. zsh -i")}
+
+
+@pytest.mark.skipif(shutil.which("script") is None, reason="a terminal is made by `script`")
+@pytest.mark.parametrize("name", SHELLS)
+@pytest.mark.parametrize("typed", ["a", r"a\ d", "'a d", '"a d'])
+def test_tab_in_an_interactive_shell(scene: Path, name: str, typed: str) -> None:
+    """A person presses the key: the name with a space in it is quoted as the shell does, or as was begun."""
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is not installed")
+    rc, command = SHELLS[name]
+    loaded = "autoload -Uz compinit; compinit -u\n" if name == "zsh" else ""
+    called = f'mlvc() {{ if [ "$1" = add ]; then printf "<%s>\\n" "$@"; else {sys.executable} -P -m mlvc "$@"; fi; }}\n'
+    place = scene.parent / "shell"
+    place.mkdir()
+    (place / rc).write_text(f"{loaded}{called}source <(mlvc completion {name})\ncd {scene}\nPS1='{PROMPT}'\n")
+    end = typed[0] if typed[0] in "'\"" and name == "zsh" else ""  # bash closes the quote itself
+    shown = typed_at_the_prompt(command, f"mlvc add {typed}\t{end}\nexit\n", cwd=place)
+    assert re.search("<a dir/?>", shown), shown  # zsh takes the slash away again
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("mlvc push -r ", ["archive", "store"]),
+        ("mlvc stage ", ["add", "list"]),
+        ("mlvc checkout --rev ", ["HEAD", "main", "side", "v1"]),
+        ("mlvc repro t", ["test", "train"]),
+        ("mlvc add a", ["a dir/"]),
+        (r"mlvc add a\ d", ["a dir/"]),
+        ("mlvc add 'a d", ["a dir/"]),
+        ("mlvc add a\\ dir/", ["a dir/file one"]),
+        ("mlvc checkout mod", ["model.bin"]),
+    ],
+)
+def test_in_a_real_fish(scene: Path, typed: str, expected: list[str]) -> None:
+    called = f"function mlvc; {sys.executable} -P -m mlvc $argv; end; mlvc completion fish | source"
+    ask = f"{called}; complete -C $argv[1]"
+    out = run(["fish", "--no-config", "-c", ask, "--", typed], cwd=scene, env={"PYTHONPATH": SOURCES}).out
+    assert sorted(out.splitlines()) == expected
 
 
 def test_outside_of_a_repository_there_is_no_message(tmp_path: Path) -> None:

@@ -407,6 +407,7 @@ def test_in_another_repository(published: Path, pushed: Path, place: str, algori
     before = image(pushed, git_index=True), image(published)
     nowhere = pushed.parents[1]
     assert lines(nowhere, "ls", "--repo", address) == ["data/", "model.bin"]
+    assert [item["path"] for item in as_json(nowhere, "du", "--repo", address)["paths"]] == ["data", "model.bin"]
     assert lines(nowhere, "ls", "data", "--repo", address) == IN_DATA
     assert as_json(nowhere, "ls", "--repo", address)["commit"] == git("rev-parse", "main", cwd=published)
     assert bytes_of(nowhere, "data/one.txt", "--repo", address) == b"changed\n"

@@ -14,7 +14,7 @@ import pytest
 from mlvc.api.githooks import MOST
 from tests.helpers import Result, git, run, run_mlvc, shell
 from tests.helpers.faults import process_faults
-from tests.helpers.shell import refused, tree
+from tests.helpers.shell import ends, refused, tree
 
 
 @pytest.fixture
@@ -358,17 +358,68 @@ def test_resolve_does_not_touch_the_data(merging: Path) -> None:
     ]
 
 
+def one_side_stopped_tracking(root: Path) -> None:
+    git("checkout", "--quiet", "-B", "theirs", cwd=root)
+    git("rm", "--quiet", "data.mlvc", cwd=root)
+    shell.commit(root)
+    change(root, "ours", {"data/one.txt": b"ours\n"})
+
+
 @pytest.mark.parametrize(("side", "kept"), [("--ours", True), ("--theirs", False), ("--working", True)])
 def test_one_side_stopped_tracking(merging: Path, side: str, kept: bool) -> None:
-    git("checkout", "--quiet", "-B", "theirs", cwd=merging)
-    git("rm", "--quiet", "data.mlvc", cwd=merging)
-    shell.commit(merging)
-    change(merging, "ours", {"data/one.txt": b"ours\n"})
+    one_side_stopped_tracking(merging)
     merge(merging, code=1)
     run_mlvc("resolve", "data", side, cwd=merging)
     assert git("ls-files", "--unmerged", cwd=merging) == ""
     assert (merging / "data.mlvc").exists() == kept
     assert (merging / "data/one.txt").read_bytes() == b"ours\n"
+
+
+@pytest.mark.parametrize(
+    "how", [["merge", "theirs"], ["merge", "--squash", "theirs"], ["rebase", "theirs"], ["cherry-pick", "theirs"]]
+)
+def test_status_names_a_conflict_without_markers(merging: Path, how: list[str]) -> None:
+    one_side_stopped_tracking(merging)
+    assert run_mlvc("status", cwd=merging).out == "clean: 2 paths as tracked\n"
+    merge(merging, *how, code=1)
+    result = run_mlvc("status", cwd=merging, check=False)
+    ends(result, "data.mlvc is in conflict: only one side of a Git merge has it", "`mlvc resolve data` and one of")
+    assert result.code == 2
+    assert run_mlvc("status", "model.bin", cwd=merging).out == "clean: 1 path as tracked\n"
+    run_mlvc("resolve", "data", "--theirs" if how[0] == "rebase" else "--ours", cwd=merging)
+    result = run_mlvc("status", cwd=merging)
+    assert "conflict" not in result.out + result.err
+
+
+@pytest.mark.parametrize("in_conflict", [False, True])
+def test_what_stays_tracked_stays_ignored_by_git(merging: Path, in_conflict: bool) -> None:
+    git("checkout", "--quiet", "-B", "theirs", cwd=merging)
+    run_mlvc("remove", "--data", "data", cwd=merging)
+    if in_conflict:
+        (merging / ".gitignore").write_text("/model.bin\n/theirs\n")
+    shell.commit(merging)
+    change(merging, "ours", {"data/one.txt": b"ours\n"})
+    if in_conflict:
+        (merging / ".gitignore").write_text("/model.bin\n/ours\n")
+        git("add", ".gitignore", cwd=merging)
+        git("commit", "--quiet", "-m", "ignore", cwd=merging)
+    merge(merging, code=1)
+    run_mlvc("resolve", "data", "--ours", cwd=merging)
+    left = git("diff", "--name-only", "--diff-filter=U", cwd=merging)
+    assert left == (".gitignore" if in_conflict else "")
+    assert git("check-ignore", "data", cwd=merging) == "data"
+    git("add", "--all", cwd=merging)
+    assert git("ls-files", "data", cwd=merging) == ""
+
+
+def test_status_names_what_was_edited_and_not_staged(merging: Path) -> None:
+    conflict(merging)
+    ours = (merging / "data.mlvc").read_bytes()
+    merge(merging, code=1)
+    (merging / "data.mlvc").write_bytes(ours)
+    refused(run_mlvc("status", cwd=merging, check=False), 2, "data.mlvc is in conflict: Git was not told", "git add")
+    git("add", "data.mlvc", cwd=merging)
+    assert run_mlvc("status", cwd=merging).out == "clean: 2 paths as tracked\n"
 
 
 def test_a_directory_on_one_side_and_a_file_on_the_other(merging: Path) -> None:

@@ -78,7 +78,9 @@ def test_the_line_goes_before_something_else_is_written(screen: Terminal, clock:
 @pytest.mark.parametrize(
     ("start", "done", "text"),
     [
-        ({"objects": 100}, {"objects": 75, "size": 3000}, "75%  75 of 100 objects  3.0 KB  1.0 KB/s  1 s left"),
+        ({"objects": 400}, {"objects": 300, "size": 3000}, "75%  300 of 400 objects  3.0 KB  1.0 KB/s  1 s left"),
+        ({"objects": 9000}, {"objects": 3, "size": 10**9}, "0%  3 of 9,000 objects  1.0 GB  333 MB/s"),
+        ({"objects": 4}, {"objects": 3}, "75%  3 of 4 objects  1 s left"),
         ({"total": 6000}, {"size": 3000}, "50%  3.0 KB of 6.0 KB  1.0 KB/s  3 s left"),
         ({}, {"objects": 1}, "1 object"),
         ({}, {}, "3 s"),
