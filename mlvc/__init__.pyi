@@ -1,10 +1,13 @@
 from mlvc.api.browse import Listing as Listing
 from mlvc.api.browse import Usage as Usage
 from mlvc.api.checkout import CheckedOut as CheckedOut
+from mlvc.api.destroy import Plan as Plan
+from mlvc.api.doctor import Report as Report
 from mlvc.api.fsck import Verified as Verified
 from mlvc.api.gc import Collected as Collected
 from mlvc.api.get import Got as Got
 from mlvc.api.init import Initialised as Initialised
+from mlvc.api.install import Installed as Installed
 from mlvc.api.log import Log as Log
 from mlvc.api.move import Moved as Moved
 from mlvc.api.remove import Removed as Removed
@@ -31,7 +34,9 @@ from mlvc.filesystem import MlvcFileSystem as MlvcFileSystem
 from mlvc.library import add as add
 from mlvc.library import checkout as checkout
 from mlvc.library import commit as commit
+from mlvc.library import destroy as destroy
 from mlvc.library import diff as diff
+from mlvc.library import doctor as doctor
 from mlvc.library import du as du
 from mlvc.library import fetch as fetch
 from mlvc.library import fs as fs
@@ -39,6 +44,7 @@ from mlvc.library import fsck as fsck
 from mlvc.library import gc as gc
 from mlvc.library import get as get
 from mlvc.library import init as init
+from mlvc.library import install as install
 from mlvc.library import log as log
 from mlvc.library import ls as ls
 from mlvc.library import move as move
@@ -49,9 +55,12 @@ from mlvc.library import read as read
 from mlvc.library import remove as remove
 from mlvc.library import repro as repro
 from mlvc.library import resolve as resolve
+from mlvc.library import stages as stages
 from mlvc.library import status as status
+from mlvc.library import uninstall as uninstall
 from mlvc.library import unprotect as unprotect
 from mlvc.pipeline.runner import ReproResult as ReproResult
+from mlvc.pipeline.spec import Stage as Stage
 from mlvc.pointer import Content as Content
 from mlvc.snapshot import Change as Change
 

@@ -8,16 +8,20 @@ to work in, as if the command were run there. A command that could not do all of
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, BinaryIO, Literal, TextIO, TypeAlias, TypeVar, overload
 
 from mlvc.api import browse, elsewhere, lost, pipeline, track, transfer
 from mlvc.api import checkout as checkouts
+from mlvc.api import destroy as destroying
+from mlvc.api import doctor as examining
 from mlvc.api import fsck as checking
 from mlvc.api import gc as collecting
 from mlvc.api import get as getting
 from mlvc.api import init as setup
+from mlvc.api import install as installing
 from mlvc.api import log as history
 from mlvc.api import move as moving
 from mlvc.api import remove as removing
@@ -26,11 +30,14 @@ from mlvc.api import status as compared
 from mlvc.api import unprotect as unprotecting
 from mlvc.api.browse import Listing, Usage
 from mlvc.api.checkout import CheckedOut
+from mlvc.api.destroy import Plan
+from mlvc.api.doctor import Report
 from mlvc.api.elsewhere import Source, Surroundings
 from mlvc.api.fsck import Verified
 from mlvc.api.gc import Collected
 from mlvc.api.get import Got
 from mlvc.api.init import Initialised
+from mlvc.api.install import Installed
 from mlvc.api.log import Log
 from mlvc.api.move import Moved
 from mlvc.api.remove import Removed
@@ -41,6 +48,7 @@ from mlvc.api.transfer import Pulled, Transferred, Which
 from mlvc.api.unprotect import Unprotected
 from mlvc.errors import MlvcError
 from mlvc.pipeline.runner import Options, ReproResult
+from mlvc.pipeline.spec import Stage
 from mlvc.repo import Repo, open_repo
 from mlvc.snapshot import problem
 
@@ -156,6 +164,12 @@ def repro(
     return _whole(done, done.error)
 
 
+def stages(*, cwd: Path = ".") -> tuple[Stage, ...]:
+    """The Stages of all pipeline files, fully resolved."""
+    with _opened(cwd) as repo:
+        return pipeline.stages(repo)
+
+
 # -- Remotes -----------------------------------------------------------------------------------
 
 
@@ -247,6 +261,40 @@ def fsck(*, all_commits: bool = False, repair: bool = False, remote: str = "", c
     with _opened(cwd) as repo:
         found = checking.fsck(repo, all_commits=all_commits, repair=repair, remote=remote)
     return _whole(found, checking.problem(found))
+
+
+def doctor(*, cwd: Path = ".") -> Report:
+    """What mlvc runs on here, what works, and what is slow or wrong. Each Remote is asked."""
+    try:
+        with _opened(cwd) as repo:
+            return examining.doctor(repo)
+    except MlvcError as error:
+        return examining.without_repository(error)
+
+
+def install(*hooks: str, cwd: Path = ".") -> Installed:
+    """Have Git call mlvc: in its hooks, without ``hooks`` in all of them, for merges and for ``git diff``."""
+    with _opened(cwd) as repo:
+        package = os.path.dirname(os.path.abspath(__file__))
+        return installing.install(repo, hooks, python=sys.executable, package=package)
+
+
+def uninstall(*hooks: str, cwd: Path = ".") -> Installed:
+    """Take back what ``install`` did."""
+    with _opened(cwd) as repo:
+        return installing.uninstall(repo, hooks)
+
+
+def destroy(*, force: bool = False, dry_run: bool = False, cwd: Path = ".") -> Plan:
+    """Remove mlvc from a repository: Pointers, settings, the Store. The data in the working tree stay.
+
+    WouldOverwriteError, and nothing removed, where something is in the Store alone, unless ``force``.
+    """
+    with _opened(cwd) as repo:
+        made = destroying.plan(repo, force=force)
+        if not dry_run:
+            destroying.destroy(repo, made)
+        return made
 
 
 # -- reading -----------------------------------------------------------------------------------

@@ -55,6 +55,56 @@ def checkout(
     ``only``: everything else is left alone; what is in it need not be tracked any more.
     """
     progress.start("reading Pointers")
+    goal = _goal(repo, targets, rev, only)
+    asked = steps.Asked(goal.parts, goal.spared, force, relink, reader, cwd=repo.cwd)
+    plans, lost = steps.plan(repo.tree, repo.store, goal.order(), asked=asked, progress=progress)
+    alone = {made.path: made.unstored for made in plans if made.content is None and made.unstored}
+    left = set() if force else alone.keys()
+    plans = [made for made in plans if made.path not in left]
+    if not force:
+        also = [path for paths in alone.values() for path in paths]
+        steps.guard(plans, also=also, outs=goal.outs, cwd=repo.cwd)
+    kept = (*sorted({*left, *goal.stay}), *(path for made in plans for path in made.extra))
+    unreadable = tuple(goal.unreadable.values())
+    if dry_run:
+        return CheckedOut(tuple(change for made in plans for change in made.changes), lost, kept, unreadable)
+    # What comes for the first time is hidden from Git, as after `git mv` of its Pointer; not for a look at the past.
+    before = placed.read(repo.placed)
+    new = [] if rev else [path for path in goal.wanted if path not in before]
+    hidden = git.ignored(repo.git, new) if new else {}
+    done = steps.execute(repo.tree, repo.store, plans, links=repo.links, progress=progress)
+    with repo.exclusive():
+        ignores = gitignore.add(repo.git, [path for path in new if path not in hidden and path not in lost])
+        placed.update(repo.placed, goal.wanted, gone=[*(path for path in goal.gone if path not in left), *goal.stay])
+    progress.finish()
+    return CheckedOut(done.changes, {**lost, **done.lost}, kept, unreadable, tuple(ignores))
+
+
+@dataclass(frozen=True, slots=True)
+class _Goal:
+    """What is to stand in the working tree.
+
+    ``parts``: as in Asked. ``gone``: paths that go. ``stay``: paths that stay, though no Pointer names them any more.
+    ``spared``: what of a path that goes is wanted. ``outs``: the paths that a Stage makes.
+    """
+
+    wanted: Mapping[str, Content]
+    parts: Mapping[str, tuple[str, ...]]
+    gone: Sequence[str]
+    stay: Sequence[str]
+    spared: Collection[str]
+    outs: Collection[str]
+    unreadable: Mapping[str, FormatError]
+
+    def order(self) -> dict[str, Content | None]:
+        """What is in the way of something goes first, all else when what comes is there."""
+        around = {parent for path in self.wanted for parent in snapshot.parents(path)} if self.gone else set()
+        first = [path for path in self.gone if path in around]
+        return {**dict.fromkeys(first), **self.wanted, **dict.fromkeys(self.gone)}
+
+
+def _goal(repo: Repo, targets: Sequence[str], rev: str, only: Collection[str] | None) -> _Goal:
+    """What the Pointers say, or said at ``rev``, of ``targets``; UsageError where one of them names nothing."""
     now = snapshot.on_disk(repo.git)
     there = snapshot.at(repo.git, git.resolve(repo.git, rev), rev) if rev else now
     if not targets:
@@ -63,42 +113,18 @@ def checkout(
     chosen, unreadable, unknown = snapshot.choose(there, names)
     if unknown:
         raise named.untracked(repo, targets[names.index(unknown[0])], "checkout", [rev] if rev else [])
-    parts = snapshot.inside(chosen, names)
     behind = _behind(repo, chosen)
     unreadable.update(behind)
-    wanted = {path: content for path, content in chosen.items() if path not in behind}
+    every = {path: content for path, content in chosen.items() if path not in behind}
     # A Lockfile that cannot be read may name any of them.
     sure = not targets and snapshot.LOCKFILE not in unreadable
-    gone, stay = _gone(repo, wanted, unreadable.keys() | now.outside, rev) if sure else ([], [])
-    asked = steps.Asked(parts, wanted.keys() if gone else (), force, relink, reader, cwd=repo.cwd)
+    gone, stay = _gone(repo, every, unreadable.keys() | now.outside, rev) if sure else ([], [])
+    spared = every.keys() if gone else ()
+    wanted = every
     if only is not None:
-        wanted = {path: content for path, content in wanted.items() if path in only}
+        wanted = {path: content for path, content in every.items() if path in only}
         gone, stay = ([path for path in paths if path in only] for paths in (gone, stay))
-    # What is in the way of something goes first, all else when what comes is there.
-    around = {parent for path in wanted for parent in snapshot.parents(path)} if gone else set()
-    first = [path for path in gone if path in around]
-    order: dict[str, Content | None] = {**dict.fromkeys(first), **wanted, **dict.fromkeys(gone)}
-    plans, lost = steps.plan(repo.tree, repo.store, order, asked=asked, progress=progress)
-    alone = {made.path: made.unstored for made in plans if made.content is None and made.unstored}
-    left = set() if force else alone.keys()
-    plans = [made for made in plans if made.path not in left]
-    kept = (*sorted({*left, *stay}), *(path for made in plans for path in made.extra))
-    if not force:
-        also = [path for paths in alone.values() for path in paths]
-        steps.guard(plans, also=also, outs=now.outs.keys(), cwd=repo.cwd)
-    if dry_run:
-        changes = tuple(change for made in plans for change in made.changes)
-        return CheckedOut(changes, lost, kept, tuple(unreadable.values()))
-    # What comes for the first time is hidden from Git, as after `git mv` of its Pointer; not for a look at the past.
-    before = placed.read(repo.placed)
-    new = [] if rev else [path for path in wanted if path not in before]
-    hidden = git.ignored(repo.git, new) if new else {}
-    done = steps.execute(repo.tree, repo.store, plans, links=repo.links, progress=progress)
-    with repo.exclusive():
-        ignores = gitignore.add(repo.git, [path for path in new if path not in hidden and path not in lost])
-        placed.update(repo.placed, wanted, gone=[*(path for path in gone if path not in left), *stay])
-    progress.finish()
-    return CheckedOut(done.changes, {**lost, **done.lost}, kept, tuple(unreadable.values()), tuple(ignores))
+    return _Goal(wanted, snapshot.inside(chosen, names), gone, stay, spared, now.outs.keys(), unreadable)
 
 
 def _behind(repo: Repo, paths: Iterable[str]) -> dict[str, FormatError]:

@@ -6,7 +6,7 @@ import filecmp
 import glob as globs
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -120,9 +120,21 @@ def commit(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIE
     if targets and len(present) < len(whole):
         gone = next(path for path in whole if path not in present)
         raise UsageError(
-            f"{gone} is not in the working tree", hint=f"bring it back with `mlvc checkout {repo.typed(gone)}`"
+            f"{gone} is not in the working tree",
+            hint=f"bring it back with `mlvc checkout {repo.typed(gone)}`, or stop tracking it with "
+            f"`mlvc remove {repo.typed(gone)}`",
         )
+    _tell_gone(repo, set(whole).difference(present), progress)
     return _take(repo, present, inside, progress) if present or inside else ()
+
+
+def _tell_gone(repo: Repo, absent: Collection[str], progress: Progress) -> None:
+    """Note the tracked paths that were deleted here, and so keep their Pointers; not those that never came here."""
+    gone = sorted(placed.read(repo.placed).intersection(absent)) if absent else []
+    if gone:
+        more = f", and {len(gone) - 1} more are not" if len(gone) > 1 else ""
+        ends = f"`mlvc remove {repo.typed(gone[0])}` ends that"
+        progress.note(f"{gone[0]} is not in the working tree{more}, and stays tracked: {ends}")
 
 
 def _untracked(repo: Repo, typed: str, now: Snapshot) -> UsageError:

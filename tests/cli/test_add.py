@@ -186,8 +186,11 @@ def test_commit_takes_what_is_tracked_and_no_more(project: Path) -> None:
     # What is not here keeps its Pointer.
     (project / "model.bin").unlink()
     before = (project / "model.bin.mlvc").read_bytes()
-    run_mlvc("commit", cwd=project)
+    told = "model.bin is not in the working tree, and stays tracked: `mlvc remove model.bin` ends that"
+    assert told in run_mlvc("commit", cwd=project).err
     assert (project / "model.bin.mlvc").read_bytes() == before
+    # What never came here is no news.
+    assert "stays tracked" not in run_mlvc("commit", cwd=shell.clone(project)).err
 
 
 def test_commit_with_nothing_tracked() -> None:

@@ -28,12 +28,17 @@ status(*paths, cwd='.')
 diff(old='HEAD', new='', *paths, cwd='.')
 checkout(*paths, rev='', force=False, relink=False, dry_run=False, cwd='.')
 repro(*targets, force=False, single=False, downstream=False, keep_going=False, run_cache=True, cwd='.')
+stages(*, cwd='.')
 push(*paths, revs=(), all_branches=False, all_tags=False, all_commits=False, remote='', jobs=0, dry_run=False, cwd='.')
 fetch(*paths, revs=(), all_branches=False, all_tags=False, all_commits=False, remote='', jobs=0, dry_run=False, cwd='.')
 pull(*paths, revs=(), all_branches=False, all_tags=False, all_commits=False, remote='', jobs=0, force=False, \
 dry_run=False, cwd='.')
 gc(*, runs=False, aside=False, remote='', force=False, dry_run=False, cwd='.')
 fsck(*, all_commits=False, repair=False, remote='', cwd='.')
+doctor(*, cwd='.')
+install(*hooks, cwd='.')
+uninstall(*hooks, cwd='.')
+destroy(*, force=False, dry_run=False, cwd='.')
 ls(path='', *, rev='', recursive=False, repo='', remote='', cwd='.')
 du(*paths, rev='', repo='', remote='', cwd='.')
 log(path, *, remote='', cwd='.')
@@ -57,7 +62,8 @@ def test_the_functions_and_what_they_take():
 def test_all_names_are_there_and_no_more():
     assert [name for name in mlvc.__all__ if not name.islower()] == [
         *("Initialised", "Tracked", "Moved", "Removed", "Unprotected", "Resolved", "Status", "Diff", "CheckedOut"),
-        *("ReproResult", "Transferred", "Pulled", "Collected", "Verified", "Listing", "Usage", "Log", "Got", "Item"),
+        *("ReproResult", "Stage", "Transferred", "Pulled", "Collected", "Verified", "Report", "Installed", "Plan"),
+        *("Listing", "Usage", "Log", "Got", "Item"),
         *("Change", "Content", "MlvcFileSystem", "MlvcError", "UsageError", "NotARepositoryError", "FormatError"),
         *("PipelineError", "ObjectsMissingError", "DamagedError", "WouldOverwriteError", "RemoteError"),
         *("StageFailedError", "SystemFailureError"),
@@ -107,9 +113,9 @@ def test_a_function_has_the_options_of_its_command():
     from mlvc.cli.table import TABLE
 
     only_shown = {"--json", "--md", "--exit-code", "--tree", "--size", "--bytes", "--dry", "--restore", "--hash"}
-    only_shown |= {"-q", "--quiet", "-v", "--verbose", "--no-progress"}
+    only_shown |= {"--yes", "--uninstall", "-q", "--quiet", "-v", "--verbose", "--no-progress"}
     renamed = {"single-item": "single", "no-run-cache": "run_cache", "rev": "revs", "ours": "side", "theirs": "side"}
-    renamed |= {"working": "side", "target": "paths"}
+    renamed |= {"working": "side", "target": "paths", "hook": "hooks"}
     for name in sorted(set(FUNCTIONS) & set(TABLE)):
         _, options, _ = TABLE[name]
         taken = set(inspect.signature(getattr(mlvc, name)).parameters)

@@ -90,6 +90,23 @@ def test_stages(project: Path) -> None:
     assert isinstance(caught.value.result, mlvc.ReproResult)
 
 
+def test_around_the_rest(project: Path) -> None:
+    assert not mlvc.doctor().broken
+    assert mlvc.doctor(cwd=project.parent).findings[-1].message.endswith("is not inside a Git repository")
+    assert [hook.name for hook in mlvc.install("pre-push").hooks] == ["pre-push"]
+    assert (project / ".git/hooks/pre-push").exists()
+    mlvc.uninstall()
+    assert not (project / ".git/hooks/pre-push").exists()
+    assert mlvc.stages() == ()
+    (project / "mlvc.yaml").write_text("stages:\n  one:\n    cmd: echo\n")
+    assert [stage.name for stage in mlvc.stages()] == ["one"]
+    assert "big.bin.mlvc" in mlvc.destroy(dry_run=True).removed
+    assert (project / "big.bin.mlvc").exists()
+    mlvc.destroy(force=True)
+    assert not (project / "big.bin.mlvc").exists()
+    assert (project / "big.bin").exists()
+
+
 def test_a_conflict_is_resolved(project: Path) -> None:
     git("switch", "-qc", "other")
     (project / "big.bin").write_bytes(b"theirs")
