@@ -17,6 +17,7 @@ from mlvc.api.keep import Kept
 from mlvc.errors import FormatError, ObjectsMissingError, RemoteError, UsageError, WouldOverwriteError
 from mlvc.git import hooked, whole
 from mlvc.oid import Oid
+from mlvc.progress import QUIET
 from mlvc.repo import Repo
 from mlvc.roots import roots
 
@@ -80,7 +81,7 @@ def destroy(repo: Repo, made: Plan) -> None:
         uninstall(repo)
     if not _is_own(repo):
         repo.leave()
-    with repo.store.alone(), repo.exclusive():
+    with repo.turn(together=False, progress=QUIET), repo.store.alone(), repo.exclusive():
         for path, oid in made.links:
             _become_file(repo.store.loose.path(oid), path)
         for path in _writable(repo):

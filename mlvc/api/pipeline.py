@@ -53,15 +53,17 @@ class RepoTree:
 
     def store(self, paths: Sequence[str]) -> dict[str, Content]:
         """The content of each path, durable in the Store."""
-        looks = self._repo.tree.store(paths, self._repo.store, progress=self._progress)
+        with self._repo.turn(together=True, progress=self._progress):
+            looks = self._repo.tree.store(paths, self._repo.store, progress=self._progress)
         return {path: look.content for path, look in looks.items() if look.content is not None}
 
     def restore(self, contents: Mapping[str, Content]) -> None:
         """Bring each path to its content from the Store."""
         repo = self._repo
-        plans, lost = checkout.plan(repo.tree, repo.store, contents, progress=self._progress)
-        checkout.guard(plans, extra=True, cwd=repo.cwd)
-        lost |= checkout.execute(repo.tree, repo.store, plans, links=repo.links, progress=self._progress).lost
+        with repo.turn(together=False, progress=self._progress):
+            plans, lost = checkout.plan(repo.tree, repo.store, contents, progress=self._progress)
+            checkout.guard(plans, extra=True, cwd=repo.cwd)
+            lost |= checkout.execute(repo.tree, repo.store, plans, links=repo.links, progress=self._progress).lost
         if lost:
             path, reason = next(iter(lost.items()))
             kind = DamagedError if reason == "damaged" else ObjectsMissingError
@@ -75,6 +77,10 @@ class RepoTree:
 
     def remove(self, paths: Sequence[str]) -> None:
         """Take outputs out of the way; what is stored nowhere is kept aside in the Git directory."""
+        with self._repo.turn(together=False, progress=self._progress):
+            self._remove(paths)
+
+    def _remove(self, paths: Sequence[str]) -> None:
         repo = self._repo
         looks = repo.tree.look([path for path in paths if files.exists(f"{repo.root}/{path}")])
         for path, look in looks.items():

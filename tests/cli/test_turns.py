@@ -38,6 +38,12 @@ def waiting(process: subprocess.Popen[str]) -> None:
     assert process.poll() is None
 
 
+def inodes(folder: Path) -> dict[str, int]:
+    """What is told of files that are replaced, and quickly."""
+    with os.scandir(folder) as entries:
+        return {entry.name: entry.inode() for entry in entries}
+
+
 @pytest.fixture
 def versions(tmp_path: Path) -> tuple[Path, dict[str, str]]:
     """A directory with two versions, the second of which is here; the text of the Pointer for each."""
@@ -53,12 +59,12 @@ def versions(tmp_path: Path) -> tuple[Path, dict[str, str]]:
 def test_commit_takes_in_no_half_of_a_checkout(versions: tuple[Path, dict[str, str]]) -> None:
     root, texts = versions
     (root / "many.mlvc").write_text(texts["one"])
-    before = {path: path.read_bytes() for path in (root / "many").iterdir()}
+    before = inodes(root / "many")
     with started(root, "checkout") as checkout:
-        while checkout.poll() is None and not any(path.read_bytes() != old for path, old in before.items()):
+        while checkout.poll() is None and inodes(root / "many") == before:
             time.sleep(0.001)
         checkout.send_signal(signal.SIGSTOP)
-        half = sum(path.read_bytes() != old for path, old in before.items())
+        half = len(inodes(root / "many").items() - before.items())
         assert 0 < half < FILES, "the checkout was too fast to be stopped in the middle"
         with started(root, "commit") as commit:
             waiting(commit)
@@ -86,6 +92,22 @@ def test_who_changes_files_waits_for_who_takes_them_in_and_those_go_together(tmp
         process.send_signal(signal.SIGINT)  # one that waits can be stopped
         assert process.wait() != 0
     assert git("status", "--porcelain", "new", cwd=root) == ""
+
+
+def test_repro_waits_with_what_it_puts_into_the_working_tree(tmp_path: Path) -> None:
+    root = shell.project(tmp_path / "project")
+    (root / "mlvc.yaml").write_text(
+        "stages:\n  copy:\n    cmd: cp data/one.txt out\n    deps: [data]\n    outs: [out]\n"
+    )
+    run_mlvc("repro", cwd=root)
+    (root / "out").unlink()
+    with turn(str(root / ".git/mlvc/working"), together=True), started(root, "repro") as process:
+        assert process.stderr is not None
+        assert "Restoring stage 'copy'" in process.stderr.readline()
+        waiting(process)
+        assert not (root / "out").exists()
+    assert run_mlvc("repro", cwd=root).code == 0
+    assert (root / "out").read_bytes() == b"one\n"
 
 
 def test_a_process_that_was_forked_meanwhile_holds_nothing(tmp_path: Path) -> None:
