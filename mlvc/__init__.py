@@ -76,6 +76,7 @@ __all__ = [  # noqa: RUF022  (in the order of the reference)
     "RemoteError",
     "StageFailedError",
     "SystemFailureError",
+    "BusyError",
 ]
 
 _HOMES = {

@@ -19,6 +19,7 @@ from mlvc.api.transfer import Pulled as Pulled
 from mlvc.api.transfer import Transferred as Transferred
 from mlvc.api.unprotect import Unprotected as Unprotected
 from mlvc.api.view import Item as Item
+from mlvc.errors import BusyError as BusyError
 from mlvc.errors import DamagedError as DamagedError
 from mlvc.errors import FormatError as FormatError
 from mlvc.errors import MlvcError as MlvcError

@@ -393,9 +393,9 @@ def _list(lines: Iterable[str]) -> None:
 
 def _clean(text: str) -> str:
     """Text on one line, whatever characters a name has."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogateescape").decode() for c in text)
+    from mlvc.text import clean  # noqa: PLC0415  (only where there is something to say)
+
+    return clean(text)
 
 
 def _say(text: str) -> None:

@@ -1,8 +1,9 @@
 """mlvc from Python: the verbs as functions, and tracked data to read. ``import mlvc`` gives what is here.
 
 Each function does what the command of its name does, and returns what the command would tell. ``cwd`` is the directory
-to work in, as if the command were run there. A command that could not do all of its work raises a ``MlvcError``, whose
-``result`` is what it would have returned. Nothing is printed, but what the stages of a pipeline print.
+to work in, as if the command were run there; ``Path`` stands for ``str | os.PathLike[str]``. A command that could not
+do all of its work raises a ``MlvcError``, whose ``result`` is what it would have returned. Nothing is printed, but what
+the stages of a pipeline print.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from mlvc.oid import Oid
 from mlvc.progress import QUIET
 from mlvc.repo import Repo
 from mlvc.roots import roots
+from mlvc.store.gc import size
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,9 @@ def plan(repo: Repo, *, force: bool = False) -> Plan:
     removed = [path for path in git.listed(repo.git, snapshot.ANYWHERE) if snapshot.is_ours(path)]
     removed = [path for path in removed if files.exists(f"{repo.root}/{path}")]
     places = [place for place in _places(repo) if os.path.isdir(place)]
-    size = sum(_size(place) for place in places)
+    total = sum(size(place) for place in places)
     removed += [os.path.relpath(place, repo.root) for place in places]
-    return Plan((*removed, os.path.dirname(config.SHARED)), size, links, len(alone))
+    return Plan((*removed, os.path.dirname(config.SHARED)), total, links, len(alone))
 
 
 def destroy(repo: Repo, made: Plan) -> None:
@@ -105,10 +106,6 @@ def _places(repo: Repo) -> list[str]:
     """The directories of mlvc in the Git directory, the one that all working trees share last."""
     own = [os.path.join(tree.dir, "mlvc") for tree in whole.worktrees(repo.git)]
     return [*(place for place in own if place != repo.private), repo.private]
-
-
-def _size(directory: str) -> int:
-    return sum(os.lstat(os.path.join(top, name)).st_size for top, _, names in os.walk(directory) for name in names)
 
 
 def _become_file(source: str, link: str) -> None:

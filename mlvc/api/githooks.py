@@ -21,6 +21,7 @@ from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo, open_root
 from mlvc.roots import by_root
 from mlvc.store.base import Lost
+from mlvc.text import size
 
 # -- after a checkout or a merge ---------------------------------------------------------------
 
@@ -185,7 +186,7 @@ def _push(repo: Repo, contents: Mapping[tuple[str, Content], tuple[str, ...]], p
     done = push_contents(repo, contents, progress=progress)
     if done.objects:
         what = "1 object" if done.objects == 1 else f"{done.objects:,} objects"
-        progress.note(f"pushed {what} ({done.size:,} bytes) to '{done.remote}'")
+        progress.note(f"pushed {what} ({size(done.size)}) to '{done.remote}'")
     return done.lost
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -118,7 +116,7 @@ def _in_conflict(repo: Repo, now: Snapshot, names: Sequence[str]) -> dict[str, F
 def _conflict(repo: Repo, path: str, name: str, sides: Mapping[int, str]) -> FormatError:
     one_sided = not {hooked.OURS, hooked.THEIRS} <= sides.keys()
     what = "only one side of a Git merge has it" if one_sided else "Git was not told that it has ended"
-    file, tracked = (shlex.quote(os.path.relpath(each, repo.cwd or ".")) for each in (name, path))
+    file, tracked = map(repo.typed, (name, path))
     if path == snapshot.LOCKFILE or not one_sided:
         hint = f"`git add {file}` keeps it as it is" + (f", `git rm {file}` deletes it" if one_sided else "")
     else:

@@ -12,7 +12,6 @@ from mlvc.cli.opening import opened
 from mlvc.cli.words import argument, option
 from mlvc.pointer import SUFFIX
 
-RECORD = "record it in Git"
 Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
 
 
@@ -64,24 +63,13 @@ def _tracked(done: Iterable[track.Tracked], *, as_json: bool, autostage: bool, c
     if not changed:
         show.err("nothing changed" if items else "no tracked path is in the working tree; `mlvc add PATH` tracks one")
     elif not autostage:
-        names = [quoted(os.path.relpath(name, cwd or ".")) for item in changed for name in _for_git(item)]
-        show.to_type(RECORD, "git add " + " ".join(dict.fromkeys(names[:8])) + (" …" if len(names) > 8 else ""))
+        show.hint_git((name for item in changed for name in _for_git(item)), cwd)
 
 
 def _for_git(item: track.Tracked) -> list[str]:
     folder = os.path.dirname(item.path)
     names = [item.path + SUFFIX]
     return [*names, f"{folder}/.gitignore" if folder else ".gitignore"] if item.old is None else names
-
-
-def quoted(name: str) -> str:
-    """A path as a shell takes it."""
-    import shlex  # noqa: PLC0415
-
-    if name.isprintable():
-        return shlex.quote(name)
-    # As bash, zsh and the newest sh take it.
-    return "$'" + show.clean(name.replace("\\", "\\\\").replace("'", "\\'")) + "'"
 
 
 COMMANDS = {"add": add, "commit": commit}

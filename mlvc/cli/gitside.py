@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import mlvc
 from mlvc.cli import show
-from mlvc.cli.data import quoted
 from mlvc.cli.opening import opened
 from mlvc.cli.words import argument, option
 from mlvc.errors import UsageError
@@ -67,7 +66,7 @@ def install(
             show.err("hint: they name the Python of this machine: do not commit them")
         show.err("Git merges Pointers and mlvc.lock with mlvc, and `git diff` shows what is in a tracked directory")
         if done.attributes_changed and not staged:
-            names = [quoted(os.path.relpath(f"{top}/{name}")) for name in done.attributes_changed]
+            names = [show.quoted(os.path.relpath(f"{top}/{name}")) for name in done.attributes_changed]
             show.to_type("share it with everyone", f"git add {' '.join(names)}")
     elif not done.drivers:
         kept = "; its lines in .gitattributes are committed and stay" if done.attributes else ""

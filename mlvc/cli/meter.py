@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from mlvc.cli import terminal
 from mlvc.cli.terminal import manner
-from mlvc.cli.text import clean, duration, number, size
+from mlvc.text import clean, duration, number, size
 
 _PATIENCE, _AGAIN = 1.0, 0.1
 """After so many seconds a person sees something, and so many later something else."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 from mlvc.api import lost
@@ -11,7 +9,6 @@ from mlvc.api import move as moves
 from mlvc.api import remove as removals
 from mlvc.api import unprotect as unprotections
 from mlvc.cli import show
-from mlvc.cli.data import RECORD, quoted
 from mlvc.cli.opening import opened
 from mlvc.cli.words import argument, option
 from mlvc.errors import UsageError
@@ -50,7 +47,7 @@ def move(
             if item.modified:
                 show.err(f"note: {show.clean(item.path)} is modified and not recorded: `mlvc commit` records it")
         if not (dry_run or repo.config.get("core.autostage")):
-            hint_git(done.files, repo.cwd)
+            show.hint_git(done.files, repo.cwd)
 
 
 def _moved_json(done: moves.Moved) -> shapes.Moved:
@@ -87,7 +84,7 @@ def remove(
             ending = ", with its data" if path in done.data else ""
             show.report(f"{'would remove' if dry_run else 'removed'}  {show.clean(path)}{ending}")
         if not (dry_run or repo.config.get("core.autostage")):
-            hint_git(done.files, repo.cwd)
+            show.hint_git(done.files, repo.cwd)
 
 
 def unprotect(
@@ -116,13 +113,6 @@ def unprotect(
     error = lost.check(done.lost, "copied")
     if error is not None:
         raise error
-
-
-def hint_git(names: Iterable[str], cwd: str) -> None:
-    """How to record in Git what changed: its files that are gone are recorded by the same command."""
-    words = [quoted(os.path.relpath(name, cwd or ".")) for name in names]
-    if words:
-        show.to_type(RECORD, "git add " + " ".join(words[:8]) + (" …" if len(words) > 8 else ""))
 
 
 COMMANDS = {"move": move, "remove": remove, "unprotect": unprotect}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
@@ -11,8 +12,8 @@ from mlvc import oid as oids
 from mlvc.cli import terminal
 from mlvc.cli.meter import Line, working
 from mlvc.cli.terminal import manner
-from mlvc.cli.text import clean, number, size
 from mlvc.errors import MlvcError
+from mlvc.text import clean, number, size
 
 if TYPE_CHECKING:
     from mlvc.cli import shapes
@@ -68,6 +69,23 @@ def to_type(what: str, command: str) -> None:
             terminal.put(f"  {command}", sys.stderr, laid_out=False)
     else:
         err(text)
+
+
+def hint_git(names: Iterable[str], cwd: str) -> None:
+    """How to record in Git what changed: its files that are gone are recorded by the same command."""
+    words = list(dict.fromkeys(quoted(os.path.relpath(name, cwd or ".")) for name in names))
+    if words:
+        to_type("record it in Git", "git add " + " ".join(words[:8]) + (" …" if len(words) > 8 else ""))
+
+
+def quoted(name: str) -> str:
+    """A path as a shell takes it."""
+    import shlex  # noqa: PLC0415
+
+    if name.isprintable():
+        return shlex.quote(name)
+    # As bash, zsh and the newest sh take it.
+    return "$'" + clean(name.replace("\\", "\\\\").replace("'", "\\'")) + "'"
 
 
 def failure(error: MlvcError) -> None:

@@ -74,8 +74,7 @@ def repro(
             counts = Counter(stage.outcome for stage in done.stages)
             show.err("pipeline: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
             if done.record and not done.error:
-                paths = [os.path.relpath(path, repo.cwd or ".") for path in done.record]
-                show.to_type("record it in Git", f"git add {_joined(paths)}")
+                show.hint_git(done.record, repo.cwd)
     if done.error:
         raise done.error
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mlvc.cli.text import folded, painted
 from mlvc.errors import UsageError
+from mlvc.text import folded, painted
 
 WIDTH = 80
 """Columns, where a terminal does not tell how many it has."""

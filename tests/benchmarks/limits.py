@@ -95,9 +95,8 @@ def switching(lab: bench.Lab, tool: bench.Tool, rounds: int) -> Iterator[tuple[s
     bench.call(lab, path, "git", "switch", "-q", "-c", "same")
     for _ in range(rounds):
         hook = [sys.executable, "-P", "-m", "mlvc.hooks", "post-checkout"]
-        commits = bench.call(lab, path, "git", "rev-parse", "HEAD", "HEAD~0").split()
         bench.call(lab, path, "git", "commit", "-q", "--allow-empty", "-m", "Nothing")
-        commits = [commits[0], bench.call(lab, path, "git", "rev-parse", "HEAD").strip()]
+        commits = bench.call(lab, path, "git", "rev-parse", "HEAD~1", "HEAD").split()
         yield timed(lab, tool, "post-checkout, nothing to do", path, *hook, *commits, "1")
     for _ in range(rounds):
         for branch in ("one", "other"):

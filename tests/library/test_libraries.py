@@ -12,7 +12,6 @@ import pytest
 
 import mlvc
 from tests.helpers import git, run_mlvc, shell
-from tests.helpers.stores import packs
 
 ROWS = 200_000
 
@@ -138,7 +137,5 @@ def test_torch(table: Path) -> None:
     mlvc.add("model.pt")
     with mlvc.open("model.pt", "rb") as file:
         assert torch.load(file)["weight"][-1] == 299_999
-    for pack in packs(table / ".git/mlvc"):
-        assert pack.exists()
     loaded = DataLoader(Squares(mlvc.fs(rev="v1")), batch_size=1, num_workers=2)
     assert sum(int(each) for each in loaded) == sum(range(3000))

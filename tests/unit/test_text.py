@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlvc.cli.text import clean, duration, folded, number, painted, size
+from mlvc.text import clean, duration, folded, number, painted, size
 
 
 @pytest.mark.parametrize(
