@@ -99,6 +99,39 @@ class Stage:
     always_changed: bool = False
     desc: str = ""
     meta: Any = None
+    group: str = ""
+    """The name in the file of the ``foreach`` or ``matrix`` that it came from; '' where it stands there itself."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Variables that the commands get with these values."""
+    env_through: tuple[str, ...] = ()
+    """Names of variables whose values, wherever mlvc runs, count as inputs."""
+    image: str = ""
+    """The container image that the commands run in; '' for none."""
+    skip: str = ""
+    """The condition of ``when``, as it was written, where it does not hold: the Stage is left out then."""
+    timeout: float = 0.0
+    """Seconds that all commands together may take; 0 for as long as they like."""
+    retries: int = 0
+    """How often they are tried again after a failure."""
+    resources: Mapping[str, float] = field(default_factory=dict)
+    """What they take while they run: ``cpus``, ``gpu`` and others by number, ``memory`` in bytes."""
+    each: str = ""
+    """A pattern: the commands run for each file that fits it; '' for once."""
+    batch: int = 0
+    """With ``each``: how many files one command is given in a list; 0 for one without a list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """What one pipeline file says."""
+
+    file: str
+    stages: tuple[Stage, ...] = ()
+    params: Any = None
+    """What stands at the top of the file under this name, and under the next three, with all templates resolved."""
+    metrics: Any = None
+    plots: Any = None
+    artifacts: Any = None
 
 
 def file_in(directory: str) -> str:
@@ -112,26 +145,30 @@ def address(file: str, name: str) -> str:
 
 
 def parse(text: str, file: str) -> tuple[Stage, ...]:
-    """The Stages of the pipeline file ``file`` (repository-relative), in their order there.
+    """The Stages of the file ``file`` (repository-relative), in their order there. Errors as ``parse_file``."""
+    return parse_file(text, file).stages
+
+
+def parse_file(text: str, file: str) -> Pipeline:
+    """All that the pipeline file ``file`` (repository-relative) says.
 
     FormatError for what is not YAML; PipelineError with file and line for anything that is not of the vocabulary.
     """
     document = codec.parse_yaml(text, file)
     at = _At(file, document, ())
     if document.value is None:
-        return ()
+        return Pipeline(file)
     top = _mapping(at, document.value, TOP_KEYS, "a pipeline file")
     if top.get("vars"):
         at.on("vars").fail("'vars' is not supported yet", hint=_WRITE_OUT)
     stages = top.get("stages")
-    if stages is None:
-        return ()
     at = at.on("stages")
     lines = document.lines_of_keys(("stages",))
-    return tuple(
+    found = tuple(
         _stage(at.on(str(name)), str(name), body, lines.get(str(name), 1))
-        for name, body in _mapping(at, stages, None, "'stages'").items()
+        for name, body in _mapping(at, {} if stages is None else stages, None, "'stages'").items()
     )
+    return Pipeline(file, found, *(top.get(key) for key in ("params", "metrics", "plots", "artifacts")))
 
 
 def parse_stage(name: str, fields: Mapping[str, Any], file: str) -> Stage:
