@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,6 +40,10 @@ GIT_CONFIG = """\
 [maintenance]
 	auto = false
 """
+
+# Who starts the suite in the background of a script leaves it deaf to Ctrl-C, and so would be all that it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Taken when the session starts, before any test has a home of its own.
 REAL_HOMES = sorted({Path.home(), Path(pwd.getpwuid(os.getuid()).pw_dir)})
