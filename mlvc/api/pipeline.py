@@ -26,6 +26,7 @@ from mlvc.pipeline.plan import Action, Decision
 from mlvc.pipeline.run import RunCache
 from mlvc.pipeline.runner import Options, ReproResult, Tools
 from mlvc.pipeline.spec import Stage
+from mlvc.pipeline.variables import Surroundings
 from mlvc.pointer import SUFFIX, Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
@@ -119,8 +120,13 @@ def stages(repo: Repo) -> tuple[Stage, ...]:
     for path in snapshot.listed(repo.git, _FILES):
         data = files.read_or_none(f"{repo.root}/{path}")
         if data is not None:
-            found += spec.parse(_text(data, path), path)
+            found += spec.parse(_text(data, path), path, surroundings(repo))
     return tuple(found)
+
+
+def surroundings(repo: Repo) -> Surroundings:
+    """What the templates of pipeline files are resolved with: files of the working tree, and the environment."""
+    return Surroundings(lambda path: files.read_or_none(f"{repo.root}/{path}"), repo.environment)
 
 
 def _text(data: bytes, path: str) -> str:
@@ -191,7 +197,7 @@ def repro(
 
 def _no_pipeline(repo: Repo) -> str:
     if any(os.path.exists(os.path.join(repo.root, folder, "dvc.yaml")) for folder in ("", repo.cwd)):
-        return "rename dvc.yaml to mlvc.yaml: its words are the same, and what is not supported is named"
+        return "rename dvc.yaml to mlvc.yaml: its words are the same"
     return "describe stages in mlvc.yaml, or use `mlvc stage add`"
 
 
@@ -313,7 +319,8 @@ def waiting(repo: Repo, environment: Mapping[str, str]) -> tuple[Decision, ...]:
     """The Decision for every Stage, for ``status``, but those of which nothing is asked: none without a pipeline."""
     whole = load(repo)
     found = runner.status(whole, tools(repo, environment)) if whole.stages else ()
-    return tuple(decision for decision in found if decision.action not in (Action.UNCHANGED, Action.FROZEN))
+    silent = (Action.UNCHANGED, Action.FROZEN, Action.SKIPPED)
+    return tuple(decision for decision in found if decision.action not in silent)
 
 
 def add_stage(repo: Repo, name: str, fields: Mapping[str, Any], *, force: bool = False) -> str:
@@ -323,7 +330,7 @@ def add_stage(repo: Repo, name: str, fields: Mapping[str, Any], *, force: bool =
         full = f"{repo.root}/{path}"
         text = edit.add_stage(_text(files.read_or_none(full) or b"", path), name, fields, file=path, force=force)
         others = [stage for stage in stages(repo) if stage.file != path]
-        made = graph.build([*others, *spec.parse(text, path)]).stages[spec.address(path, name)]
+        made = graph.build([*others, *spec.parse(text, path, surroundings(repo))]).stages[spec.address(path, name)]
         _apart(repo, [made])
         files.replace(full, text.encode())
         changed = gitignore.add(repo.git, [out.path for out in made.outs if out.cache])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mlvc import codec
@@ -32,6 +32,8 @@ class Graph:
     downstream: Mapping[str, tuple[str, ...]]
     outputs: Mapping[str, str]
     """Which Stage makes an output path."""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Stages that are left out, and why: their condition does not hold, or they need what such a Stage makes."""
 
 
 def build(stages: Iterable[Stage]) -> Graph:
@@ -57,7 +59,20 @@ def build(stages: Iterable[Stage]) -> Graph:
         upstream=upstream,
         downstream={name: tuple(found) for name, found in downstream.items()},
         outputs=outputs,
+        skipped=_skipped([named[name] for name in order], upstream),
     )
+
+
+def _skipped(ordered: Iterable[Stage], upstream: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """``ordered``: topologically. A frozen Stage takes nothing, so it is left out only for its own condition."""
+    found: dict[str, str] = {}
+    for stage in ordered:
+        before = next((name for name in upstream[stage.name] if name in found), "")
+        if stage.skip:
+            found[stage.name] = f"`when: {stage.skip}` does not hold"
+        elif before and not stage.frozen:
+            found[stage.name] = f"needs {before}, which is skipped"
+    return found
 
 
 def inputs(stage: Stage) -> Iterator[str]:

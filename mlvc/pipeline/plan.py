@@ -32,6 +32,8 @@ class Action(StrEnum):
     RUN = "run"
     WAIT = "may run"
     FROZEN = "frozen"
+    SKIPPED = "skipped"
+    """Its condition does not hold, or it needs what such a Stage makes."""
     STUCK = "cannot run"
     """It is frozen, and the outputs that are missing cannot be brought back."""
 
@@ -80,6 +82,9 @@ def plan(graph: Graph, names: Iterable[str], seen: Seen, known: Known) -> tuple[
     contents = dict(seen.contents)
     decisions: dict[str, Decision] = {}
     for name in names:
+        if name in graph.skipped:
+            decisions[name] = Decision(name, Action.SKIPPED, (graph.skipped[name],))
+            continue
         stage = graph.stages[name]
         unknown = {path: _waits(graph, path, decisions) for path in inputs(stage)}
         unknown = {path: makers for path, makers in unknown.items() if makers}
@@ -99,7 +104,7 @@ def _may_change(decision: Decision, path: str) -> bool:
     if decision.action is Action.RESTORE:
         # Restored whole, it is known; what lies inside or around it is not.
         return bool(decision.restore) and (decision.entry is None or path not in decision.entry.outs)
-    return decision.action not in (Action.UNCHANGED, Action.FROZEN)
+    return decision.action not in (Action.UNCHANGED, Action.FROZEN, Action.SKIPPED)
 
 
 def decide(
@@ -309,7 +314,7 @@ def _frozen(stage: Stage, contents: Mapping[str, Content | None], entry: Entry |
 
 def check_dependencies(graph: Graph, names: Iterable[str], contents: Mapping[str, Content | None]) -> None:
     """PipelineError for a dependency that is not there and that none of ``names`` makes."""
-    chosen = dict.fromkeys(names)
+    chosen = dict.fromkeys(name for name in names if name not in graph.skipped)
     for name in chosen:
         stage = graph.stages[name]
         for path in () if stage.frozen else stage.deps:

@@ -109,7 +109,7 @@ class StageResult:
 
     stage: str
     outcome: str
-    """``unchanged``, ``frozen``, ``restored``, ``ran``, ``failed`` or ``blocked``."""
+    """``unchanged``, ``frozen``, ``skipped``, ``restored``, ``ran``, ``failed`` or ``blocked``."""
     reasons: tuple[str, ...] = ()
     seconds: float = 0.0
 
@@ -202,7 +202,7 @@ class _Session:
 
     def params(self, stage: Stage) -> Values:
         """Parameters now; of files that other Stages make, those that are there."""
-        if stage.frozen and not self.options.force:
+        if (stage.frozen and not self.options.force) or stage.name in self.graph.skipped:
             return {}
         pending = [ref.file for ref in stage.params if ref.file in self.graph.makers]
         return self.tools.params.values(stage.params, pending=pending)
@@ -237,7 +237,7 @@ class _Session:
 
     def cached(self) -> Iterator[str]:
         for result in self.results:
-            if result.outcome not in ("failed", "blocked"):
+            if result.outcome not in ("failed", "blocked", "skipped"):
                 yield from (out.path for out in self.graph.stages[result.stage].outs if out.cache)
 
     @contextlib.contextmanager

@@ -68,8 +68,9 @@ More values may come in later versions.
 | `action` | `unchanged`, `run`, `restore` | what `mlvc repro` would do |
 | | `may run` | it waits for a Stage that runs, and whose outputs may come out the same |
 | | `frozen` | nothing, because it is frozen |
+| | `skipped` | its `when` does not hold, or it needs what such a Stage makes |
 | | `cannot run` | it is frozen, and an output is gone and cannot be brought back |
-| `outcome` | `unchanged`, `ran`, `restored`, `frozen` | what became of it |
+| `outcome` | `unchanged`, `ran`, `restored`, `frozen`, `skipped` | what became of it |
 | | `failed` | its command failed, or it could not begin, or it did not make an output |
 | | `blocked` | with `-k`: a Stage that it needs failed |
 | `reason` | `missing` | the object is not there |
