@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from mlvc import codec
 from mlvc.errors import PipelineError
-from mlvc.pipeline import quantities
+from mlvc.pipeline import quantities, schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -120,6 +120,8 @@ class Stage:
     """A pattern: the commands run for each file that fits it; '' for once."""
     batch: int = 0
     """With ``each``: how many files one command is given in a list; 0 for one without a list."""
+    at: _At | None = field(default=None, compare=False, repr=False)
+    """Where it is described; ``place`` tells of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,9 @@ def parse_file(text: str, file: str) -> Pipeline:
     """
     document = codec.parse_yaml(text, file)
     at = _At(file, document, ())
+    problem = schema.validate(document.value)
+    if problem is not None:
+        at.on(*problem.path).fail(problem.message, hint=problem.hint)
     if document.value is None:
         return Pipeline(file)
     top = _mapping(at, document.value, TOP_KEYS, "a pipeline file")
@@ -177,6 +182,23 @@ def parse_stage(name: str, fields: Mapping[str, Any], file: str) -> Stage:
     return _stage(_At(file, None, ()), name, fields, 0)
 
 
+def place(stage: Stage, path: str = "") -> str:
+    """File, line and column of ``stage``, or of its dependency, parameter (as text) or output ``path``."""
+    if stage.at is None:
+        return f"{stage.file}, line {stage.line}"
+    return next((at.where() for at in _entries(stage, stage.at, path)), stage.at.where())
+
+
+def _entries(stage: Stage, at: _At, path: str) -> Iterator[_At]:
+    """Where ``path`` is named. By number: what is written there may be a template."""
+    for key in FLAGS:
+        outs = [out.path for out in stage.outs if out.role == key]
+        if path in outs:
+            yield at.entry(key, outs.index(path))
+    if path in stage.deps:
+        yield at.entry("deps", stage.deps.index(path))
+
+
 @dataclass(frozen=True, slots=True)
 class _At:
     """A place in a pipeline file; the line is looked up only for a message."""
@@ -188,10 +210,22 @@ class _At:
     def on(self, *steps: str | int) -> _At:
         return _At(self.file, self.document, self.path + steps)
 
+    def where(self) -> str:
+        """File, line and column, as messages begin; the file alone where nothing is written yet."""
+        if self.document is None:
+            return self.file
+        line, column = self.document.position(self.path)
+        return f"{self.file}, line {line}, column {column}"
+
+    def entry(self, key: str, number: int) -> _At:
+        """The entry of that number, from 0, of the list or mapping ``key``."""
+        node = self.document.node((*self.path, key)) if self.document else None
+        if node is None or node.id != "mapping":
+            return self.on(key, number)
+        return self.on(key, *(name.value for name, _ in node.value[number : number + 1]))
+
     def fail(self, message: str, *, hint: str = "") -> NoReturn:
-        where = (
-            "{}, line {}, column {}: ".format(self.file, *self.document.position(self.path)) if self.document else ""
-        )
+        where = f"{self.where()}: " if self.document else ""
         stage = f"stage '{self.path[1]}': " if len(self.path) > 1 and self.path[0] == "stages" else ""
         raise PipelineError(where + stage + message, hint=hint)
 
@@ -226,6 +260,7 @@ def _stage(at: _At, name: str, body: object, line: int) -> Stage:
         image=_text(at.on("image"), fields.get("image", "")),
         each=_each(at.on("each"), wdir, fields),
         batch=_batch(at.on("batch"), fields),
+        at=at,
     )
 
 
