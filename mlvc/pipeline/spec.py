@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from mlvc import codec
+from mlvc import codec, globs
 from mlvc.errors import PipelineError
 from mlvc.pipeline import quantities, schema
 
@@ -121,7 +121,7 @@ class Stage:
     batch: int = 0
     """With ``each``: how many files one command is given in a list; 0 for one without a list."""
     at: _At | None = field(default=None, compare=False, repr=False)
-    """Where it is described; ``place`` tells of it."""
+    """Where it is described; ``where.of`` tells of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,23 +182,6 @@ def parse_stage(name: str, fields: Mapping[str, Any], file: str) -> Stage:
     return _stage(_At(file, None, ()), name, fields, 0)
 
 
-def place(stage: Stage, path: str = "") -> str:
-    """File, line and column of ``stage``, or of its dependency, parameter (as text) or output ``path``."""
-    if stage.at is None:
-        return f"{stage.file}, line {stage.line}"
-    return next((at.where() for at in _entries(stage, stage.at, path)), stage.at.where())
-
-
-def _entries(stage: Stage, at: _At, path: str) -> Iterator[_At]:
-    """Where ``path`` is named. By number: what is written there may be a template."""
-    for key in FLAGS:
-        outs = [out.path for out in stage.outs if out.role == key]
-        if path in outs:
-            yield at.entry(key, outs.index(path))
-    if path in stage.deps:
-        yield at.entry("deps", stage.deps.index(path))
-
-
 @dataclass(frozen=True, slots=True)
 class _At:
     """A place in a pipeline file; the line is looked up only for a message."""
@@ -210,22 +193,10 @@ class _At:
     def on(self, *steps: str | int) -> _At:
         return _At(self.file, self.document, self.path + steps)
 
-    def where(self) -> str:
-        """File, line and column, as messages begin; the file alone where nothing is written yet."""
-        if self.document is None:
-            return self.file
-        line, column = self.document.position(self.path)
-        return f"{self.file}, line {line}, column {column}"
-
-    def entry(self, key: str, number: int) -> _At:
-        """The entry of that number, from 0, of the list or mapping ``key``."""
-        node = self.document.node((*self.path, key)) if self.document else None
-        if node is None or node.id != "mapping":
-            return self.on(key, number)
-        return self.on(key, *(name.value for name, _ in node.value[number : number + 1]))
-
     def fail(self, message: str, *, hint: str = "") -> NoReturn:
-        where = f"{self.where()}: " if self.document else ""
+        where = (
+            "{}, line {}, column {}: ".format(self.file, *self.document.position(self.path)) if self.document else ""
+        )
         stage = f"stage '{self.path[1]}': " if len(self.path) > 1 and self.path[0] == "stages" else ""
         raise PipelineError(where + stage + message, hint=hint)
 
@@ -377,6 +348,8 @@ def _out(at: _At, wdir: str, text: str, flags: object) -> Out:
             at.on(text, key).fail(f"'{key}' must be {wanted}, and this is {_kind(value)}")
     direct = {key: given.pop(key) for key in ("cache", "persist", "push", "remote", "desc") if key in given}
     path = _inside(at, wdir, text)
+    if globs.is_pattern(path):
+        at.fail(f"the output '{text}' is a pattern", hint="name the directory, or each of the files")
     if posixpath.basename(path) in _CONTROL or path.split("/")[0] == ".mlvc":
         at.fail(f"'{text}' cannot be an output: Git or mlvc reads it", hint="choose another name")
     return Out(path=path, role=role, options=given, **direct)
