@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mlvc import codec
-from mlvc.pipeline import expand, quantities
+from mlvc import codec, globs
+from mlvc.pipeline import expand, quantities, schema
 from mlvc.pipeline.place import Place
 from mlvc.pipeline.place import kind as _kind
 from mlvc.pipeline.variables import NOWHERE, Surroundings
@@ -121,6 +121,8 @@ class Stage:
     """A pattern: the commands run for each file that fits it; '' for once."""
     batch: int = 0
     """With ``each``: how many files one command is given in a list; 0 for one without a list."""
+    at: Place | None = field(default=None, compare=False, repr=False)
+    """Where it is described; ``where.of`` tells of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,10 @@ def parse_file(text: str, file: str, around: Surroundings = NOWHERE) -> Pipeline
     """
     document = codec.parse_yaml(text, file)
     at = Place(file, document, ())
+    problem = schema.validate(document.value)
+    if problem is not None:
+        stage = str(problem.path[1]) if problem.path[:1] == ("stages",) and len(problem.path) > 1 else ""
+        at.on(*problem.path).of(stage).fail(problem.message, hint=problem.hint)
     if document.value is None:
         return Pipeline(file)
     top = _mapping(at, document.value, TOP_KEYS, "a pipeline file")
@@ -192,8 +198,6 @@ def _of_entry(at: Place, body: object, line: int, context: expand.Context) -> It
     """The Stages that one entry below ``stages`` describes."""
     _check_name(at, at.stage)
     fields = _mapping(at, body, STAGE_KEYS, "a stage")
-    if "do" in fields:
-        _mapping(at.on("do"), fields["do"], [key for key in STAGE_KEYS if key not in expand.GROUPS], "a stage in 'do'")
     for made in expand.stages(at, fields, context):
         yield _stage(made.place, made.name, made.fields, line=line, group=made.group, skip=made.skip)
 
@@ -224,6 +228,7 @@ def _stage(at: Place, name: str, fields: Mapping[str, Any], *, line: int = 0, gr
         image=_text(at.on("image"), fields.get("image", "")),
         each=_each(at.on("each"), wdir, fields),
         batch=_batch(at.on("batch"), fields),
+        at=at,
     )
 
 
@@ -327,6 +332,8 @@ def _out(at: Place, wdir: str, text: str, flags: object) -> Out:
             at.on(text, key).fail(f"'{key}' must be {wanted}, and this is {_kind(value)}")
     direct = {key: given.pop(key) for key in ("cache", "persist", "push", "remote", "desc") if key in given}
     path = _inside(at, wdir, text)
+    if globs.is_pattern(path):
+        at.fail(f"the output '{text}' is a pattern", hint="name the directory, or each of the files")
     if posixpath.basename(path) in _CONTROL or path.split("/")[0] == ".mlvc":
         at.fail(f"'{text}' cannot be an output: Git or mlvc reads it", hint="choose another name")
     return Out(path=path, role=role, options=given, **direct)
