@@ -94,6 +94,8 @@ class _Body:
     context: Context
     _parts: list[tuple[str, Compiled]] = field(default_factory=list)
     _fixed: dict[str, Any] = field(default_factory=dict)
+    _whole: set[str] = field(default_factory=set)
+    """Keys of paths and names that may come out as numbers."""
     _wdir: Compiled | None = None
     _own: dict[str, Variables] = field(default_factory=dict)
 
@@ -106,6 +108,8 @@ class _Body:
                 self._fixed[key] = compiled.value
             else:
                 self._parts.append((key, compiled))
+                if key in _TEXTS and template.may_be_number(compiled):
+                    self._whole.add(key)
             if key == "wdir":
                 self._wdir = compiled
 
@@ -126,7 +130,7 @@ class _Body:
             try:
                 names.later = EACH_NAMES if key == "cmd" and "each" in self.fields else ()
                 value = part.resolve(names)
-                fields[key] = _as_text(value) if key in _TEXTS else value
+                fields[key] = _as_text(value) if key in self._whole else value
             except Trouble as trouble:
                 place.on(key).told(trouble)
         names.later = ()

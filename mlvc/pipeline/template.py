@@ -86,7 +86,7 @@ class Text:
             if self.allow is not Allow.ALL and isinstance(value, dict | list):
                 raise _composite(self.parts[0], value)
             return value
-        return "".join(part if isinstance(part, str) else self._text(part, scope) for part in self.parts)
+        return "".join([part if isinstance(part, str) else self._text(part, scope) for part in self.parts])
 
     def _text(self, reference: Reference, scope: Scope) -> str:
         value = scope.find(reference)
@@ -199,6 +199,15 @@ def _below(step: str | int, value: Any, allow: Allow) -> Compiled:
 
 def _fixed(items: tuple[Compiled, ...] | list[Compiled]) -> bool:
     return all(isinstance(item, Fixed) for item in items)
+
+
+def may_be_number(compiled: Compiled) -> bool:
+    """Whether a template in it is the whole of a text, so that a number may come out."""
+    if isinstance(compiled, Listed):
+        return any(map(may_be_number, compiled.items))
+    if isinstance(compiled, Keyed):
+        return any(may_be_number(part) for _, *pair in compiled.pairs for part in pair)
+    return isinstance(compiled, Text) and len(compiled.parts) == 1
 
 
 def compile_per_item(value: Any) -> Compiled:
