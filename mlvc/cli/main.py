@@ -45,6 +45,7 @@ COMMANDS = {
     "repro": "stages",
     "stage": "stages",
     "dag": "stages",
+    "schema": "language",
     "demo": "stages",
     "doctor": "doctor",
     "completion": "completion",

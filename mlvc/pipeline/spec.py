@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlvc import codec
-from mlvc.pipeline import expand, quantities
+from mlvc.pipeline import expand, quantities, schema
 from mlvc.pipeline.place import Place
 from mlvc.pipeline.place import kind as _kind
 from mlvc.pipeline.variables import NOWHERE, Surroundings
@@ -121,6 +121,8 @@ class Stage:
     """A pattern: the commands run for each file that fits it; '' for once."""
     batch: int = 0
     """With ``each``: how many files one command is given in a list; 0 for one without a list."""
+    at: Place | None = field(default=None, compare=False, repr=False)
+    """Where it is described; ``place`` tells of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,10 @@ def parse_file(text: str, file: str, around: Surroundings = NOWHERE) -> Pipeline
     """
     document = codec.parse_yaml(text, file)
     at = Place(file, document, ())
+    problem = schema.validate(document.value)
+    if problem is not None:
+        stage = str(problem.path[1]) if problem.path[0:1] == ("stages",) and len(problem.path) > 1 else ""
+        at.on(*problem.path).of(stage).fail(problem.message, hint=problem.hint)
     if document.value is None:
         return Pipeline(file)
     top = _mapping(at, document.value, TOP_KEYS, "a pipeline file")
@@ -224,6 +230,7 @@ def _stage(at: Place, name: str, fields: Mapping[str, Any], *, line: int = 0, gr
         image=_text(at.on("image"), fields.get("image", "")),
         each=_each(at.on("each"), wdir, fields),
         batch=_batch(at.on("batch"), fields),
+        at=at,
     )
 
 

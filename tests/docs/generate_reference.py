@@ -1,4 +1,4 @@
-"""Writes docs/reference/cli.md, json.md and python.md, and mlvc/cli/table.py.
+"""Writes docs/reference/cli.md, json.md, python.md and mlvc.schema.json, and mlvc/cli/table.py.
 
 Run ``python -m tests.docs.generate_reference``, at the top of the checkout.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from mlvc.cli import main
 from mlvc.cli.words import Command, Group, declared
+from mlvc.pipeline import schema
 from tests import helpers
 from tests.docs import key_tables
 from tests.docs.python_reference import python
@@ -200,7 +201,7 @@ def _scene_of_paths(root: Path):
     yield "mlvc unprotect", ["unprotect", "table.bin"], root
 
 
-PAGES = {"cli.md": cli, "json.md": examples, "python.md": python}
+PAGES = {"cli.md": cli, "json.md": examples, "python.md": python, "mlvc.schema.json": schema.text}
 TABLE = Path(main.__file__).with_name("table.py")
 _TABLE = '''\
 """What each command is for, its options with the value that they take, and its arguments.
