@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from mlvc import codec
+from mlvc import codec, globs
 from mlvc.errors import PipelineError
 from mlvc.hashing import Hashing
 from mlvc.oid import Oid
+from mlvc.pipeline import where
 from mlvc.pipeline.graph import Graph, inputs
 from mlvc.pipeline.lockfile import Entry, Lockfile
 from mlvc.pipeline.params import Values
@@ -321,8 +322,9 @@ def check_dependencies(graph: Graph, names: Iterable[str], contents: Mapping[str
             makers = graph.makers.get(path, ())
             if contents.get(path) is not None or any(maker in chosen for maker in makers):
                 continue
+            told = "fits no file" if globs.is_pattern(path) else "is not there"
             raise PipelineError(
-                f"the dependency '{path}' of stage '{name}' is not there",
+                f"{where.of(stage, path)}: the dependency '{path}' of stage '{name}' {told}",
                 hint=f"`mlvc repro {makers[0]}` makes it"
                 if makers
                 else "if it is tracked, `mlvc pull` or `mlvc checkout` brings it; otherwise correct its path",

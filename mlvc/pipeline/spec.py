@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mlvc import codec
+from mlvc import codec, globs
 from mlvc.pipeline import expand, quantities, schema
 from mlvc.pipeline.place import Place
 from mlvc.pipeline.place import kind as _kind
@@ -122,7 +122,7 @@ class Stage:
     batch: int = 0
     """With ``each``: how many files one command is given in a list; 0 for one without a list."""
     at: Place | None = field(default=None, compare=False, repr=False)
-    """Where it is described; ``place`` tells of it."""
+    """Where it is described; ``where.of`` tells of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +334,8 @@ def _out(at: Place, wdir: str, text: str, flags: object) -> Out:
             at.on(text, key).fail(f"'{key}' must be {wanted}, and this is {_kind(value)}")
     direct = {key: given.pop(key) for key in ("cache", "persist", "push", "remote", "desc") if key in given}
     path = _inside(at, wdir, text)
+    if globs.is_pattern(path):
+        at.fail(f"the output '{text}' is a pattern", hint="name the directory, or each of the files")
     if posixpath.basename(path) in _CONTROL or path.split("/")[0] == ".mlvc":
         at.fail(f"'{text}' cannot be an output: Git or mlvc reads it", hint="choose another name")
     return Out(path=path, role=role, options=given, **direct)
