@@ -148,6 +148,11 @@ def address(file: str, name: str) -> str:
     return name if file == FILE else f"{file}:{name}"
 
 
+def name_in_file(stage: Stage) -> str:
+    """The name of a Stage in its own file: ``address`` the other way round."""
+    return stage.name.removeprefix(address(stage.file, ""))
+
+
 def parse(text: str, file: str, around: Surroundings = NOWHERE) -> tuple[Stage, ...]:
     """The Stages of the file ``file`` (repository-relative), in their order there. Errors as ``parse_file``."""
     return parse_file(text, file, around).stages
