@@ -18,7 +18,6 @@ GROUPS = ("foreach", "do", "matrix")
 _TEXTS = frozenset({"cmd", "wdir", "deps", "outs", "metrics", "plots", "params", "desc", "image", "each"})
 _ITEM, _KEY = "item", "key"
 _MOST = 100_000
-_OF_FOREACH = "'foreach' is what to go through, and 'do' is the stage for each of it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +64,9 @@ def stages(place: Place, fields: Mapping[str, Any], context: Context) -> Iterato
     """The Stages that one entry below ``stages`` makes: one, or those of a ``foreach`` or ``matrix``."""
     name = place.stage
     if "matrix" in fields:
-        other = next((key for key in ("foreach", "do") if key in fields), "")
-        if other:
-            place.on(other).fail(f"a stage cannot have both 'matrix' and '{other}'", hint="make two stages of it")
         body = _Body(place, {key: value for key, value in fields.items() if key != "matrix"}, context)
         found = _combined(place.on("matrix"), fields["matrix"], context.names)
-    elif "foreach" in fields or "do" in fields:
-        _check_foreach(place, fields)
+    elif "foreach" in fields:
         body = _Body(place.on("do"), fields["do"], context)
         found = _each(place.on("foreach"), fields["foreach"], context.names)
     else:
@@ -79,15 +74,6 @@ def stages(place: Place, fields: Mapping[str, Any], context: Context) -> Iterato
         return
     for key, local in dict(found).items():
         yield body.made(_name(place, name, key), local, group=name)
-
-
-def _check_foreach(place: Place, fields: Mapping[str, Any]) -> None:
-    for key, other in (("foreach", "do"), ("do", "foreach")):
-        if key not in fields:
-            place.on(other).fail(f"there is '{other}' without '{key}'", hint=_OF_FOREACH)
-    beside = next((key for key in fields if key not in ("foreach", "do")), "")
-    if beside:
-        place.on(beside).fail(f"'{beside}' stands beside 'foreach'", hint="write it below 'do'")
 
 
 def _name(place: Place, group: str, key: str) -> str:

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NoReturn, Protocol
 
 from mlvc import codec
@@ -21,6 +22,7 @@ from mlvc.hashing import Hashing
 from mlvc.oid import Oid
 from mlvc.pipeline import plan as plans
 from mlvc.pipeline import schedule as schedules
+from mlvc.pipeline import where
 from mlvc.pipeline.executors.local import Ended, Executor
 from mlvc.pipeline.graph import Graph, select
 from mlvc.pipeline.lockfile import Entry, Lockfile
@@ -205,7 +207,9 @@ class _Session:
         if (stage.frozen and not self.options.force) or stage.name in self.graph.skipped:
             return {}
         pending = [ref.file for ref in stage.params if ref.file in self.graph.makers]
-        return self.tools.params.values(stage.params, pending=pending, stage=stage if placed else None)
+        if not placed:
+            return self.tools.params.values(stage.params, pending=pending)
+        return self.tools.params.values(stage.params, pending=pending, place=partial(where.before, stage))
 
     def known(self) -> Known:
         return Known(
@@ -333,7 +337,9 @@ class _Session:
     def inputs(self, stage: Stage) -> Inputs:
         """What a Run takes now; StageFailedError where a Stage before it did not make a dependency."""
         contents = self.tools.tree.identify(stage.deps)
-        taken = plans.inputs_of(stage, contents, self.tools.params.values(stage.params, stage=stage))
+        taken = plans.inputs_of(
+            stage, contents, self.tools.params.values(stage.params, place=partial(where.before, stage))
+        )
         if taken is None:
             missing = next(path for path in stage.deps if contents.get(path) is None)
             makers = self.graph.makers.get(missing, ())

@@ -203,8 +203,6 @@ def _of_entry(at: Place, body: object, line: int, context: expand.Context) -> It
     """The Stages that one entry below ``stages`` describes."""
     _check_name(at, at.stage)
     fields = _mapping(at, body, STAGE_KEYS, "a stage")
-    if "do" in fields:
-        _mapping(at.on("do"), fields["do"], [key for key in STAGE_KEYS if key not in expand.GROUPS], "a stage in 'do'")
     for made in expand.stages(at, fields, context):
         yield _stage(made.place, made.name, made.fields, line=line, group=made.group, skip=made.skip)
 
