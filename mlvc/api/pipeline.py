@@ -16,7 +16,7 @@ from mlvc import pointer as pointers
 from mlvc.errors import DamagedError, ObjectsMissingError, PipelineError, UsageError
 from mlvc.git import gitignore
 from mlvc.manifest import EMPTY_DIR
-from mlvc.pipeline import edit, graph, runner, spec, where
+from mlvc.pipeline import edit, graph, params, runner, spec, where
 from mlvc.pipeline.executors.local import Local
 from mlvc.pipeline.graph import Graph
 from mlvc.pipeline.lockfile import FILE as LOCKFILE
@@ -156,7 +156,7 @@ def _with_param_files(repo: Repo, stage: Stage) -> Stage:
 
 def surroundings(repo: Repo) -> Surroundings:
     """What the templates of pipeline files are resolved with: files of the working tree, and the environment."""
-    return Surroundings(lambda path: files.read_or_none(f"{repo.root}/{path}"), repo.environment)
+    return Surroundings(params.loader(lambda path: files.read_or_none(f"{repo.root}/{path}")), repo.environment)
 
 
 def _text(data: bytes, path: str) -> str:

@@ -14,7 +14,6 @@ from mlvc.pipeline.place import Place, Trouble, kind
 from mlvc.pipeline.template import Allow, Compiled, Fixed
 from mlvc.pipeline.variables import EACH_NAMES, Files, Names, Surroundings, Variables, load, load_default, textual
 
-GROUPS = ("foreach", "do", "matrix")
 _TEXTS = frozenset({"cmd", "wdir", "deps", "outs", "metrics", "plots", "params", "desc", "image", "each"})
 _ITEM, _KEY = "item", "key"
 _MOST = 100_000
@@ -35,7 +34,7 @@ class Context:
     """What all Stages of one file share: its variables, which are read when the first template asks for them."""
 
     def __init__(self, top: Place, entries: object, around: Surroundings) -> None:
-        self.files = Files(around.read)
+        self.files = Files(around.load)
         self.environment = around.environment
         self.directory = posixpath.dirname(top.file)
         self._top = top
@@ -61,7 +60,10 @@ class Context:
 
 
 def stages(place: Place, fields: Mapping[str, Any], context: Context) -> Iterator[Made]:
-    """The Stages that one entry below ``stages`` makes: one, or those of a ``foreach`` or ``matrix``."""
+    """The Stages that one entry below ``stages`` makes: one, or those of a ``foreach`` or ``matrix``.
+
+    ``fields`` are as the schema has them. PipelineError for what cannot be resolved.
+    """
     name = place.stage
     if "matrix" in fields:
         body = _Body(place, {key: value for key, value in fields.items() if key != "matrix"}, context)

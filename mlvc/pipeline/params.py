@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from mlvc import codec, globs
 from mlvc.errors import FormatError, PipelineError
+from mlvc.pipeline import where
 
 if TYPE_CHECKING:
-    from mlvc.pipeline.spec import ParamRef
+    from mlvc.pipeline.spec import ParamRef, Stage
 
 Values = Mapping[str, Mapping[str, Any]]
 """File, then dotted key, then value; the key '' stands for the whole file."""
@@ -31,12 +32,12 @@ class ParamFiles:
     _parsed: dict[str, tuple[bytes, Any]] = field(default_factory=dict)
 
     def values(
-        self, refs: Iterable[ParamRef], *, pending: Iterable[str] = (), place: Callable[[ParamRef], str] = lambda _: ""
+        self, refs: Iterable[ParamRef], *, pending: Iterable[str] = (), stage: Stage | None = None
     ) -> dict[str, dict[str, Any]]:
         """The values of ``refs`` as they are now.
 
-        PipelineError names the file, or the key and the nearest known one, that is not there, after what ``place``
-        says of the parameter. Of ``pending``, the files that a Stage has yet to make, missing ones are left out.
+        PipelineError names the file, or the key and the nearest known one, that is not there, and where ``stage``
+        names it. Of ``pending``, the files that a Stage has yet to make, missing ones are left out.
         """
         found: dict[str, dict[str, Any]] = {}
         waiting = frozenset(pending)
@@ -46,12 +47,12 @@ class ParamFiles:
                 continue
             if data is None:
                 told = "fits no file" if globs.is_pattern(ref.file) else "is not there"
-                raise PipelineError(f"{place(ref)}the parameter file '{ref.file}' {told}", hint=_wanted(ref))
+                raise PipelineError(f"{_place(stage, ref)}the parameter file '{ref.file}' {told}", hint=_wanted(ref))
             content = self._content(ref.file, data)
             try:
                 found.setdefault(ref.file, {})[ref.key] = pick(content, ref)
             except PipelineError as error:
-                raise PipelineError(f"{place(ref)}{error.message}", hint=error.hint) from None
+                raise PipelineError(f"{_place(stage, ref)}{error.message}", hint=error.hint) from None
         return found
 
     def _content(self, file: str, data: bytes) -> Any:
@@ -61,8 +62,22 @@ class ParamFiles:
         return known[1]
 
 
+def _place(stage: Stage | None, ref: ParamRef) -> str:
+    return f"{where.of(stage, ref)}: stage '{stage.name}': " if stage is not None else ""
+
+
 def _wanted(ref: ParamRef) -> str:
     return f"a stage depends on its key '{ref.key}'" if ref.key else "a stage depends on all of it"
+
+
+def loader(read: Callable[[str], bytes | None]) -> Callable[[str], Any]:
+    """What gives the plain value of a parameter file by its path, None where ``read`` finds no file."""
+
+    def load(path: str) -> Any:
+        data = read(path)
+        return None if data is None else parse(data, path)
+
+    return load
 
 
 def parse(data: bytes, file: str) -> Any:

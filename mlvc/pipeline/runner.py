@@ -13,7 +13,6 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import NoReturn, Protocol
 
 from mlvc import codec
@@ -22,7 +21,6 @@ from mlvc.hashing import Hashing
 from mlvc.oid import Oid
 from mlvc.pipeline import plan as plans
 from mlvc.pipeline import schedule as schedules
-from mlvc.pipeline import where
 from mlvc.pipeline.executors.local import Ended, Executor
 from mlvc.pipeline.graph import Graph, select
 from mlvc.pipeline.lockfile import Entry, Lockfile
@@ -207,9 +205,7 @@ class _Session:
         if (stage.frozen and not self.options.force) or stage.name in self.graph.skipped:
             return {}
         pending = [ref.file for ref in stage.params if ref.file in self.graph.makers]
-        if not placed:
-            return self.tools.params.values(stage.params, pending=pending)
-        return self.tools.params.values(stage.params, pending=pending, place=partial(where.before, stage))
+        return self.tools.params.values(stage.params, pending=pending, stage=stage if placed else None)
 
     def known(self) -> Known:
         return Known(
@@ -337,9 +333,7 @@ class _Session:
     def inputs(self, stage: Stage) -> Inputs:
         """What a Run takes now; StageFailedError where a Stage before it did not make a dependency."""
         contents = self.tools.tree.identify(stage.deps)
-        taken = plans.inputs_of(
-            stage, contents, self.tools.params.values(stage.params, place=partial(where.before, stage))
-        )
+        taken = plans.inputs_of(stage, contents, self.tools.params.values(stage.params, stage=stage))
         if taken is None:
             missing = next(path for path in stage.deps if contents.get(path) is None)
             makers = self.graph.makers.get(missing, ())

@@ -168,7 +168,7 @@ def parse_file(text: str, file: str, around: Surroundings = NOWHERE) -> Pipeline
     at = Place(file, document, ())
     problem = schema.validate(document.value)
     if problem is not None:
-        stage = str(problem.path[1]) if problem.path[0:1] == ("stages",) and len(problem.path) > 1 else ""
+        stage = str(problem.path[1]) if problem.path[:1] == ("stages",) and len(problem.path) > 1 else ""
         at.on(*problem.path).of(stage).fail(problem.message, hint=problem.hint)
     if document.value is None:
         return Pipeline(file)

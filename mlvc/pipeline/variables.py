@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlvc import codec
-from mlvc.pipeline import params, template
+from mlvc.pipeline import template
 from mlvc.pipeline.place import Place, Trouble, kind
 from mlvc.pipeline.template import LATER, Reference
 
@@ -24,8 +24,8 @@ _MOST_NAMES = 2000
 class Surroundings:
     """What a pipeline file is resolved with, besides its own text."""
 
-    read: Callable[[str], bytes | None] = lambda _: None
-    """The bytes at a repository-relative path, None where there is no file."""
+    load: Callable[[str], Any] = lambda _: None
+    """The value of the parameter file at a repository-relative path, None where there is no file; see params.loader."""
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -48,18 +48,17 @@ class Variables:
 class Files:
     """Reads files of variables, each of them once."""
 
-    def __init__(self, read: Callable[[str], bytes | None]) -> None:
-        self._read = read
+    def __init__(self, load: Callable[[str], Any]) -> None:
+        self._load = load
         self._found: dict[str, Any] = {}
 
     def content(self, path: str) -> Any:
         """The value of the file, None where there is none; FormatError for what does not parse."""
         if path not in self._found:
             try:
-                data = self._read(path)
+                self._found[path] = self._load(path)
             except OSError:  # a directory, or what may not be read
-                data = None
-            self._found[path] = None if data is None else params.parse(data, path)
+                self._found[path] = None
         return self._found[path]
 
 

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlvc.errors import MlvcError, PipelineError
-from mlvc.pipeline import spec, template
+from mlvc.pipeline import params, spec, template
 from mlvc.pipeline.variables import Names, Surroundings, Variables
 
 PARAMS = b"""\
@@ -17,11 +17,12 @@ layers: [64, {units: 32}]
 opts: {a: 1, b: true, c: [x, 'y z']}
 words: [us, eu]
 """
+BROKEN = Surroundings(params.loader({"params.yaml": b"a: [\n"}.get))
 
 
 def around(environment=None, **files):
     named = {name.replace("__", "."): text.encode() for name, text in files.items()}
-    return Surroundings({"params.yaml": PARAMS, **named}.get, environment or {})
+    return Surroundings(params.loader({"params.yaml": PARAMS, **named}.get), environment or {})
 
 
 def stages(text, surroundings=None):
@@ -67,16 +68,10 @@ def refused(text, surroundings=None):
         ),
         ("cmd: x\n    vars: [{a: '${lr}'}]", 4, 12, "templates cannot stand in 'vars'", "the value itself"),
         ("cmd: x\n    vars: ['params.yaml:lr']", 4, 12, "'params.yaml:lr' is loaded already", "always loaded"),
-        ("foreach: [1]", 2, 3, "a stage with 'foreach' has no 'do'", "the stage for one entry"),
-        ("do: {cmd: x}", 2, 3, "a stage with 'foreach' has no 'foreach'", "a list or a mapping"),
-        (
-            "foreach: [1]\n    do: {cmd: x}\n    deps: [a]",
-            5,
-            5,
-            "'deps' is not a key of a stage with 'foreach'",
-            "foreach, do",
-        ),
-        ("foreach: [1]\n    do: [x]", 4, 5, "'do' must be a mapping", ""),
+        ("foreach: [1]", 2, 3, "a stage with 'foreach' has no 'do'", ""),
+        ("do: {cmd: x}", 2, 3, "has no 'foreach'", ""),
+        ("foreach: [1]\n    do: {cmd: x}\n    deps: [a]", 5, 5, "'deps' is not a key of a stage with 'foreach'", ""),
+        ("foreach: [1]\n    do: [x]", 4, 5, "'do' must be a mapping of keys", ""),
         ("foreach: [1]\n    do: {cmd: x, matrix: {a: [1]}}", 4, 18, "'matrix' is not a key of 'do'", ""),
         (
             "foreach: 3\n    do: {cmd: x}",
@@ -92,6 +87,8 @@ def refused(text, surroundings=None):
         ("matrix: {}\n    cmd: x", 3, 5, "'matrix' must be a mapping of names to lists, and this is empty", ""),
         ("matrix: [1]\n    cmd: x", 3, 5, "'matrix' must be a mapping of keys, and this is a list", ""),
         ("matrix: {a: 1}\n    cmd: x", 3, 14, "'a' must be a list or text, and this is a number", ""),
+        ("matrix: {a: b}\n    cmd: x", 3, 14, "'a' of 'matrix' must be a list, and this is text", "[a, b]"),
+        ("matrix: ${words}\n    cmd: x", 3, 5, "'matrix' must be a mapping of names to lists, and this is text", ""),
         ("matrix: {a: '${lr}'}\n    cmd: x", 3, 14, "'a' of 'matrix' must be a list, and this is a number", ""),
         (
             "matrix: {a: [1]}\n    foreach: [1]\n    do: {cmd: x}",
@@ -156,11 +153,11 @@ def test_what_is_wrong_around_the_stages(text, message):
 
 def test_a_file_of_variables_that_does_not_parse_is_named():
     with pytest.raises(MlvcError, match=r"^params.yaml, line 2, column 1: "):
-        stages("stages: {s: {cmd: 'x ${lr}'}}", Surroundings({"params.yaml": b"a: [\n"}.get))
+        stages("stages: {s: {cmd: 'x ${lr}'}}", BROKEN)
 
 
 def test_variables_are_read_only_where_a_template_asks_for_them():
-    assert stages("stages: {s: {cmd: x}}", Surroundings({"params.yaml": b"a: [\n"}.get))[0].cmd == ("x",)
+    assert stages("stages: {s: {cmd: x}}", BROKEN)[0].cmd == ("x",)
 
 
 def test_a_variable_that_is_nowhere_without_files():
@@ -217,9 +214,11 @@ stages:
 
 
 def test_the_top_is_resolved():
-    pipeline = spec.parse_file("metrics: ['${model.name}.json']\nplots: [{a: '${opts}'}]\n", "mlvc.yaml", around())
+    pipeline = spec.parse_file(
+        "metrics: ['${model.name}.json']\nplots: [{a: {x: '${layers}'}}]\n", "mlvc.yaml", around()
+    )
     assert pipeline.metrics == ["cnn.json"]
-    assert pipeline.plots == [{"a": {"a": 1, "b": True, "c": ["x", "y z"]}}]
+    assert pipeline.plots == [{"a": {"x": [64, {"units": 32}]}}]
 
 
 # -- each --------------------------------------------------------------------------------------
