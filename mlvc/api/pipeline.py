@@ -6,8 +6,8 @@ import os
 import posixpath
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -318,29 +318,88 @@ def _overlapping(path: str, tracked: Sequence[str]) -> str:
     return next((found for found in tracked[at : at + 1] if found.startswith(path + "/")), "")
 
 
-def target(repo: Repo, whole: Graph, word: str) -> str:
-    """The Stage that a person in the directory ``repo.cwd`` means with ``word``. PipelineError where it names none.
+def targets(repo: Repo, whole: Graph, word: str) -> tuple[str, ...]:
+    """The Stages that a person in the directory ``repo.cwd`` means with ``word``. PipelineError where it names none.
 
-    One of the pipeline file there comes first, then ``FILE:NAME``, the maker of that path, and a Stage at the top.
+    One of the pipeline file there comes first, then ``FILE:NAME``, the maker of that path, and one at the top. NAME
+    may be that of a ``foreach`` or ``matrix``, for all Stages of it, and a pattern, and so may a path.
     """
-    here = spec.address(spec.file_in(repo.cwd), word)
-    if here in whole.stages:
-        return here
-    file, _, name = word.rpartition(":")
-    there = spec.address(repo.path(file), name) if file else ""
-    if there in whole.stages:
-        return there
-    path = repo.path(word)
-    found = graph.maker(whole, path) or (word if word in whole.stages else None)
-    if found is None:
-        prefix = spec.address(spec.file_in(repo.cwd), "")
+    found = _by_name(repo, whole, word)
+    if not found:
+        path = repo.path(word)
+        maker = graph.maker(whole, path)
+        found = (maker,) if maker is not None else _named(whole, spec.FILE, word)
+        if not found and globs.is_pattern(path):
+            found = tuple(dict.fromkeys(made for out, made in whole.outputs.items() if globs.fits(path)(out)))
+    if not found:
         outputs = (posixpath.relpath(out, repo.cwd or ".") for out in whole.outputs)
-        raise graph.unknown(word, [*(name.removeprefix(prefix) for name in whole.stages), *outputs])
+        raise graph.unknown(word, [*_typed_names(repo, whole.stages.values()), *outputs])
     return found
 
 
+def names(repo: Repo) -> list[str]:
+    """What can be typed in the directory ``repo.cwd`` for Stages and for a ``foreach`` or ``matrix``, sorted."""
+    return sorted(_typed_names(repo, stages(repo)))
+
+
+def _typed_names(repo: Repo, found: Iterable[Stage]) -> set[str]:
+    prefix = spec.address(spec.file_in(repo.cwd), "")
+    found = list(found)
+    groups = (spec.address(stage.file, stage.group) for stage in found if stage.group)
+    return {name.removeprefix(prefix) for name in (*groups, *(stage.name for stage in found))}
+
+
+def target(repo: Repo, whole: Graph, word: str) -> str:
+    """The one Stage that ``word`` means, as ``targets``; UsageError where it means several."""
+    found = targets(repo, whole, word)
+    if len(found) > 1:
+        raise UsageError(f"'{word}' names {len(found)} stages", hint=f"name one of them, such as '{found[0]}'")
+    return found[0]
+
+
+def _by_name(repo: Repo, whole: Graph, word: str) -> tuple[str, ...]:
+    """The Stages of the pipeline file here, or of the one that ``word`` names before a colon."""
+    found = _named(whole, spec.file_in(repo.cwd), word)
+    file, colon, name = word.rpartition(":")
+    return _named(whole, repo.path(file), name) if colon and not found else found
+
+
+def apart(repo: Repo, words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The Stages that some of ``words`` name, and the other words: paths. What is there as a path is one."""
+    paths = [word for word in words if files.exists(os.path.join(repo.root, repo.cwd, word))]
+    if len(paths) == len(words):
+        return (), tuple(words)
+    whole = load(repo)
+    found = {word: _by_name(repo, whole, word) for word in words if word not in paths}
+    names = dict.fromkeys(name for stages in found.values() for name in stages)
+    return tuple(names), tuple(word for word in words if not found.get(word))
+
+
+def _named(whole: Graph, file: str, name: str) -> tuple[str, ...]:
+    """The Stages of ``file``, which may be a pattern, that ``name`` is the name, the group or a pattern of."""
+    if spec.address(file, name) in whole.stages:
+        return (spec.address(file, name),)
+    stages = whole.stages.values()
+    group = tuple(stage.name for stage in stages if stage.group == name and stage.file == file)
+    if group or not globs.is_pattern(file + name):
+        return group
+    fits, of_file = globs.fits(_one_name(name)), globs.fits(file)
+    return tuple(
+        stage.name
+        for stage in stages
+        if (stage.file == file or of_file(stage.file))
+        and (stage.group == name or fits(_one_name(spec.name_in_file(stage))))
+    )
+
+
+def _one_name(text: str) -> str:
+    """A name of a Stage, or a pattern of such names, as that of a file: no part of it is a directory, or hidden."""
+    return "." + text.replace("/", "\0").replace("**", "*")
+
+
 def _targets(repo: Repo, whole: Graph, options: Options) -> Options:
-    return replace(options, targets=tuple(target(repo, whole, word) for word in options.targets))
+    found = (name for word in options.targets for name in targets(repo, whole, word))
+    return replace(options, targets=tuple(dict.fromkeys(found)))
 
 
 def plan(repo: Repo, environment: Mapping[str, str], options: Options) -> tuple[Decision, ...]:
@@ -350,12 +409,16 @@ def plan(repo: Repo, environment: Mapping[str, str], options: Options) -> tuple[
     return runner.plan(whole, tools(repo, environment), _targets(repo, whole, options))
 
 
-def waiting(repo: Repo, environment: Mapping[str, str]) -> tuple[Decision, ...]:
-    """The Decision for every Stage, for ``status``, but those of which nothing is asked: none without a pipeline."""
+def waiting(repo: Repo, environment: Mapping[str, str], names: Collection[str] = ()) -> tuple[Decision, ...]:
+    """The Decision for every Stage, for ``status``, but those of which nothing is asked: none without a pipeline.
+
+    ``names``: only of these Stages.
+    """
     whole = load(repo)
     found = runner.status(whole, tools(repo, environment)) if whole.stages else ()
     silent = (Action.UNCHANGED, Action.FROZEN, Action.SKIPPED)
-    return tuple(decision for decision in found if decision.action not in silent)
+    asked = [decision for decision in found if decision.action not in silent]
+    return tuple(decision for decision in asked if not names or decision.stage in names)
 
 
 def add_stage(repo: Repo, name: str, fields: Mapping[str, Any], *, force: bool = False) -> str:
@@ -372,3 +435,64 @@ def add_stage(repo: Repo, name: str, fields: Mapping[str, Any], *, force: bool =
         if repo.config.get("core.autostage"):
             git.stage(repo.git, [path, *changed])
     return path
+
+
+def freeze(repo: Repo, words: Sequence[str], *, on: bool) -> tuple[Frozen, ...]:
+    """Say in their pipeline files that Stages do not run, or that they do again; the rest of the files stays.
+
+    PipelineError, before anything is written, for a word that names no Stage or a part of a ``foreach`` or ``matrix``,
+    and for a layout that cannot be changed.
+    """
+    with repo.exclusive():
+        whole = load(repo)
+        entries = _entries(repo, whole, words)
+        before = {file: _text(files.read_or_none(f"{repo.root}/{file}") or b"", file) for file, _ in entries}
+        after = dict(before)
+        found = []
+        for (file, name), stages in entries.items():
+            text = edit.set_flag(after[file], name, "frozen", on=on, file=file)
+            at = whole.stages[stages[0]].at
+            looped = at is not None and at.path[2:] == ("do",)
+            found.append(Frozen(file, name, tuple(stages), looped=looped, changed=text != after[file]))
+            after[file] = text
+        changed = [file for file, text in after.items() if text != before[file]]
+        for file in changed:
+            files.replace(f"{repo.root}/{file}", after[file].encode())
+        if changed and repo.config.get("core.autostage"):
+            git.stage(repo.git, changed)
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """An entry below ``stages`` of a pipeline file, the Stages that it makes, and whether it had to be changed.
+
+    ``looped``: it is a ``foreach``, and what is said of its Stages stands below ``do``.
+    """
+
+    file: str
+    entry: str
+    stages: tuple[str, ...]
+    looped: bool
+    changed: bool
+
+
+def _entries(repo: Repo, whole: Graph, words: Sequence[str]) -> dict[tuple[str, str], list[str]]:
+    """By file and name the entries that ``words`` name, with the Stages that each makes: all of them, or none."""
+    every: dict[tuple[str, str], list[str]] = {}
+    for stage in whole.stages.values():
+        every.setdefault(_entry_of(stage), []).append(stage.name)
+    named = dict.fromkeys(name for word in words for name in targets(repo, whole, word))
+    found = {_entry_of(whole.stages[name]): name for name in named}
+    for entry, name in found.items():
+        if not named.keys() >= set(every[entry]):
+            raise PipelineError(
+                f"{where.of(whole.stages[name])}: '{name}' is one of the {len(every[entry])} stages of '{entry[1]}', "
+                "which are frozen together",
+                hint=f"name '{spec.address(*entry)}', or write out this stage as one of its own",
+            )
+    return {entry: every[entry] for entry in found}
+
+
+def _entry_of(stage: Stage) -> tuple[str, str]:
+    return stage.file, stage.group or spec.name_in_file(stage)

@@ -45,6 +45,8 @@ COMMANDS = {
     "repro": "stages",
     "stage": "stages",
     "dag": "stages",
+    "freeze": "language",
+    "unfreeze": "language",
     "schema": "language",
     "demo": "stages",
     "doctor": "doctor",

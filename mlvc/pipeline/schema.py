@@ -87,6 +87,7 @@ _PLOT: Mapping[str, Schema] = {
 
 def _outs(description: str, flags: Schema) -> Schema:
     """A list of paths, each alone or with flags below it; or a mapping of paths to flags."""
+    flags = {"anyOf": [flags, _TEMPLATE]}
     return _or_template(
         description,
         {
@@ -182,7 +183,10 @@ _MATRIX: Schema = _or_template(
     "Lists by name: a stage for each combination, whose values are `${item.NAME}`, `${key}` in its name.",
     {"type": "object", "additionalProperties": {"type": ["array", "string"]}},
 )
-_PLOTS_BY_NAME: Schema = {"type": "object", "additionalProperties": {"$ref": "#/$defs/plot"}}
+_PLOTS_BY_NAME: Schema = {
+    "type": "object",
+    "additionalProperties": {"anyOf": [{"$ref": "#/$defs/plot"}, _TEMPLATE]},
+}
 
 SCHEMA: Schema = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -203,12 +207,13 @@ SCHEMA: Schema = {
             "anyOf": [
                 {"type": _OPTIONAL_LIST, "items": {"anyOf": [_TEXT, _PLOTS_BY_NAME]}},
                 _PLOTS_BY_NAME,
+                _TEMPLATE,
             ],
         },
         "artifacts": {
             "description": "Models and data sets by name: where they are, and what they are.",
             "type": ["object", "null"],
-            "additionalProperties": {"$ref": "#/$defs/artifact"},
+            "additionalProperties": {"anyOf": [{"$ref": "#/$defs/artifact"}, _TEMPLATE]},
         },
     },
     "additionalProperties": False,

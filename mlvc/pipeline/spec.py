@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlvc import codec, globs
+from mlvc.errors import FormatError
 from mlvc.pipeline import expand, quantities, schema
 from mlvc.pipeline.place import Place
 from mlvc.pipeline.place import kind as _kind
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 FILE = "mlvc.yaml"
 DEFAULT_PARAMS = "params.yaml"
+_NOT_YAML = "correct the YAML at that place: text with `{`, `[`, `: ` or ` #` in it goes in quotes, tabs go out"
 NAME = re.compile(r"[A-Za-z0-9_.-]+")
 TOP_RESOLVED = ("params", "metrics", "plots", "artifacts")
 TOP_KEYS = ("stages", "vars", *TOP_RESOLVED)
@@ -148,6 +150,11 @@ def address(file: str, name: str) -> str:
     return name if file == FILE else f"{file}:{name}"
 
 
+def name_in_file(stage: Stage) -> str:
+    """The name of a Stage in its own file: ``address`` the other way round."""
+    return stage.name.removeprefix(address(stage.file, ""))
+
+
 def parse(text: str, file: str, around: Surroundings = NOWHERE) -> tuple[Stage, ...]:
     """The Stages of the file ``file`` (repository-relative), in their order there. Errors as ``parse_file``."""
     return parse_file(text, file, around).stages
@@ -159,7 +166,10 @@ def parse_file(text: str, file: str, around: Surroundings = NOWHERE) -> Pipeline
     FormatError for what is not YAML, here or in a file of variables; PipelineError with file, line and column for
     anything that is not of the vocabulary, and for a template that does not resolve.
     """
-    document = codec.parse_yaml(text, file)
+    try:
+        document = codec.parse_yaml(text, file)
+    except FormatError as error:
+        raise FormatError(error.message, hint=error.hint or _NOT_YAML) from None
     at = Place(file, document, ())
     problem = schema.validate(document.value)
     if problem is not None:

@@ -185,3 +185,243 @@ def test_a_dependency_that_leads_nowhere_or_out(project: Path, goal: str) -> Non
     shell.write(project, {"../outside": b"x"})
     refused(run_mlvc("repro", cwd=project, check=False), 2, "in")
     assert not (project / "out").exists()
+
+
+# -- targets -----------------------------------------------------------------------------------
+
+MANY = b"""\
+stages:
+  train-a: {cmd: mkdir -p models && touch models/a.bin, outs: [models/a.bin]}
+  train-b: {cmd: mkdir -p models && touch models/b.bin, outs: [models/b.bin]}
+  test: {cmd: touch report, deps: [models/a.bin], outs: [report]}
+"""
+BELOW = b"stages:\n  test: {cmd: touch report, outs: [report]}\n  more: {cmd: touch more, outs: [more]}\n"
+
+
+@pytest.fixture
+def many(project: Path) -> Path:
+    shell.write(project, {"mlvc.yaml": MANY, "sub/mlvc.yaml": BELOW})
+    return project
+
+
+@pytest.mark.parametrize(
+    ("words", "found", "cwd"),
+    [
+        (["test"], ["test"], ""),
+        (["test"], ["sub/mlvc.yaml:test"], "sub"),
+        (["train-a"], ["train-a"], "sub"),
+        (["train-*"], ["train-a", "train-b"], ""),
+        (["train-?", "test"], ["train-a", "train-b", "test"], ""),
+        (["mlvc.yaml:t*"], ["train-a", "train-b", "test"], ""),
+        (["mlvc.yaml:*"], ["sub/mlvc.yaml:test", "sub/mlvc.yaml:more"], "sub"),
+        (["../mlvc.yaml:test"], ["test"], "sub"),
+        (["sub/mlvc.yaml:*"], ["sub/mlvc.yaml:test", "sub/mlvc.yaml:more"], ""),
+        (["*/mlvc.yaml:test"], ["sub/mlvc.yaml:test"], ""),
+        (["models/*.bin"], ["train-a", "train-b"], ""),
+        (["models/b.bin"], ["train-b"], ""),
+        (["report"], ["sub/mlvc.yaml:test"], "sub"),
+        (["*"], ["train-a", "train-b", "test"], ""),
+    ],
+)
+def test_targets(many: Path, words: list[str], found: list[str], cwd: str) -> None:
+    for command in (["stage", "list"], ["stage", "show"]):
+        stages = json.loads(run_mlvc(*command, *words, "--json", cwd=many / cwd).out)
+        assert sorted(stage["name"] for stage in stages) == sorted(found)
+    run = json.loads(run_mlvc("repro", "--dry-run", "--json", *words, cwd=many / cwd).out)
+    assert {decision["stage"] for decision in run} - {"train-a"} == set(found) - {"train-a"}
+    drawn = json.loads(run_mlvc("dag", "--json", *words, cwd=many / cwd).out)["stages"]
+    assert set(found) <= set(drawn)
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [("trian-a", "train-a"), ("sub/mlvc.yaml:tset", "sub/mlvc.yaml:test"), ("models/a.bni", "models/a.bin")],
+)
+def test_a_target_that_is_none(many: Path, word: str, hint: str) -> None:
+    for command in (["repro"], ["dag"], ["stage", "show"], ["freeze"]):
+        refused(run_mlvc(*command, word, cwd=many, check=False), 2, f"'{word}'", f"did you mean '{hint}'?")
+    refused(run_mlvc("repro", "zzz-*", cwd=many, check=False), 2, "'zzz-*'", "mlvc stage list")
+
+
+def test_the_status_of_stages(many: Path) -> None:
+    told = json.loads(run_mlvc("status", "train-*", "--json", cwd=many).out)
+    assert [stage["stage"] for stage in told["stages"]] == ["train-a", "train-b"]
+    assert told["working_tree"] == told["head"] == []
+    assert "train-b" not in run_mlvc("status", "train-a", cwd=many).out
+    both = run_mlvc("status", "train-a", "data", cwd=many).out
+    assert "train-a: never run" in both
+    run_mlvc("repro", cwd=many)
+    assert run_mlvc("status", "train-a", cwd=many).out == "clean: 1 stage as recorded\n"
+    # What is there as a path is one.
+    assert "test" not in run_mlvc("status", "data", cwd=many).out
+
+
+# -- stage list, show --------------------------------------------------------------------------
+
+FULL = b"""\
+stages:
+  a:
+    cmd: [x, y]
+    deps: [d]
+    outs: [o, p: {cache: false, desc: D, type: t}]
+    env: {A: 1}
+    timeout: 2m
+    resources: {memory: 1KB}
+"""
+
+
+def test_a_stage_is_shown_with_all_that_is_said_of_it(project: Path) -> None:
+    shell.write(project, {"sub/mlvc.yaml": FULL})
+    (stage,) = json.loads(run_mlvc("stage", "show", "a", "--json", cwd=project / "sub").out)
+    assert stage["name"] == "sub/mlvc.yaml:a"
+    assert (stage["file"], stage["line"], stage["wdir"], stage["deps"]) == ("sub/mlvc.yaml", 2, "sub", ["sub/d"])
+    assert (stage["env"], stage["timeout"], stage["resources"]) == ({"A": "1"}, 120, {"memory": 1000})
+    assert [out["path"] for out in stage["outputs"]] == stage["outs"] == ["sub/o", "sub/p"]
+    assert (stage["outputs"][1]["cache"], stage["outputs"][1]["options"]) == (False, {"type": "t"})
+    assert run_mlvc("stage", "show", "a", cwd=project / "sub").out.splitlines() == [
+        "sub/mlvc.yaml:a:",
+        "  file: sub/mlvc.yaml",
+        "  line: 2",
+        "  cmd:",
+        "    - x",
+        "    - y",
+        "  wdir: sub",
+        "  deps:",
+        "    - sub/d",
+        "  outputs:",
+        "    - sub/o",
+        "    - sub/p:",
+        "        cache: false",
+        "        desc: D",
+        "        options:",
+        "          type: t",
+        "  env:",
+        '    A: "1"',
+        "  timeout: 120",
+        "  resources:",
+        "    memory: 1000",
+    ]
+
+
+# -- freeze ------------------------------------------------------------------------------------
+
+
+def test_freeze_and_unfreeze(many: Path) -> None:
+    before = (many / "mlvc.yaml").read_bytes()
+    assert run_mlvc("freeze", "train-*", cwd=many).err.splitlines() == [
+        "stage 'train-a' is frozen",
+        "stage 'train-b' is frozen",
+    ]
+    frozen = [s["name"] for s in json.loads(run_mlvc("stage", "list", "--json", cwd=many).out) if s["frozen"]]
+    assert frozen == ["train-a", "train-b"]
+    assert run_mlvc("freeze", "train-a", cwd=many).err == "stage 'train-a' is frozen already\n"
+    assert run_mlvc("unfreeze", "train-a", "train-b", "test", cwd=many).err.splitlines() == [
+        "stage 'train-a' is not frozen any more",
+        "stage 'train-b' is not frozen any more",
+        "stage 'test' is not frozen",
+    ]
+    assert (many / "mlvc.yaml").read_bytes() == before
+
+
+def test_the_pipeline_file_of_a_directory_is_changed_from_anywhere(many: Path) -> None:
+    run_mlvc("freeze", "sub/mlvc.yaml:test", "train-a", cwd=many)
+    assert b"{frozen: true, cmd: touch report" in (many / "sub/mlvc.yaml").read_bytes()
+    assert (many / "mlvc.yaml").read_bytes().count(b"frozen") == 1
+    run_mlvc("unfreeze", "test", cwd=many / "sub")
+    assert (many / "sub/mlvc.yaml").read_bytes() == BELOW
+
+
+# -- foreach and matrix ------------------------------------------------------------------------
+
+GROUPS = b"""\
+stages:
+  train:
+    foreach: [us, eu]  # regions
+    do:
+      cmd: touch ${item}.bin
+      outs:
+        - ${item}.bin
+  tune:
+    matrix:
+      lr: [1, 2]
+    cmd: touch tune-${item.lr}
+    deps: [us.bin]
+    outs: ['tune-${item.lr}']
+"""
+
+
+@pytest.fixture
+def groups(project: Path) -> Path:
+    shell.write(project, {"mlvc.yaml": GROUPS, "sub/mlvc.yaml": GROUPS})
+    return project
+
+
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [
+        ("train", ["train@us", "train@eu"]),
+        ("train@us", ["train@us"]),
+        ("tune", ["tune@1", "tune@2"]),
+        ("t*@?u", ["train@eu"]),
+        ("sub/mlvc.yaml:train", ["sub/mlvc.yaml:train@us", "sub/mlvc.yaml:train@eu"]),
+        ("eu.bin", ["train@eu"]),
+    ],
+)
+def test_a_target_may_be_a_foreach_or_matrix(groups: Path, word: str, found: list[str]) -> None:
+    stages = json.loads(run_mlvc("stage", "list", word, "--json", cwd=groups).out)
+    assert sorted(stage["name"] for stage in stages) == sorted(found)
+    assert {stage["group"] for stage in stages} == {word.rpartition(":")[2]} or len(found) == 1
+
+
+def test_a_foreach_is_frozen_in_its_body_and_a_matrix_below_its_name(groups: Path) -> None:
+    told = run_mlvc("freeze", "train", "tune@*", cwd=groups).err.splitlines()
+    assert told == [
+        "the 2 stages of 'train' are frozen: `frozen: true` stands below 'do'",
+        "the 2 stages of 'tune' are frozen",
+    ]
+    text = GROUPS.decode().replace("        - ${item}.bin\n", "        - ${item}.bin\n      frozen: true\n")
+    assert (groups / "mlvc.yaml").read_text() == text + "    frozen: true\n"
+    frozen = [s["name"] for s in json.loads(run_mlvc("stage", "list", "--json", cwd=groups).out) if s["frozen"]]
+    assert sorted(frozen) == ["train@eu", "train@us", "tune@1", "tune@2"]
+    run_mlvc("unfreeze", "train", "tune", cwd=groups)
+    assert (groups / "mlvc.yaml").read_bytes() == GROUPS
+
+
+def test_one_stage_of_a_foreach_cannot_be_frozen(groups: Path) -> None:
+    before = shell.image(groups)
+    refused(
+        run_mlvc("freeze", "tune", "train@us", cwd=groups, check=False),
+        *(2, "mlvc.yaml, line 4, column 5", "'train@us' is one of the 2 stages of 'train'", "name 'train'"),
+    )
+    assert shell.image(groups) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (
+            GROUPS.replace(b"- ${item}.bin", b"- same.bin"),
+            "line 7, column 11: the stages 'train@us' and 'train@eu' both",
+        ),
+        (GROUPS.replace(b"[us.bin]", b"[tune-2]"), "line 12, column 12: the stages need one another in a circle"),
+        (GROUPS.replace(b"[us.bin]", b"[gone]"), "line 12, column 12: the dependency 'gone' of stage 'tune@1'"),
+    ],
+)
+def test_messages_about_what_a_template_made(groups: Path, text: bytes, place: str) -> None:
+    shell.write(groups, {"mlvc.yaml": text})
+    refused(run_mlvc("repro", cwd=groups, check=False), 2, f"mlvc.yaml, {place}")
+
+
+def test_the_shell_completes_names_of_stages(groups: Path) -> None:
+    def completed(*words: str, cwd: Path = groups) -> list[str]:
+        return run_mlvc("__complete", *words, cwd=cwd).out.splitlines()[1:]
+
+    assert completed("repro", "t") == ["train", "tune"]
+    assert completed("repro", "train@") == ["train@eu", "train@us"]
+    assert completed("freeze", "sub/mlvc.yaml:tu") == [
+        "sub/mlvc.yaml:tune",
+        "sub/mlvc.yaml:tune@1",
+        "sub/mlvc.yaml:tune@2",
+    ]
+    assert completed("stage", "show", "tune@", cwd=groups / "sub") == ["tune@1", "tune@2"]
+    assert completed("status", "tra") == ["train"]

@@ -23,7 +23,7 @@ from tests.docs.python_reference import python
 from tests.helpers import run_mlvc, shell
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
-GROUPS = {"remote": ("add", "list", "modify", "default", "rename", "remove"), "stage": ("add", "list")}
+GROUPS = {"remote": ("add", "list", "modify", "default", "rename", "remove"), "stage": ("add", "list", "show")}
 HOME = "/path/to"
 """What stands in the examples in place of the folder that they were made in."""
 
@@ -145,6 +145,7 @@ def _scene(home: Path):
     yield "mlvc remote default", ["remote", "default"], root
     shell.write(root, {"mlvc.yaml": b"stages: {sum: {cmd: cat data/*.csv > sum.txt, deps: [data], outs: [sum.txt]}}\n"})
     yield "mlvc stage list", ["stage", "list"], root
+    yield "mlvc stage show", ["stage", "show", "sum"], root
     yield "mlvc dag", ["dag"], root
     yield "mlvc repro --dry-run", ["repro", "--dry-run"], root
     yield "mlvc repro", ["repro"], root
