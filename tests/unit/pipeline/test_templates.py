@@ -60,6 +60,7 @@ def refused(text, surroundings=None):
             "'item.stem'?",
         ),
         ("cmd: x ${items}\n    each: a/*", 3, 5, "`${items}` does not resolve", ""),
+        ("cmd: x\n    resources: {'${model.name}': 1, cnn: 3}", 4, 5, "two keys come out as 'cnn'", ""),
         ("cmd: x ${layers}", 3, 5, "`${layers}` is a list, and text, a number", "name one part"),
         ("cmd: ${opts}", 3, 5, "`${opts}` is a mapping, and text, a number", "name one part"),
         ("cmd: x\n    deps: ['${opts}']", 4, 12, "`${opts}` is a mapping", ""),
