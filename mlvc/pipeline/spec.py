@@ -424,7 +424,7 @@ def _resources(at: Place, value: object) -> Iterator[tuple[str, float]]:
         memory = name == "memory"
         found = quantities.size(amount) if memory else quantities.number(amount)
         if found is None:
-            wanted, hint = ("a size", "such as 4GB or 512MiB") if memory else ("a number", "")
+            wanted, hint = ("a size", "such as 4GB or 512MiB") if memory else ("a number", "such as 1 or 0.5")
             at.on(str(name)).fail(f"the resource '{name}' must be {wanted}, and this is {_shown(amount)}", hint=hint)
         yield str(name), found
 
