@@ -12,10 +12,10 @@ from typing import Any
 from mlvc.pipeline import template, when
 from mlvc.pipeline.place import Place, Trouble, kind
 from mlvc.pipeline.template import Allow, Compiled, Fixed
-from mlvc.pipeline.variables import EACH_NAMES, Files, Names, Surroundings, Variables, load, load_default, textual
+from mlvc.pipeline.variables import ITEM, LIST, Files, Names, Surroundings, Variables, load, load_default, textual
 
 _TEXTS = frozenset({"cmd", "wdir", "deps", "outs", "metrics", "plots", "params", "desc", "image", "each"})
-_ITEM, _KEY = "item", "key"
+_KEY = "key"
 _MOST = 100_000
 
 
@@ -94,10 +94,16 @@ class _Body:
     context: Context
     _parts: list[tuple[str, Compiled]] = field(default_factory=list)
     _fixed: dict[str, Any] = field(default_factory=dict)
+    _whole: set[str] = field(default_factory=set)
+    """Keys of paths and names that may come out as numbers."""
     _wdir: Compiled | None = None
+    _later: tuple[str, ...] = ()
+    """Names that its commands leave to the items of ``each``."""
     _own: dict[str, Variables] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if "each" in self.fields:
+            self._later = (ITEM, LIST) if "batch" in self.fields else (ITEM,)
         for key, value in self.fields.items():
             if key in ("vars", "when"):
                 continue
@@ -106,6 +112,8 @@ class _Body:
                 self._fixed[key] = compiled.value
             else:
                 self._parts.append((key, compiled))
+                if key in _TEXTS and template.may_be_number(compiled):
+                    self._whole.add(key)
             if key == "wdir":
                 self._wdir = compiled
 
@@ -124,9 +132,9 @@ class _Body:
         fields = dict(self._fixed)
         for key, part in self._parts:
             try:
-                names.later = EACH_NAMES if key == "cmd" and "each" in self.fields else ()
+                names.later = self._later if key == "cmd" else ()
                 value = part.resolve(names)
-                fields[key] = _as_text(value) if key in _TEXTS else value
+                fields[key] = _as_text(value) if key in self._whole else value
             except Trouble as trouble:
                 place.on(key).told(trouble)
         names.later = ()
@@ -196,11 +204,11 @@ def _each(place: Place, data: Any, names: Names) -> Found:
     if isinstance(found, dict):
         for key, value in found.items():
             text = template.text_of(key)
-            yield text, {_ITEM: textual(value), _KEY: text}
+            yield text, {ITEM: textual(value), _KEY: text}
     elif isinstance(found, list):
         numbered = any(isinstance(value, dict | list) for value in found)
         for number, value in enumerate(found):
-            yield str(number) if numbered else _word(value, data, number), {_ITEM: textual(value)}
+            yield str(number) if numbered else _word(value, data, number), {ITEM: textual(value)}
     else:
         place.fail(f"'foreach' must be a list or a mapping, and this is {kind(found)}")
 
@@ -216,7 +224,7 @@ def _combined(place: Place, data: Any, names: Names) -> Found:
     for chosen in itertools.product(*axes.values()):
         key = "-".join([word for word, _ in chosen])
         item = {axis: value for axis, (_, value) in zip(axes, chosen, strict=True)}
-        yield key, {_ITEM: item, _KEY: key}
+        yield key, {ITEM: item, _KEY: key}
 
 
 def _axis(place: Place, axis: str, data: Any, names: Names) -> Sequence[tuple[str, Any]]:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from mlvc.errors import MlvcError, PipelineError
 from mlvc.pipeline import params, spec, template
-from mlvc.pipeline.variables import Names, Surroundings, Variables
+from mlvc.pipeline.place import Trouble
+from mlvc.pipeline.variables import Surroundings
 
 PARAMS = b"""\
 lr: 0.1
@@ -51,6 +52,14 @@ def refused(text, surroundings=None):
         ("cmd: x ${item}", 3, 5, "there is no 'item' here", "foreach"),
         ("cmd: x ${item.path}", 3, 5, "there is no 'item.path' here", "each"),
         ("cmd: x\n    outs: ['${item.stem}']\n    each: a/*", 4, 12, "there is no 'item.stem' here", "each"),
+        (
+            "cmd: x ${item.steem}\n    each: a/*",
+            3,
+            5,
+            "`${item.steem}` is no part of an item of 'each'",
+            "'item.stem'?",
+        ),
+        ("cmd: x ${items}\n    each: a/*", 3, 5, "`${items}` does not resolve", ""),
         ("cmd: x ${layers}", 3, 5, "`${layers}` is a list, and text, a number", "name one part"),
         ("cmd: ${opts}", 3, 5, "`${opts}` is a mapping, and text, a number", "name one part"),
         ("cmd: x\n    deps: ['${opts}']", 4, 12, "`${opts}` is a mapping", ""),
@@ -223,12 +232,6 @@ def test_the_top_is_resolved():
 
 # -- each --------------------------------------------------------------------------------------
 
-ITEM = {"item": {"path": "raw/${a}.jpg", "stem": "a"}, "items": "list.txt"}
-
-
-def for_item(command):
-    return template.for_item(command, Names(Variables, {}, ITEM))
-
 
 def test_a_command_with_each_is_resolved_once_more_for_each_item():
     text = r"""
@@ -241,12 +244,23 @@ stages:
     (stage,) = stages(text)
     assert stage.each == "raw/*"
     assert stage.cmd == (r"conv ${item.path} ${item.stem} 0.1 \${item.path} a \${b --a 1 --b --c x 'y z'",)
-    assert for_item(stage.cmd[0]) == "conv raw/${a}.jpg a 0.1 ${item.path} a ${b --a 1 --b --c x 'y z'"
+    commands = template.per_item(stage.cmd)
+    assert commands({"item": {"path": "raw/${a}.jpg", "stem": "a"}}) == (
+        "conv raw/${a}.jpg a 0.1 ${item.path} a ${b --a 1 --b --c x 'y z'",
+    )
+    with pytest.raises(Trouble, match="an item has no such part"):
+        commands({"item": {}})
+
+
+def test_a_batch_has_a_list():
+    text = "stages: {s: {cmd: 'conv ${items} ${item.path:-none}', each: 'raw/*', batch: 3}}"
+    (stage,) = stages(text)
+    assert template.per_item(stage.cmd)({"items": "list"}) == ("conv list none",)
 
 
 def test_each_within_foreach_has_the_parts_of_an_item_and_foreach_the_rest():
     cmd = "${item.name} ${item.depth} ${item.path} ${items}"
-    text = f"stages: {{s: {{foreach: ['${{model}}'], do: {{cmd: '{cmd}', each: 'a/*'}}}}}}"
+    text = f"stages: {{s: {{foreach: ['${{model}}'], do: {{cmd: '{cmd}', each: 'a/*', batch: 2}}}}}}"
     assert stages(text)[0].cmd == ("${item.name} 3 ${item.path} ${items}",)
 
 
