@@ -163,7 +163,7 @@ def _text(data: bytes, path: str) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise PipelineError(f"{path} is not UTF-8 text") from None
+        raise PipelineError(f"{path} is not UTF-8 text", hint="save it as UTF-8") from None
 
 
 def load(repo: Repo) -> Graph:

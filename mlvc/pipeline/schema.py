@@ -429,8 +429,14 @@ def _minimum(schema: Schema) -> Check:
     return check
 
 
-def _under(step: str | int, problem: Problem) -> Problem:
-    return replace(problem, path=(step, *problem.path))
+def _under(step: str | int, problem: Problem, about: str = "") -> Problem:
+    """The problem, seen from one step further up; ``about`` is the hint, where it has none."""
+    return replace(problem, path=(step, *problem.path), hint=problem.hint or about)
+
+
+def _about(schema: Schema, key: str) -> str:
+    told = schema.get("properties", {}).get(key, {}).get("description", "")
+    return f"what '{key}' says: {told[:1].lower()}{told[1:].rstrip('.')}" if told else ""
 
 
 def _items(schema: Schema) -> Check:
@@ -467,7 +473,7 @@ def _members(schema: Schema) -> Check:
             if of_item is not None:
                 problem = of_item(item)
                 if problem is not None:
-                    return _under(str(key), problem)
+                    return _under(str(key), problem, _about(schema, str(key)))
             elif others is False and key not in free:
                 return _unknown(str(key), schema)
         return None
@@ -486,8 +492,7 @@ def _required(schema: Schema) -> Check:
         missing = next((key for key in schema["required"] if key not in value), "") if isinstance(value, dict) else ""
         if not missing:
             return None
-        about = schema.get("properties", {}).get(missing, {}).get("description", "")
-        return Problem((), f"has no '{missing}'", schema.get("title", ""), about[:1].lower() + about[1:].rstrip("."))
+        return Problem((), f"has no '{missing}'", schema.get("title", ""), _about(schema, missing))
 
     return check
 

@@ -425,3 +425,57 @@ def test_the_shell_completes_names_of_stages(groups: Path) -> None:
     ]
     assert completed("stage", "show", "tune@", cwd=groups / "sub") == ["tune@1", "tune@2"]
     assert completed("status", "tra") == ["train"]
+
+
+# -- stage add ---------------------------------------------------------------------------------
+
+
+def test_a_stage_is_added_with_all_that_the_language_has(project: Path) -> None:
+    options = "--env SEED=1 --env HOME --image python:3.11 --each data/*.txt --when lr>0 --timeout 10m --retries 2"
+    resources = "--resource gpu=1 --resource memory=4GB --resource licence=0.5"
+    shell.write(project, {"params.yaml": b"lr: 1\n"})
+    run_mlvc("stage", "add", "-n", "s", "-o", "out", *options.split(), *resources.split(), "touch out", cwd=project)
+    (stage,) = json.loads(run_mlvc("stage", "show", "s", "--json", cwd=project).out)
+    assert (stage["env"], stage["env_through"], stage["image"]) == ({"SEED": "1"}, ["HOME"], "python:3.11")
+    assert (stage["each"], stage["skip"], stage["timeout"], stage["retries"]) == ("data/*.txt", "", 600, 2)
+    assert stage["resources"] == {"gpu": 1, "memory": 4e9, "licence": 0.5}
+    run_mlvc("stage", "add", "-n", "t", "--env", "A=1", "--env", "B=x=y", "true", cwd=project)
+    assert json.loads(run_mlvc("stage", "show", "t", "--json", cwd=project).out)[0]["env"] == {"A": "1", "B": "x=y"}
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--timeout", "soon"), "'soon'"),
+        (("--resource", "gpu"), "such as gpu=1"),
+        (("--resource", "gpu=all"), "gpu"),
+        (("--env", "A-B=1"), "A-B"),
+        (("--when", "x >"), "`x >` is not a condition"),
+    ],
+)
+def test_a_stage_that_makes_no_sense_is_not_added(project: Path, options: tuple[str, str], told: str) -> None:
+    before = shell.image(project)
+    refused(run_mlvc("stage", "add", "-n", "s", *options, "true", cwd=project, check=False), 2, told)
+    assert shell.image(project) == before
+
+
+@pytest.mark.parametrize(
+    ("body", "parts"),
+    [
+        ("cmd: x, deps: [../x]", ("column 22", "'../x' is outside the repository", "mlvc add -o")),
+        ("cmd: x, outs: [a, /etc/x]", ("column 25", "'/etc/x' is outside the repository")),
+        ("cmd: x, outs: [s3://b/x]", ("column 22", "'s3://b/x' is an address")),
+        ("cmd: x, deps: [gone]", ("column 22", "the dependency 'gone' of stage 's' is not there", "correct its path")),
+        ("cmd: x, params: [lr]", ("column 24", "stage 's': params.yaml has no parameter 'lr'", "it has a, b")),
+        ("cmd: x, params: [p.json: [k]]", ("column 33", "stage 's': the parameter file 'p.json' is not there", "'k'")),
+        ("cmd: x, outs: [o, ./o]", ("column 25", "the output 'o' is named twice", "one of them")),
+        ("cmd: x, otus: [o]", ("column 15", "'otus' is not a key of a stage", "'outs'")),
+        ("cmd: x, retries: often", ("column 15", "'retries' must be a whole number", "tried again")),
+    ],
+)
+def test_bad_input_is_told_with_its_place_and_a_hint(project: Path, body: str, parts: tuple[str, ...]) -> None:
+    shell.write(project, {"mlvc.yaml": f"stages:\n  s: {{{body}}}\n".encode(), "params.yaml": b"a: 1\nb: 2\n"})
+    before = shell.image(project)
+    for command in (["repro"], ["repro", "--dry-run"]):
+        refused(run_mlvc(*command, cwd=project, check=False), 2, f"mlvc.yaml, line 2, {parts[0]}: ", *parts[1:])
+    assert shell.image(project) == before
