@@ -6,7 +6,7 @@ import os
 import posixpath
 import time
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -16,16 +16,19 @@ from mlvc import pointer as pointers
 from mlvc.errors import DamagedError, ObjectsMissingError, PipelineError, UsageError
 from mlvc.git import gitignore
 from mlvc.manifest import EMPTY_DIR
-from mlvc.pipeline import edit, graph, params, runner, spec, where
+from mlvc.pipeline import edit, graph, params, resources, runner, spec, where
+from mlvc.pipeline.claims import HeldClaims
 from mlvc.pipeline.executors.local import Local
 from mlvc.pipeline.graph import Graph
 from mlvc.pipeline.lockfile import FILE as LOCKFILE
 from mlvc.pipeline.lockfile import LockfileStore
+from mlvc.pipeline.logs import Logs
 from mlvc.pipeline.params import ParamFiles
 from mlvc.pipeline.plan import Action, Decision
 from mlvc.pipeline.run import RunCache
 from mlvc.pipeline.runner import Options, ReproResult, Tools
 from mlvc.pipeline.spec import Out, ParamRef, Stage
+from mlvc.pipeline.told import Listener
 from mlvc.pipeline.variables import Surroundings
 from mlvc.pointer import SUFFIX, Content
 from mlvc.progress import QUIET, Progress
@@ -115,20 +118,42 @@ class RepoTree:
                 self._aside(path, full, f"What is ignored in {path}")
 
     def _aside(self, path: str, full: str, what: str) -> None:
-        place = os.path.join(self._repo.private, "aside", time.strftime("%Y%m%d-%H%M%S"), *path.split("/"))
-        number = 1
-        target = place
-        while files.exists(target):
-            number += 1
-            target = f"{place}.{number}"
-        files.make_dirs(os.path.dirname(target))
-        try:
-            os.rename(full, target)
-        except OSError:  # another file system
-            import shutil  # noqa: PLC0415
-
-            shutil.move(full, target)
+        target = _free(os.path.join(self._aside_now(), *path.split("/")))
+        _move(full, target)
         self._progress.note(f"{what} was stored nowhere; it is kept at {target}")
+
+    def _aside_now(self) -> str:
+        return os.path.join(self._repo.private, "aside", time.strftime("%Y%m%d-%H%M%S"))
+
+    def set_aside(self, paths: Sequence[str]) -> str:
+        """Move what stands at the paths into a directory of its own in the Git directory."""
+        there = [path for path in paths if files.exists(f"{self._repo.root}/{path}")]
+        if not there:
+            return ""
+        place = _free(self._aside_now())
+        with self._repo.turn(together=False, progress=self._progress):
+            for path in there:
+                _move(f"{self._repo.root}/{path}", os.path.join(place, *path.split("/")))
+        return place
+
+
+def _free(path: str) -> str:
+    """``path``, or where something is there the same with a number."""
+    number, found = 1, path
+    while files.exists(found):
+        number += 1
+        found = f"{path}.{number}"
+    return found
+
+
+def _move(source: str, target: str) -> None:
+    files.make_dirs(os.path.dirname(target))
+    try:
+        os.rename(source, target)
+    except OSError:  # another file system
+        import shutil  # noqa: PLC0415
+
+        shutil.move(source, target)
 
 
 _MOST_LINKS = 40
@@ -171,19 +196,27 @@ def load(repo: Repo) -> Graph:
     return graph.build(stages(repo))
 
 
-def tools(
-    repo: Repo, environment: Mapping[str, str], *, output: int | None = None, progress: Progress = QUIET
-) -> Tools:
+def tools(repo: Repo, environment: Mapping[str, str], *, progress: Progress = QUIET) -> Tools:
     """What reproduction works with."""
     return Tools(
         RepoTree(repo, progress),
-        LockfileStore(os.path.join(repo.root, LOCKFILE)),
+        LockfileStore(os.path.join(repo.root, LOCKFILE), os.path.join(repo.git.own, "recording")),
         RunCache(os.path.join(repo.private, "runs"), repo.hashing),
-        Local(repo.root, environment, output, running=_running(repo)),
+        Local(environment),
         ParamFiles(lambda path: files.read_or_none(f"{repo.root}/{path}")),
         repo.hashing,
         progress,
+        root=repo.root,
+        env=environment,
+        claims=HeldClaims(os.path.join(repo.git.own, "claims")),
+        logs=logs(repo),
+        unstored=RunCache(os.path.join(repo.git.own, "unstored"), repo.hashing),
     )
+
+
+def logs(repo: Repo) -> Logs:
+    """What the commands of the last Runs printed."""
+    return Logs(os.path.join(repo.private, "logs"))
 
 
 def repro(
@@ -191,38 +224,55 @@ def repro(
     environment: Mapping[str, str],
     options: Options,
     *,
-    output: int | None = None,
+    telling: Telling | None = None,
     progress: Progress = QUIET,
 ) -> ReproResult:
     """Rerun the Stages whose inputs changed, and restore the others' outputs. See runner.repro."""
+    telling = telling or Telling()
     whole = load(repo)
     if not whole.stages:
         raise UsageError("there is no pipeline here", hint=_no_pipeline(repo))
     _apart(repo, whole.stages.values())
-    options = replace(_targets(repo, whole, options), elsewhere=_elsewhere(repo))
-    with files.exclusive(
-        os.path.join(repo.git.own, "repro"),
-        wait=False,
-        busy="another `mlvc repro` is at work in this repository",
-    ):
-        _wait_for_none(repo)
-        repo.store.join()  # what is restored from the run cache gets a name in the Lockfile
-        files.sweep_replaced(repo.root)  # beside the Lockfile, which may not be written this time
-        cached = [out.path for stage in whole.stages.values() for out in stage.outs if out.cache]
-        before = files.read_or_none(f"{repo.root}/{LOCKFILE}")
+    options = replace(_targets(repo, whole, options), elsewhere=_elsewhere(repo), limits=limits(repo))
+    repo.store.join()  # what is restored from the run cache gets a name in the Lockfile
+    files.sweep_replaced(repo.root)  # beside the Lockfile, which may not be written this time
+    cached = [out.path for stage in whole.stages.values() for out in stage.outs if out.cache]
+    before = files.read_or_none(f"{repo.root}/{LOCKFILE}")
+    with repo.exclusive():
+        changed = gitignore.add(repo.git, cached)
+    try:
+        given = tools(repo, environment, progress=progress)
+        given = replace(given, listener=telling.listener, hears=telling.hears, ask=telling.ask)
+        result = runner.repro(whole, given, options)
         with repo.exclusive():
-            changed = gitignore.add(repo.git, cached)
-        try:
-            result = runner.repro(whole, tools(repo, environment, output=output, progress=progress), options)
-            with repo.exclusive():
-                placed.update(repo.placed, result.cached)
-        finally:
-            after = files.read_or_none(f"{repo.root}/{LOCKFILE}")
-            if repo.config.get("core.autostage"):
-                git.stage(repo.git, changed if after is None else [*changed, LOCKFILE])
-            if after != before:
-                changed.append(LOCKFILE)
-        return replace(result, record=_to_record(repo, whole, result)) if changed else result
+            placed.update(repo.placed, result.cached)
+    finally:
+        after = files.read_or_none(f"{repo.root}/{LOCKFILE}")
+        if repo.config.get("core.autostage"):
+            git.stage(repo.git, changed if after is None else [*changed, LOCKFILE])
+        if after != before:
+            changed.append(LOCKFILE)
+    return replace(result, record=_to_record(repo, whole, result)) if changed else result
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Who is told what a reproduction does, and who is asked. See runner.Tools."""
+
+    listener: Listener = bool
+    hears: bool = False
+    ask: Callable[[Decision], bool] | None = None
+
+
+def limits(repo: Repo) -> dict[str, float]:
+    """What all running Stages together may take: processors and memory of this machine, and what the settings say."""
+    return resources.limits(repo.config.below("pipeline.limits."))
+
+
+def jobs(repo: Repo, given: int | None) -> int:
+    """How many Stages may run at the same time; 0 stands for as many as there are processors."""
+    wanted: int = repo.config.get("pipeline.jobs") if given is None else given
+    return wanted or resources.processors()
 
 
 def _no_pipeline(repo: Repo) -> str:
@@ -242,20 +292,6 @@ def _elsewhere(repo: Repo) -> tuple[str, ...]:
             f"{LOCKFILE} is left out by the sparse checkout of Git", hint="bring it with `git sparse-checkout add`"
         )
     return tuple(spec.address(path, "") for path in left)
-
-
-def _running(repo: Repo) -> str:
-    return os.path.join(repo.git.own, "running")
-
-
-def _wait_for_none(repo: Repo) -> None:
-    """BusyError where a command still runs whose mlvc was killed: it may write to what is to be made anew."""
-    group = files.read_or_none(_running(repo))
-    if group is not None:
-        process = group.decode(errors="replace").strip() or "unknown"
-        told = f"a command that a killed `mlvc repro` started still runs (process {process})"
-        with files.exclusive(_running(repo), wait=False, busy=told):
-            files.remove(_running(repo))
 
 
 def _to_record(repo: Repo, whole: Graph, result: ReproResult) -> tuple[str, ...]:

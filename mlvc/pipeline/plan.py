@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from mlvc import codec, globs
@@ -23,6 +24,8 @@ from mlvc.pipeline.params import Values
 from mlvc.pipeline.run import Inputs, Run, key_of
 from mlvc.pipeline.spec import ParamRef, Stage
 from mlvc.pointer import Content
+
+_NO_ENV: Mapping[str, str] = MappingProxyType({})
 
 
 class Action(StrEnum):
@@ -76,6 +79,8 @@ class Seen:
     contents: Mapping[str, Content | None]
     params: Mapping[str, Values]
     """By Stage."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """The environment that mlvc runs in."""
 
 
 def plan(graph: Graph, names: Iterable[str], seen: Seen, known: Known) -> tuple[Decision, ...]:
@@ -89,7 +94,7 @@ def plan(graph: Graph, names: Iterable[str], seen: Seen, known: Known) -> tuple[
         stage = graph.stages[name]
         unknown = {path: _waits(graph, path, decisions) for path in inputs(stage)}
         unknown = {path: makers for path, makers in unknown.items() if makers}
-        decision = decide(stage, contents, seen.params.get(name, {}), known, unknown=unknown)
+        decision = decide(stage, contents, seen.params.get(name, {}), known, env=seen.env, unknown=unknown)
         decisions[name] = decision
         contents.update(decision.restore)
     return tuple(decisions.values())
@@ -114,16 +119,20 @@ def decide(
     params: Values,
     known: Known,
     *,
+    env: Mapping[str, str] = _NO_ENV,
     unknown: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Decision:
-    """The Decision for one Stage; ``unknown`` are the inputs that other Stages have yet to make, with these."""
+    """The Decision for one Stage; ``unknown`` are the inputs that other Stages have yet to make, with these.
+
+    ``env``: the environment that mlvc runs in.
+    """
     unknown = unknown or {}
     entry = known.lockfile.stages.get(stage.name)
     if stage.frozen and stage.name not in known.forced:
         return _frozen(stage, contents, entry, known)
     must = tuple(_must(stage, known))
-    taken = None if unknown else inputs_of(stage, contents, params)
-    why = _differences(stage, contents, params, entry, unknown=unknown)
+    taken = None if unknown else inputs_of(stage, contents, params, env)
+    why = _differences(stage, contents, params, entry, env=env, unknown=unknown)
     if entry is not None and taken is not None and not why and key_of(taken, known.hashing) != entry.key:
         why = ("its working directory or the declaration of its outputs changed",)
     made = tuple(_outputs(stage, contents, entry))
@@ -152,7 +161,14 @@ def _must(stage: Stage, known: Known) -> Iterator[str]:
         yield "it names neither a dependency nor an output"
 
 
-def inputs_of(stage: Stage, contents: Mapping[str, Content | None], params: Values) -> Inputs | None:
+def env_of(stage: Stage, env: Mapping[str, str]) -> dict[str, str]:
+    """The variables that count as inputs of a Stage; one that is let through and not set counts as empty."""
+    return {name: env.get(name, "") for name in stage.env_through} | dict(stage.env)
+
+
+def inputs_of(
+    stage: Stage, contents: Mapping[str, Content | None], params: Values, env: Mapping[str, str] = _NO_ENV
+) -> Inputs | None:
     """What a Run would take now; None while a dependency is missing."""
     deps: dict[str, Content] = {}
     for path in stage.deps:
@@ -161,7 +177,7 @@ def inputs_of(stage: Stage, contents: Mapping[str, Content | None], params: Valu
             return None
         deps[path] = content
     declared = {out.path: out.persist for out in stage.outs}
-    return Inputs(cmd=stage.cmd, wdir=stage.wdir, deps=deps, params=params, outs=declared)
+    return Inputs(cmd=stage.cmd, wdir=stage.wdir, deps=deps, params=params, outs=declared, env=env_of(stage, env))
 
 
 def same(one: Content | None, other: Content | None) -> bool:
@@ -175,6 +191,7 @@ def _differences(
     params: Values,
     entry: Entry | None,
     *,
+    env: Mapping[str, str],
     unknown: Mapping[str, object],
 ) -> tuple[str, ...]:
     """Why the inputs are not those of the entry."""
@@ -185,6 +202,7 @@ def _differences(
         *command,
         *_dependencies(stage, contents, entry, unknown),
         *_parameters(stage, params, entry, unknown),
+        *_variables(env_of(stage, env), entry.env),
         *_declared({out.path for out in stage.outs}, set(entry.outs), "output"),
     )
 
@@ -217,6 +235,12 @@ def _parameters(stage: Stage, params: Values, entry: Entry, unknown: Mapping[str
             yield from differing(ref.file, ref.key, params[ref.file][ref.key], entry.params[ref.file][ref.key])
     for file, key in sorted(before - named):
         yield f"parameter {ParamRef(file, key)} is no longer named"
+
+
+def _variables(now: Mapping[str, str], before: Mapping[str, str]) -> Iterator[str]:
+    """The values are not told: they may be secret."""
+    yield from (f"environment variable {name} changed" for name in now if now[name] != before.get(name, now[name]))
+    yield from _declared(set(now), set(before), "environment variable")
 
 
 def differing(file: str, key: str, now: Any, before: Any) -> Iterator[str]:
@@ -266,6 +290,7 @@ def entry_of(stage: Stage, key: Oid, taken: Inputs, outs: Mapping[str, Content],
         deps=taken.deps,
         params=taken.params,
         outs=outs,
+        env=taken.env,
         uncached=frozenset(out.path for out in stage.outs if not out.cache),
         extra=before.extra if before is not None else {},
     )
