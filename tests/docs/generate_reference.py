@@ -1,4 +1,4 @@
-"""Writes docs/reference/cli.md, json.md and python.md, and mlvc/cli/table.py.
+"""Writes docs/reference/cli.md, json.md, python.md and mlvc.schema.json, and mlvc/cli/table.py.
 
 Run ``python -m tests.docs.generate_reference``, at the top of the checkout.
 """
@@ -16,13 +16,14 @@ from pathlib import Path
 
 from mlvc.cli import main
 from mlvc.cli.words import Command, Group, declared
+from mlvc.pipeline import schema
 from tests import helpers
 from tests.docs import key_tables
 from tests.docs.python_reference import python
 from tests.helpers import run_mlvc, shell
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
-GROUPS = {"remote": ("add", "list", "modify", "default", "rename", "remove"), "stage": ("add", "list")}
+GROUPS = {"remote": ("add", "list", "modify", "default", "rename", "remove"), "stage": ("add", "list", "show")}
 HOME = "/path/to"
 """What stands in the examples in place of the folder that they were made in."""
 
@@ -36,9 +37,10 @@ What `mlvc COMMAND --help` says. Data go to standard output, all else to standar
 _JSON = """\
 # JSON
 
-With `--json` a command that did its work prints one JSON value on standard output, and nothing else there. So does one
+With `--json` a command that did its work prints one JSON value on standard output, and nothing else there; `mlvc repro`
+prints one on each line, as things happen. So does one
 that did a part of it and told the rest: with the [exit code](exit-codes.md) 4 the value says what is missing, with
-the code 2 its key `unreadable` says which Pointers cannot be read, with the code 7 the value of `mlvc repro` says what
+the code 2 its key `unreadable` says which Pointers cannot be read, with the code 7 the lines of `mlvc repro` say what
 ran. Whatever else goes wrong, nothing is printed on standard output: the codes 3, 5, 6, 8 and 130 always mean that, 2,
 4 and 7 where the command could not begin. What went wrong is a sentence on standard error. A script looks at the exit
 code first, and reads standard output unless it is empty.
@@ -68,16 +70,25 @@ More values may come in later versions.
 | `action` | `unchanged`, `run`, `restore` | what `mlvc repro` would do |
 | | `may run` | it waits for a Stage that runs, and whose outputs may come out the same |
 | | `frozen` | nothing, because it is frozen |
+| | `skipped` | its `when` does not hold, or it needs what such a Stage makes |
 | | `cannot run` | it is frozen, and an output is gone and cannot be brought back |
-| `outcome` | `unchanged`, `ran`, `restored`, `frozen` | what became of it |
+| `outcome` | `unchanged`, `ran`, `restored`, `frozen`, `skipped` | what became of it |
+| | `stored` | it ran before with `--no-commit`, and what it made was stored now |
 | | `failed` | its command failed, or it could not begin, or it did not make an output |
-| | `blocked` | with `-k`: a Stage that it needs failed |
+| | `declined` | a person who was asked did not want it to run |
+| | `blocked` | a Stage that it needs failed or was declined |
+| `event` | `planned` | what is to become of a Stage, before anything runs |
+| | `started` | its commands begin, for the first time or once more |
+| | `line` | they printed a line |
+| | `waiting` | it waits for another `mlvc repro` |
+| | `finished` | what became of it |
+| | `summary` | the last line: nothing is left to do |
 | `reason` | `missing` | the object is not there |
 | | `damaged` | the object is there with other bytes |
 | | `of another size than its Pointer says` | the Pointer contradicts the object that it names |
 <!-- /values -->
 
-After a failure without `-k`, the Stages that were not reached have no entry in the value of `mlvc repro`.
+After a failure without `-k`, the Stages that were not reached have no line `finished` from `mlvc repro`.
 
 ## Parts of several values
 """
@@ -108,7 +119,8 @@ def examples() -> str:
                 result = re.sub(r'"seconds": [\d.]+', '"seconds": 0.004', result)
                 if args[0] == "destroy":  # databases have no certain size
                     result = re.sub(r'"size": \d+', '"size": 136584', result)
-                json.loads(result)
+                for value in result.splitlines() if title == "mlvc repro" else [result]:
+                    json.loads(value)
                 found[title] = result.rstrip()
         finally:
             os.environ.clear()
@@ -143,6 +155,7 @@ def _scene(home: Path):
     yield "mlvc remote default", ["remote", "default"], root
     shell.write(root, {"mlvc.yaml": b"stages: {sum: {cmd: cat data/*.csv > sum.txt, deps: [data], outs: [sum.txt]}}\n"})
     yield "mlvc stage list", ["stage", "list"], root
+    yield "mlvc stage show", ["stage", "show", "sum"], root
     yield "mlvc dag", ["dag"], root
     yield "mlvc repro --dry-run", ["repro", "--dry-run"], root
     yield "mlvc repro", ["repro"], root
@@ -199,7 +212,7 @@ def _scene_of_paths(root: Path):
     yield "mlvc unprotect", ["unprotect", "table.bin"], root
 
 
-PAGES = {"cli.md": cli, "json.md": examples, "python.md": python}
+PAGES = {"cli.md": cli, "json.md": examples, "python.md": python, "mlvc.schema.json": schema.text}
 TABLE = Path(main.__file__).with_name("table.py")
 _TABLE = '''\
 """What each command is for, its options with the value that they take, and its arguments.
