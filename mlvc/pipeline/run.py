@@ -42,6 +42,13 @@ class Run:
     outs: Mapping[str, Content]
     milliseconds: int = 0
     """How long the command took."""
+    uncached: frozenset[str] = frozenset()
+    """Those of ``outs`` whose bytes are not in the Store: Git keeps them."""
+
+    @property
+    def stored(self) -> dict[str, Content]:
+        """Those of ``outs`` whose bytes are in the Store."""
+        return {path: content for path, content in self.outs.items() if path not in self.uncached}
 
 
 def key_of(inputs: Inputs, hashing: Hashing) -> Oid:
@@ -65,18 +72,21 @@ def _inputs_value(inputs: Inputs) -> dict[str, Any]:
 
 def encode(run: Run) -> bytes:
     """The only encoding of ``run``."""
+    outs = {path: content_value(content) for path, content in run.outs.items()}
+    for path in run.uncached:
+        outs[path]["cache"] = False
     value = {
         "mlvc_run": VERSION,
         "key": oids.to_text(run.key),
         **_inputs_value(run.inputs),
-        "outs": {path: content_value(content) for path, content in run.outs.items()},
+        "outs": outs,
         "milliseconds": run.milliseconds,
     }
     return codec.dump_json(value).encode()
 
 
 def decode(data: bytes, name: str) -> Run:
-    """The Run in ``data``; FormatError for anything that is not one. Only ``RunCache.lookup`` checks the key."""
+    """The Run in ``data``; FormatError for anything that is not one. ``verified`` checks the key."""
     try:
         value = codec.load_json(data.decode(), name)
         if value["mlvc_run"] != VERSION:
@@ -86,6 +96,7 @@ def decode(data: bytes, name: str) -> Run:
             inputs=_inputs(value, name),
             outs={path: content_of(item, name) for path, item in value["outs"].items()},
             milliseconds=int(value["milliseconds"]),
+            uncached=frozenset(path for path, item in value["outs"].items() if item.get("cache") is False),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise FormatError(f"{name} is not a record of a Run") from None
@@ -103,6 +114,16 @@ def _inputs(value: Mapping[str, Any], name: str) -> Inputs:
     )
 
 
+def verified(data: bytes, key: Oid, hashing: Hashing) -> Run | None:
+    """The Run of ``key`` in ``data``. A record that is damaged, of another format or of another key is none."""
+    try:
+        run = decode(data, "run")
+        fits = run.key == key == key_of(run.inputs, hashing) and run.outs.keys() == run.inputs.outs.keys()
+    except (FormatError, ValueError, TypeError):  # the last two: Inputs that have no canonical JSON
+        return None
+    return run if fits else None
+
+
 @dataclass(frozen=True, slots=True)
 class RunCache:
     """Runs by key, one small file each, in ``directory``. It can be deleted at any time."""
@@ -116,14 +137,13 @@ class RunCache:
         return os.path.join(self.directory, digits[:2], digits + ".json")
 
     def lookup(self, key: Oid) -> Run | None:
-        """The Run of ``key``. A record that is damaged, of another format or under a wrong name is none."""
+        """The Run of ``key``, None where none is recorded; see ``verified``."""
         try:
             with open(self.path_of(key), "rb") as file:
-                run = decode(file.read(), "run")
-            fits = run.key == key == key_of(run.inputs, self.hashing) and run.outs.keys() == run.inputs.outs.keys()
-        except (OSError, FormatError, ValueError, TypeError):  # the last two: Inputs that have no canonical JSON
+                data = file.read()
+        except OSError:
             return None
-        return run if fits else None
+        return verified(data, key, self.hashing)
 
     def put(self, run: Run) -> None:
         """Record ``run``, in place of an older one of its key. Its outputs must be durable already."""
