@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from mlvc import codec
 from mlvc.errors import PipelineError
+from mlvc.pipeline import quantities
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,14 +26,10 @@ TOP_KEYS = ("stages", "vars", "params", "metrics", "plots", "artifacts")
 STAGE_KEYS = (
     *("cmd", "wdir", "deps", "outs", "params", "metrics", "plots"),
     *("frozen", "always_changed", "desc", "meta", "vars", "foreach", "do", "matrix"),
+    *("env", "timeout", "retries", "resources", "image", "each", "batch"),
 )
 _CONTROL = frozenset({".gitignore", ".gitattributes", ".gitmodules", ".mlvcignore", "mlvc.yaml", "mlvc.lock"})
 LATER_KEYS = ("vars", "foreach", "do", "matrix")
-LATER_FLAGS: Mapping[str, tuple[object, str]] = {
-    "push": (True, "`cache: false` keeps an output out of every Remote: Git has it then"),
-    "remote": ("", "leave it out: `mlvc push -r NAME` sends everything to the Remote NAME"),
-}
-"""Flags of outputs that only say what holds anyway: that value, and what to do where another one was wanted."""
 OUT_FLAGS: Mapping[str, type | tuple[type, ...]] = {
     "cache": bool,
     "persist": bool,
@@ -64,6 +61,10 @@ class Out:
     """Whether its bytes go into the Store; without, it is a small file that Git keeps."""
     persist: bool = False
     """Whether the command finds what it made last time."""
+    push: bool = True
+    """Whether its objects go to Remotes."""
+    remote: str = ""
+    """The only Remote that its objects go to and come from; '' for any."""
     desc: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Flags that say how to show it: type, labels, meta, and those of plots."""
@@ -188,7 +189,9 @@ class _At:
         return _At(self.file, self.document, self.path + steps)
 
     def fail(self, message: str, *, hint: str = "") -> NoReturn:
-        where = f"{self.file}, line {self.document.position(self.path)[0]}: " if self.document else ""
+        where = (
+            "{}, line {}, column {}: ".format(self.file, *self.document.position(self.path)) if self.document else ""
+        )
         stage = f"stage '{self.path[1]}': " if len(self.path) > 1 and self.path[0] == "stages" else ""
         raise PipelineError(where + stage + message, hint=hint)
 
@@ -215,6 +218,14 @@ def _stage(at: _At, name: str, body: object, line: int) -> Stage:
         always_changed=_typed(at.on("always_changed"), fields.get("always_changed", False), bool),
         desc=_typed(at.on("desc"), fields.get("desc", ""), str),
         meta=fields.get("meta"),
+        env=dict(_env_values(at.on("env"), fields.get("env"))),
+        env_through=tuple(dict.fromkeys(_env_names(fields.get("env")))),
+        timeout=_timeout(at.on("timeout"), fields.get("timeout", 0)),
+        retries=_count(at.on("retries"), fields.get("retries", 0)),
+        resources=dict(_resources(at.on("resources"), fields.get("resources"))),
+        image=_text(at.on("image"), fields.get("image", "")),
+        each=_each(at.on("each"), wdir, fields),
+        batch=_batch(at.on("batch"), fields),
     )
 
 
@@ -329,10 +340,7 @@ def _out(at: _At, wdir: str, text: str, flags: object) -> Out:
         if not isinstance(value, kind):
             wanted = _kind(kind()) if isinstance(kind, type) else "text or a list"
             at.on(text, key).fail(f"'{key}' must be {wanted}, and this is {_kind(value)}")
-    for key, (value, hint) in LATER_FLAGS.items():
-        if given.pop(key, value) != value:
-            at.on(text, key).fail(f"'{key}' of an output is not supported yet", hint=hint)
-    direct = {key: given.pop(key) for key in ("cache", "persist", "desc") if key in given}
+    direct = {key: given.pop(key) for key in ("cache", "persist", "push", "remote", "desc") if key in given}
     path = _inside(at, wdir, text)
     if posixpath.basename(path) in _CONTROL or path.split("/")[0] == ".mlvc":
         at.fail(f"'{text}' cannot be an output: Git or mlvc reads it", hint="choose another name")
@@ -352,3 +360,78 @@ def _params(at: _At, wdir: str, value: object) -> Iterator[ParamRef]:
                 yield ParamRef(path, _text(here.on(str(file), number), key))
             if not keys:
                 yield ParamRef(path)
+
+
+def _env_entries(value: object) -> Iterator[tuple[tuple[str | int, ...], Any, Any]]:
+    """Where each entry of ``env`` stands, its name, and its value: ``_THROUGH`` for a name that is let through."""
+    for number, item in enumerate(value if isinstance(value, list) else ()):
+        if isinstance(item, Mapping):
+            yield from (((number, str(name)), name, given) for name, given in item.items())
+        else:
+            yield (number,), item, _THROUGH
+    for name, given in value.items() if isinstance(value, Mapping) else ():
+        yield (str(name),), name, given
+
+
+_THROUGH = object()
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _env_values(at: _At, value: object) -> Iterator[tuple[str, str]]:
+    if value is not None and not isinstance(value, list | Mapping):
+        at.fail(f"'env' must be a mapping or a list, and this is {_kind(value)}")
+    seen: set[str] = set()
+    for steps, name, given in _env_entries(value):
+        here = at.on(*steps)
+        if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
+            here.fail(f"'{name}' cannot be the name of a variable", hint="it has letters, digits and '_'")
+        if name in seen:
+            here.fail(f"the variable '{name}' is named twice")
+        seen.add(name)
+        if given is _THROUGH:
+            continue
+        if not isinstance(given, str | int | float) or "\0" in str(given):
+            hint = f"to let the variable through, write it in a list: `- {name}`" if given is None else ""
+            here.fail(f"the variable '{name}' must be text, and this is {_kind(given)}", hint=hint)
+        yield name, str(given).lower() if isinstance(given, bool) else _text(here, str(given))
+
+
+def _env_names(value: object) -> Iterator[str]:
+    yield from (name for _, name, given in _env_entries(value) if given is _THROUGH)
+
+
+def _timeout(at: _At, value: object) -> float:
+    found = quantities.seconds(value)
+    if found is None:
+        at.fail(f"'timeout' must be a time, and this is {_shown(value)}", hint="such as 90, 30s, 10m or 2h")
+    return found
+
+
+def _count(at: _At, value: object, least: int = 0) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        at.fail(f"'{at.path[-1]}' must be a whole number from {least} on, and this is {_shown(value)}")
+    return value
+
+
+def _shown(value: object) -> str:
+    return f"'{value}'" if isinstance(value, str | int | float) and not isinstance(value, bool) else _kind(value)
+
+
+def _resources(at: _At, value: object) -> Iterator[tuple[str, float]]:
+    for name, amount in _mapping(at, {} if value is None else value, None, "'resources'").items():
+        memory = name == "memory"
+        found = quantities.size(amount) if memory else quantities.number(amount)
+        if found is None:
+            wanted, hint = ("a size", "such as 4GB or 512MiB") if memory else ("a number", "")
+            at.on(str(name)).fail(f"the resource '{name}' must be {wanted}, and this is {_shown(amount)}", hint=hint)
+        yield str(name), found
+
+
+def _each(at: _At, wdir: str, fields: Mapping[str, Any]) -> str:
+    return _inside(at, wdir, _text(at, fields["each"])) if "each" in fields else ""
+
+
+def _batch(at: _At, fields: Mapping[str, Any]) -> int:
+    if "batch" in fields and "each" not in fields:
+        at.fail("'batch' is of no use without 'each'", hint="say with 'each' which files the commands run for")
+    return _count(at, fields["batch"], 1) if "batch" in fields else 0
