@@ -182,13 +182,14 @@ def push(
     all_commits: bool = False,
     remote: str = "",
     jobs: int = 0,
+    run_cache: bool = False,
     dry_run: bool = False,
     cwd: Path = ".",
 ) -> Transferred:
     """Send to a Remote what it does not have; without ``revs``, of what the Pointers in the working tree name."""
     which = Which(_words(paths), tuple(revs), all_branches, all_tags, all_commits)
     with _opened(cwd) as repo:
-        done = transfer.push(repo, which, remote=remote, jobs=jobs, dry_run=dry_run)
+        done = transfer.push(repo, which, remote=remote, jobs=jobs, run_cache=run_cache, dry_run=dry_run)
     return _whole(done, lost.check(done.lost, "pushed", done.unreadable))
 
 
@@ -200,13 +201,14 @@ def fetch(
     all_commits: bool = False,
     remote: str = "",
     jobs: int = 0,
+    run_cache: bool = False,
     dry_run: bool = False,
     cwd: Path = ".",
 ) -> Transferred:
     """Bring from a Remote into the Store what is not there; the working tree stays as it is."""
     which = Which(_words(paths), tuple(revs), all_branches, all_tags, all_commits)
     with _opened(cwd) as repo:
-        done = transfer.fetch(repo, which, remote=remote, jobs=jobs, dry_run=dry_run)
+        done = transfer.fetch(repo, which, remote=remote, jobs=jobs, run_cache=run_cache, dry_run=dry_run)
     return _whole(done, lost.check(done.lost, "fetched", done.unreadable))
 
 
@@ -218,6 +220,7 @@ def pull(
     all_commits: bool = False,
     remote: str = "",
     jobs: int = 0,
+    run_cache: bool = False,
     force: bool = False,
     dry_run: bool = False,
     cwd: Path = ".",
@@ -225,7 +228,7 @@ def pull(
     """Fetch, then check out: the last of ``revs``, or what the Pointers in the working tree say."""
     which = Which(_words(paths), tuple(revs), all_branches, all_tags, all_commits)
     with _opened(cwd) as repo:
-        done = transfer.pull(repo, which, remote=remote, jobs=jobs, force=force, dry_run=dry_run)
+        done = transfer.pull(repo, which, remote=remote, jobs=jobs, run_cache=run_cache, force=force, dry_run=dry_run)
     error = lost.check(done.fetched.lost, "fetched")
     last = revs[-1] if revs else ""
     return _whole(done, error or lost.check(done.checked_out.lost, "checked out", done.fetched.unreadable, rev=last))

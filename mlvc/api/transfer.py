@@ -25,6 +25,7 @@ from mlvc.workspace.link import HARDLINK, SYMLINK
 
 if TYPE_CHECKING:
     from mlvc.api.checkout import CheckedOut
+    from mlvc.api.sharing import Offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Transferred:
     """What was moved, or would be. Sizes in bytes; ``lost``: tracked paths with the reason for each.
 
     ``unreadable``: what is wrong with Pointers that cannot be read, and whose objects nobody can tell. ``paths``: the
-    tracked paths that were looked at.
+    tracked paths that were looked at. ``runs``: records of Runs that were new where they went.
     """
 
     remote: str
@@ -53,6 +54,7 @@ class Transferred:
     lost: Mapping[str, str] = field(default_factory=dict)
     unreadable: tuple[FormatError, ...] = ()
     paths: tuple[str, ...] = ()
+    runs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +66,41 @@ class Pulled:
 
 
 def push(
-    repo: Repo, which: Which, *, remote: str = "", jobs: int = 0, dry_run: bool = False, progress: Progress = QUIET
+    repo: Repo,
+    which: Which,
+    *,
+    remote: str = "",
+    jobs: int = 0,
+    run_cache: bool = False,
+    dry_run: bool = False,
+    progress: Progress = QUIET,
 ) -> Transferred:
-    """Send every object of the chosen paths that the Remote's listing does not show."""
+    """Send every object of the chosen paths that the Remote's listing does not show.
+
+    With ``run_cache``, or where the settings say so, the Runs go along: first the objects of their outputs, then they.
+    """
     contents, unreadable = _contents(repo, which, "push", progress)
-    done = push_contents(repo, contents, remote=remote, jobs=jobs, dry_run=dry_run, progress=progress)
+    shared = run_cache or is_shared(repo)
+    done = push_contents(repo, contents, remote=remote, jobs=jobs, run_cache=shared, dry_run=dry_run, progress=progress)
     return replace(done, unreadable=unreadable)
 
 
+def is_shared(repo: Repo) -> bool:
+    """Whether the settings say that Runs always go along."""
+    return bool(repo.config.get("run.share") == "always")
+
+
 def push_contents(
-    repo: Repo, contents: Wanted, *, remote: str = "", jobs: int = 0, dry_run: bool = False, progress: Progress = QUIET
+    repo: Repo,
+    contents: Wanted,
+    *,
+    remote: str = "",
+    jobs: int = 0,
+    run_cache: bool = False,
+    dry_run: bool = False,
+    progress: Progress = QUIET,
 ) -> Transferred:
-    """Send every object of these contents that the Remote's listing does not show."""
+    """Send every object of these contents, and with ``run_cache`` all Runs, that the Remote's listing does not show."""
     lost: Lost = {}
     progress.start("looking up objects")
     oids = _objects(repo, repo.store, contents, lost)
@@ -85,27 +110,50 @@ def push_contents(
         far.begin()
         if not (dry_run and far.is_new):  # nothing is there yet, and nothing is made
             far.refresh()
+        offers = _offers(repo, far, dry_run=dry_run) if run_cache else []
         progress.start(_comparing(oids, far))
-        plan = steps.plan_push(repo.store, far, oids)
+        every = oids.union(*(offer.oids for offer in offers))
+        plan = steps.plan_push(repo.store, far, every)
         plan.lost.update({oid: reason for oid, reason in lost.items() if oid in far.missing([oid])})
         if dry_run:
             result = steps.Result(plan.objects, plan.size, 0, plan.lost)
+            runs = len(offers)
         else:
             result = steps.push(repo.store, far, plan, jobs=jobs or repo.config.get("core.jobs"), progress=progress)
-            left = set() if result.whole and not lost else far.missing(oids)
-            result = replace(result, lost=_truth(left, {**lost, **result.lost}))
+            left = set() if result.whole and not lost else far.missing(every)
+            result = replace(result, lost=_truth(left & oids, {**lost, **result.lost}))
+            whole = [offer.record for offer in offers if left.isdisjoint(offer.oids)]
+            runs = far.send_records(whole) if whole else 0
         progress.finish()
-        return _told(far.name, result, repo.store, contents)
+        return replace(_told(far.name, result, repo.store, contents), runs=runs)
     finally:
         far.close()
 
 
+def _offers(repo: Repo, far: RemoteStore, *, dry_run: bool) -> list[Offer]:
+    from mlvc.api.sharing import offers  # noqa: PLC0415  (only where Runs are shared)
+
+    far.fetch_records(keep=not dry_run)
+    return offers(repo, far)
+
+
 def fetch(
-    repo: Repo, which: Which, *, remote: str = "", jobs: int = 0, dry_run: bool = False, progress: Progress = QUIET
+    repo: Repo,
+    which: Which,
+    *,
+    remote: str = "",
+    jobs: int = 0,
+    run_cache: bool = False,
+    dry_run: bool = False,
+    progress: Progress = QUIET,
 ) -> Transferred:
-    """Bring every object of the chosen paths that is not here. The working tree is not touched."""
+    """Bring every object of the chosen paths that is not here. The working tree is not touched.
+
+    With ``run_cache``, or where the settings say so, the records of all Runs there are brought, without what they made.
+    """
+    shared = run_cache or is_shared(repo)
     with _far(repo, "fetch", which, remote=remote, jobs=jobs, progress=progress) as source:
-        return _fetch(repo, source, dry_run=dry_run, progress=progress)
+        return _fetch(repo, source, run_cache=shared, dry_run=dry_run, progress=progress)
 
 
 class _Source(NamedTuple):
@@ -129,7 +177,9 @@ def _far(repo: Repo, command: str, which: Which, *, remote: str, jobs: int, prog
         far.close()
 
 
-def _fetch(repo: Repo, source: _Source, *, dry_run: bool, progress: Progress, copies: bool = False) -> Transferred:
+def _fetch(
+    repo: Repo, source: _Source, *, run_cache: bool, dry_run: bool, progress: Progress, copies: bool = False
+) -> Transferred:
     far, contents, unreadable = source
     if not dry_run:
         repo.store.join()
@@ -146,8 +196,9 @@ def _fetch(repo: Repo, source: _Source, *, dry_run: bool, progress: Progress, co
         copied = copies and _is_copied(repo)
         result = steps.fetch(repo.store, far, plan, jobs=far.jobs, copies=copied, progress=progress)
         result = replace(result, lost=_truth(repo.store.missing(oids), {**lost, **result.lost}))
+    runs = far.fetch_records(keep=not dry_run) if run_cache else 0
     progress.finish()
-    return replace(_told(far.name, result, both, contents), unreadable=unreadable)
+    return replace(_told(far.name, result, both, contents), unreadable=unreadable, runs=runs)
 
 
 def pull(
@@ -156,6 +207,7 @@ def pull(
     *,
     remote: str = "",
     jobs: int = 0,
+    run_cache: bool = False,
     force: bool = False,
     dry_run: bool = False,
     progress: Progress = QUIET,
@@ -170,7 +222,8 @@ def pull(
 
     rev = which.revisions[-1] if which.revisions else ""
     with _far(repo, "pull", which, remote=remote, jobs=jobs, progress=progress) as source:
-        fetched = _fetch(repo, source, dry_run=dry_run, progress=progress, copies=one)
+        shared = run_cache or is_shared(repo)
+        fetched = _fetch(repo, source, run_cache=shared, dry_run=dry_run, progress=progress, copies=one)
         if dry_run:
             # What would come is in manifests that may be on the Remote alone.
             both = Chain(repo.hashing, lambda: repo.store, lambda: source.far)

@@ -312,6 +312,7 @@ class Transferred(TypedDict):
     objects: Annotated[int, "how many objects were moved; with `--dry-run` would be"]
     size: Annotated[int, "bytes of the Packs that hold them"]
     packs: Annotated[int, "how many Packs the Remote, or on the way back the Store, has got; 0 with `--dry-run`"]
+    runs: Annotated[int, "how many Runs are new there, or on the way back here; with `--dry-run` would be"]
     lost: Annotated[list[Lost], "what could not be moved"]
     unreadable: Annotated[list[str], "sentences about Pointers that cannot be read"]
 

@@ -292,7 +292,7 @@ def _restored(
     if entry is None or {out.path for out in stage.outs} != entry.outs.keys():
         return None
     wanted = {path: content for path, content in entry.outs.items() if not same(contents.get(path), content)}
-    if not wanted.keys().isdisjoint(entry.uncached) or (wanted and not known.available(wanted.values())):
+    if wanted and not known.available(wanted.values()):
         return None
     return Decision(stage.name, Action.RESTORE, reasons, entry=entry, restore=wanted)
 

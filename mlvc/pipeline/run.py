@@ -42,13 +42,6 @@ class Run:
     outs: Mapping[str, Content]
     milliseconds: int = 0
     """How long the command took."""
-    uncached: frozenset[str] = frozenset()
-    """Those of ``outs`` whose bytes are not in the Store: Git keeps them."""
-
-    @property
-    def stored(self) -> dict[str, Content]:
-        """Those of ``outs`` whose bytes are in the Store."""
-        return {path: content for path, content in self.outs.items() if path not in self.uncached}
 
 
 def key_of(inputs: Inputs, hashing: Hashing) -> Oid:
@@ -72,14 +65,11 @@ def _inputs_value(inputs: Inputs) -> dict[str, Any]:
 
 def encode(run: Run) -> bytes:
     """The only encoding of ``run``."""
-    outs = {path: content_value(content) for path, content in run.outs.items()}
-    for path in run.uncached:
-        outs[path]["cache"] = False
     value = {
         "mlvc_run": VERSION,
         "key": oids.to_text(run.key),
         **_inputs_value(run.inputs),
-        "outs": outs,
+        "outs": {path: content_value(content) for path, content in run.outs.items()},
         "milliseconds": run.milliseconds,
     }
     return codec.dump_json(value).encode()
@@ -96,7 +86,6 @@ def decode(data: bytes, name: str) -> Run:
             inputs=_inputs(value, name),
             outs={path: content_of(item, name) for path, item in value["outs"].items()},
             milliseconds=int(value["milliseconds"]),
-            uncached=frozenset(path for path, item in value["outs"].items() if item.get("cache") is False),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise FormatError(f"{name} is not a record of a Run") from None

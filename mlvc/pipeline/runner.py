@@ -30,6 +30,7 @@ from mlvc.pipeline.run import Inputs, Run, key_of
 from mlvc.pipeline.spec import ParamRef, Stage
 from mlvc.pointer import Content
 from mlvc.progress import Progress
+from mlvc.store.base import LARGE
 
 
 class Tree(Protocol):
@@ -46,6 +47,12 @@ class Tree(Protocol):
 
     def available(self, contents: Iterable[Content]) -> bool:
         """Whether every object of all of ``contents`` can be had here."""
+
+    def ready(self, deps: Sequence[str], outs: Sequence[str]) -> None:
+        """A command is about to run: bring those of ``deps`` that were only taken to be there.
+
+        From now on ``outs`` are what stands on the disk. ObjectsMissingError or DamagedError where one cannot be had.
+        """
 
     def remove(self, paths: Sequence[str]) -> None:
         """Take ``paths`` out of the way. What is not stored is kept aside, not deleted; missing ones are no error."""
@@ -101,6 +108,12 @@ class Options:
     keep_going: bool = False
     run_cache: bool = True
     """Whether Runs that were recorded before count."""
+    pull: bool = False
+    """Whether Remotes are asked for Runs, and for outputs and dependencies that are recorded and not here."""
+    remote: str = ""
+    """Which Remote is asked first; the default one without."""
+    allow_missing: bool = False
+    """Whether what is recorded and not here is taken to be as it is recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +157,9 @@ def plan(graph: Graph, tools: Tools, options: Options | None = None) -> tuple[De
     return session.plan()
 
 
-def status(graph: Graph, tools: Tools) -> tuple[Decision, ...]:
-    """As ``plan``, for all Stages, but a dependency or parameter that is not there is a reason and not an error."""
-    return _Session(graph, tools, Options()).plan(strict=False)
+def status(graph: Graph, tools: Tools, options: Options | None = None) -> tuple[Decision, ...]:
+    """As ``plan``, but a dependency or parameter that is not there is a reason and not an error."""
+    return _Session(graph, tools, options or Options()).plan(strict=False)
 
 
 def repro(graph: Graph, tools: Tools, options: Options | None = None) -> ReproResult:
@@ -316,6 +329,7 @@ class _Session:
             self.tools.tree.remove(alone)
 
     def execute(self, stage: Stage, decision: Decision) -> None:
+        self.tools.tree.ready(stage.deps, [out.path for out in stage.outs])
         before = self.inputs(stage)
         self.tools.progress.note(f"Running stage '{stage.name}': {_told(decision)}")
         self.tools.tree.remove([out.path for out in stage.outs if not out.persist])
@@ -354,10 +368,14 @@ class _Session:
             )
 
     def take(self, stage: Stage) -> dict[str, Content]:
-        """The outputs, durable where they are cached; StageFailedError names one that the command did not make."""
+        """The outputs, durable where they are cached; StageFailedError names one that the command did not make.
+
+        What Git keeps is stored too where it is small, so that the run cache can bring it back with the others.
+        """
         outs: dict[str, Content | None] = {}
         outs |= self.tools.tree.identify([out.path for out in stage.outs if not out.cache])
-        outs |= self.tools.tree.store([out.path for out in stage.outs if out.cache])
+        small = [path for path, content in outs.items() if content and not content.is_dir and content.size < LARGE]
+        outs |= self.tools.tree.store([*(out.path for out in stage.outs if out.cache), *small])
         found = {path: content for path, content in outs.items() if content is not None}
         missing = next((out.path for out in stage.outs if out.path not in found), None)
         if missing is not None:

@@ -64,16 +64,65 @@ def decode(data: bytes, digest_size: int) -> dict[bytes, tuple[bytes, ...]]:
 
 
 @dataclass(slots=True)
-class Bundles:
-    """The bundles of one Remote, and the copies of them in the directory ``known``, which may be deleted at any time.
+class Records:
+    """The records in copies of bundles, which are in the directory ``known`` and may be deleted at any time."""
 
-    Without ``known`` there are no copies. OSError where the place cannot be read or written.
-    """
-
-    blobs: Blobs
     hashing: Hashing
     known: str
     _records: dict[str, Mapping[bytes, tuple[bytes, ...]]] = field(default_factory=dict)
+
+    def get(self, key: bytes) -> Iterator[bytes]:
+        """The records of ``key`` that are known here."""
+        for records in self._all():
+            yield from records.get(key, ())
+
+    def keys(self) -> set[bytes]:
+        """The keys of all records that are known here."""
+        return {key for records in self._all() for key in records}
+
+    def _all(self) -> list[Mapping[bytes, tuple[bytes, ...]]]:
+        for name in self._here() - self._records.keys():
+            data = files.read_or_none(self._path(name))
+            records = None if data is None else self._decoded(name, data)
+            if records is None:
+                files.remove(self._path(name))  # to be fetched again
+            else:
+                self._records[name] = records
+        return [self._records[name] for name in sorted(self._records)]
+
+    def _here(self) -> set[str]:
+        try:
+            return {name.removesuffix(SUFFIX) for name in os.listdir(self.known or os.devnull) if self._is_name(name)}
+        except (FileNotFoundError, NotADirectoryError):
+            return set()
+
+    def _is_name(self, name: str) -> bool:
+        """Names come from elsewhere, and one is a path here."""
+        digits = name.removesuffix(SUFFIX)
+        return name != digits and len(digits) == 2 * self.hashing.size and not digits.strip("0123456789abcdef")
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self.known, name + SUFFIX)
+
+    def _decoded(self, name: str, data: bytes) -> Mapping[bytes, tuple[bytes, ...]] | None:
+        """None for what is damaged, or of a newer mlvc: as good as absent."""
+        if self.hashing.of(data).hex() != name:
+            return None
+        try:
+            return decode(data, self.hashing.size)
+        except FormatError:
+            return None
+
+
+class Bundles(Records):
+    """The bundles of one Remote, with copies of those that were read; without ``known`` there are none.
+
+    OSError where the place cannot be read or written.
+    """
+
+    def __init__(self, blobs: Blobs, hashing: Hashing, known: str) -> None:
+        super().__init__(hashing, known)
+        self.blobs = blobs
 
     def refresh(self, *, keep: bool = True) -> int:
         """Read the listing, and the bundles that are not here yet. How many records are new here.
@@ -105,15 +154,6 @@ class Bundles:
         self._records = {name: records for name, records in self._records.items() if name not in gone}
         return len(self.keys() - had) if new else 0
 
-    def get(self, key: bytes) -> Iterator[bytes]:
-        """The records of ``key`` in the bundles that are known here; no request."""
-        for records in self._all():
-            yield from records.get(key, ())
-
-    def keys(self) -> set[bytes]:
-        """The keys of all records that are known here."""
-        return {key for records in self._all() for key in records}
-
     def add(self, records: Sequence[Record]) -> int:
         """Write ``records`` that the Remote does not have into new bundles. How many were new.
 
@@ -142,45 +182,14 @@ class Bundles:
         found = self.blobs.list(BUNDLES)
         return {name.removesuffix(SUFFIX): size for name, size in found.items() if self._is_name(name)}
 
-    def _here(self) -> set[str]:
-        try:
-            return {name.removesuffix(SUFFIX) for name in os.listdir(self.known or os.devnull) if self._is_name(name)}
-        except (FileNotFoundError, NotADirectoryError):
-            return set()
-
-    def _is_name(self, name: str) -> bool:
-        """Names come from elsewhere, and one is a path here."""
-        digits = name.removesuffix(SUFFIX)
-        return name != digits and len(digits) == 2 * self.hashing.size and not digits.strip("0123456789abcdef")
-
-    def _path(self, name: str) -> str:
-        return os.path.join(self.known, name + SUFFIX)
-
     def _fetched(self, name: str) -> bytes:
         return self.blobs.read(f"{BUNDLES}/{name}{SUFFIX}")
-
-    def _decoded(self, name: str, data: bytes) -> Mapping[bytes, tuple[bytes, ...]] | None:
-        """None for what is damaged, or of a newer mlvc: as good as absent."""
-        if self.hashing.of(data).hex() != name:
-            return None
-        try:
-            return decode(data, self.hashing.size)
-        except FormatError:
-            return None
-
-    def _all(self) -> list[Mapping[bytes, tuple[bytes, ...]]]:
-        for name in self._here() - self._records.keys():
-            data = files.read_or_none(self._path(name))
-            records = None if data is None else self._decoded(name, data)
-            if records is None:
-                files.remove(self._path(name))  # to be fetched again
-            else:
-                self._records[name] = records
-        return [self._records[name] for name in sorted(self._records)]
 
     def _write(self, rows: Sequence[Record]) -> str:
         data = encode(rows, self.hashing.size)
         name = self.hashing.of(data).hex()
         self.blobs.write(f"{BUNDLES}/{name}{SUFFIX}", [data])
         self._records[name] = decode(data, self.hashing.size)
+        if self.known:
+            files.replace(self._path(name), data)
         return name
