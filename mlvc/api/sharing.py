@@ -44,16 +44,18 @@ class Offer:
 def offers(repo: Repo, far: RemoteStore) -> list[Offer]:
     """The Runs that the Remote, whose listing was read, does not have, and all whose objects are here or there.
 
-    Runs that nobody may look up are left out: those of commands that find what they made last time.
+    Runs that nobody may look up are left out: those of commands that find what they made last time. So are those with
+    an output that goes to no Remote, or to one of its own.
     """
     cache = run_cache(repo)
+    apart = snapshot.on_disk(repo.git).homes.keys()
     found: list[tuple[Record, list[Content]]] = []
     for key in cache.keys():  # noqa: SIM118  (no mapping)
         data = files.read_or_none(cache.path_of(key)) or b""
         if data in far.bundles.get(key):
             continue
         run = verified(data, key, repo.hashing)
-        if run is not None and not any(run.inputs.outs.values()):
+        if run is not None and apart.isdisjoint(run.outs) and not any(run.inputs.outs.values()):
             found.append(((key, data), list(run.outs.values())))
     objects = _objects(Chain(repo.hashing, lambda: repo.store, lambda: far), (c for _, outs in found for c in outs))
     every = frozenset[bytes]().union(*(oids for oids in objects.values() if oids is not None))

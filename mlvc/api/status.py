@@ -91,7 +91,9 @@ def status(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIE
             if (told := _confined(item, parts.get(item.path, ()))) is not None
         ),
         tuple(_whole(before, chosen)),
-        tuple(_missing(repo, chosen, looks)),
+        tuple(
+            _missing(repo, {path: each for path, each in chosen.items() if now.homes.get(path, "") is not None}, looks)
+        ),
         refused=tuple(sentence for look in looks.values() for sentence in look.scan.refused.values()),
         unreadable=tuple(unreadable.values()),
     )

@@ -242,7 +242,7 @@ class _Session:
 
     def forget(self) -> None:
         """Drop what the Lockfile says of Stages that are described nowhere any more."""
-        gone = self.lockfile.stages.keys() - self.graph.stages.keys()
+        gone = (self.lockfile.stages.keys() | self.lockfile.rerun) - self.graph.stages.keys()
         stale = frozenset(name for name in gone if not name.startswith(self.options.elsewhere))
         if stale:
             self.lockfile = self.lockfile.without(stale)

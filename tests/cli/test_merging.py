@@ -530,11 +530,44 @@ def test_a_stage_that_both_sides_changed_runs_again(pipeline: Path) -> None:
     both_rerun(pipeline)
     result = merge(pipeline, "merge", "--no-edit", "-X", "ours", "theirs")
     assert "both sides changed stage 'a' in mlvc.lock: `mlvc repro` runs it again" in result.err + result.out
-    assert set(json.loads((pipeline / "mlvc.lock").read_text())["stages"]) == {"b"}
+    lock = json.loads((pipeline / "mlvc.lock").read_text())
+    assert (set(lock["stages"]), lock["rerun"]) == ({"b"}, ["a"])
+    run_mlvc("checkout", cwd=pipeline)
+    status = json.loads(run_mlvc("status", "--json", cwd=pipeline, check=False).out)
+    reason = "both sides of a merge changed what is recorded of it"
+    assert status["stages"] == [{"stage": "a", "reasons": [reason]}]
     waiting = json.loads(run_mlvc("repro", "--dry-run", "--json", cwd=pipeline).out)
     assert {item["stage"]: item["action"] for item in waiting}["a"] != "unchanged"
-    run_mlvc("repro", cwd=pipeline)
+    # It runs, and it alone, although a Run of these inputs is known.
+    told = json.loads(run_mlvc("repro", "--json", cwd=pipeline).out)
+    assert {item["stage"]: item["outcome"] for item in told}["a"] == "ran"
+    assert {item["stage"] for item in told if item["outcome"] == "ran"} == {"a"}
     assert (pipeline / "out-a").read_bytes() == b"ours"
+    assert "rerun" not in json.loads((pipeline / "mlvc.lock").read_text())
+
+
+def test_both_sides_with_the_same_result_merge(pipeline: Path) -> None:
+    git("checkout", "--quiet", "-B", "main", cwd=pipeline)
+    rerun(pipeline, "theirs", {"in-a": b"same", "more": b"theirs"})
+    rerun(pipeline, "ours", {"in-a": b"same"})
+    merge(pipeline)
+    told = json.loads(run_mlvc("repro", "--json", cwd=pipeline).out)
+    assert {item["outcome"] for item in told} == {"unchanged"}
+
+
+def test_a_mark_of_a_merge_goes_where_one_side_ran_the_stage(pipeline: Path) -> None:
+    both_rerun(pipeline)
+    merge(pipeline, "merge", "--no-edit", "-X", "ours", "theirs")
+    git("checkout", "--quiet", "-B", "later", cwd=pipeline)
+    shell.write(pipeline, {"note": b"1"})
+    shell.commit(pipeline, "later")
+    git("checkout", "--quiet", "ours", cwd=pipeline)
+    run_mlvc("repro", cwd=pipeline)
+    shell.commit(pipeline, "ran")
+    git("checkout", "--quiet", "later", cwd=pipeline)
+    merge(pipeline, "merge", "--no-edit", "ours")
+    lock = json.loads((pipeline / "mlvc.lock").read_text())
+    assert (set(lock["stages"]), "rerun" in lock) == ({"a", "b"}, False)
 
 
 @pytest.mark.parametrize("side", ["--ours", "--theirs", "--working"])
@@ -550,6 +583,8 @@ def test_resolve_of_the_lockfile_without_the_driver(pipeline: Path, side: str) -
     ours = json.loads(git("show", "ours:mlvc.lock", cwd=pipeline))["stages"]
     assert stages["b"] == theirs["b"]
     assert stages.get("a") == {"--ours": ours["a"], "--theirs": theirs["a"], "--working": None}[side]
+    marked = json.loads((pipeline / "mlvc.lock").read_text()).get("rerun", [])
+    assert marked == (["a"] if side == "--working" else [])
     assert "mlvc repro" in result.err
 
 

@@ -1,4 +1,4 @@
-"""``push --run-cache``, ``repro --pull`` and ``repro --allow-missing``: what was computed elsewhere is not computed again."""
+"""``push --run-cache``, ``repro --pull``, ``repro --allow-missing``: what others computed is not computed here."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def test_a_damaged_bundle_is_as_if_it_were_not_there_until_it_is_whole(place: Co
     there = client(place)
     there.add(records(3))
     there.add(records(2, 3))
-    name = sorted(place.list("runs"))[0]
+    name = min(place.list("runs"))
     good = place.read(f"runs/{name}")
     place.write(f"runs/{name}", [good[:-1]])
     here = client(place, tmp_path / "known")
