@@ -57,19 +57,20 @@ def offers(repo: Repo, far: RemoteStore) -> list[Offer]:
         run = verified(data, key, repo.hashing)
         if run is not None and apart.isdisjoint(run.outs) and not any(run.inputs.outs.values()):
             found.append(((key, data), list(run.outs.values())))
-    objects = _objects(Chain(repo.hashing, lambda: repo.store, lambda: far), (c for _, outs in found for c in outs))
-    every = frozenset[bytes]().union(*(oids for oids in objects.values() if oids is not None))
+    both = Chain(repo.hashing, lambda: repo.store, lambda: far)
+    all_ = objects(both, (content for _, outs in found for content in outs))
+    every = frozenset[bytes]().union(*(oids for oids in all_.values() if oids is not None))
     nowhere = far.missing(repo.store.missing(every))
     made = []
     for record, outs in found:
-        needed = [objects[content] for content in outs]
+        needed = [all_[content] for content in outs]
         whole = [oids for oids in needed if oids is not None and oids.isdisjoint(nowhere)]
         if len(whole) == len(needed):
             made.append(Offer(record, frozenset().union(*whole)))
     return made
 
 
-def _objects(reader: Reader, contents: Iterable[Content]) -> dict[Content, frozenset[bytes] | None]:
+def objects(reader: Reader, contents: Iterable[Content]) -> dict[Content, frozenset[bytes] | None]:
     """The Oids that each content needs; None where its Manifests cannot be had."""
     found: dict[Content, frozenset[bytes] | None] = {}
     for content in contents:
@@ -128,10 +129,9 @@ class Afar:
         left = self._absent(contents)
         for far in self._all() if left else ():
             both = Chain(self._repo.hashing, lambda: store, lambda far=far: far)  # type: ignore[misc]
-            objects = _objects(both, left)
             there = {
                 content: oids
-                for content, oids in objects.items()
+                for content, oids in objects(both, left).items()
                 if oids is not None and not far.missing(store.missing(oids))
             }
             if there and self._brings:
@@ -152,8 +152,7 @@ class Afar:
     def _absent(self, contents: Iterable[Content]) -> list[Content]:
         """Those that are not here whole."""
         store = self._repo.store
-        objects = _objects(store, contents)
-        return [content for content, oids in objects.items() if oids is None or store.missing(oids)]
+        return [content for content, oids in objects(store, contents).items() if oids is None or store.missing(oids)]
 
     @contextmanager
     def looking(self) -> Iterator[None]:

@@ -46,6 +46,8 @@ COMMANDS = {
     "stage": "stages",
     "dag": "stages",
     "demo": "stages",
+    "why": "runs",
+    "runs": "runs",
     "doctor": "doctor",
     "completion": "completion",
     "gc": "care",
