@@ -273,5 +273,6 @@ group = Group(
     "Look at the Runs that are known here.",
     {"list": runs_list, "show": runs_show, "log": runs_log},
     example="mlvc runs list train",
+    default="list",
 )
 COMMANDS = {"why": why, "runs": group}
