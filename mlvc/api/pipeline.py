@@ -379,11 +379,24 @@ def plan(repo: Repo, environment: Mapping[str, str], options: Options) -> tuple[
         return runner.plan(whole, tools(repo, environment, afar=afar, absent=absent), options)
 
 
-def waiting(repo: Repo, environment: Mapping[str, str]) -> tuple[Decision, ...]:
-    """The Decision for every Stage, for ``status``, but those of which nothing is asked: none without a pipeline."""
+def waiting(repo: Repo, environment: Mapping[str, str], paths: Sequence[str] = ()) -> tuple[Decision, ...]:
+    """The Decision for every Stage, for ``status``, but those of which nothing is asked: none without a pipeline.
+
+    With ``paths``, only for Stages that make them, something in them, or what they lie in.
+    """
     whole = load(repo)
     found = runner.status(whole, tools(repo, environment)) if whole.stages else ()
-    return tuple(decision for decision in found if decision.action not in (Action.UNCHANGED, Action.FROZEN))
+    names = [repo.path(path) for path in paths]
+    return tuple(
+        decision
+        for decision in found
+        if decision.action not in (Action.UNCHANGED, Action.FROZEN)
+        and (not paths or any(_touches(out.path, names) for out in whole.stages[decision.stage].outs))
+    )
+
+
+def _touches(path: str, names: Iterable[str]) -> bool:
+    return any(not name or f"{name}/".startswith(f"{path}/") or f"{path}/".startswith(f"{name}/") for name in names)
 
 
 def add_stage(repo: Repo, name: str, fields: Mapping[str, Any], *, force: bool = False) -> str:

@@ -35,11 +35,11 @@ def status(
     """
     with opened() as repo:
         found = reports.status(repo, paths or (), progress=show.Line())
-        if not paths and _has_pipeline(repo.root):
+        if _has_pipeline(repo.root):
             from mlvc.api import pipeline  # noqa: PLC0415  (only where there is one)
 
             with show.working("looking at stages"):
-                decisions = pipeline.waiting(repo, os.environ)
+                decisions = pipeline.waiting(repo, os.environ, paths or ())
             waiting = [reports.Waiting(d.stage, d.reasons) for d in decisions if d.action != "unchanged"]
             found = reports.with_stages(found, waiting)
         if as_json:
