@@ -6,9 +6,9 @@ import os
 import posixpath
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,15 +20,19 @@ from mlvc.api.transfer import chosen as chosen_remote
 from mlvc.errors import DamagedError, ObjectsMissingError, PipelineError, UsageError
 from mlvc.git import gitignore
 from mlvc.manifest import EMPTY_DIR
-from mlvc.pipeline import edit, graph, runner, spec
+from mlvc.pipeline import edit, graph, resources, runner, spec
+from mlvc.pipeline.claims import HeldClaims
 from mlvc.pipeline.executors.local import Local
 from mlvc.pipeline.graph import Graph
 from mlvc.pipeline.lockfile import FILE as LOCKFILE
 from mlvc.pipeline.lockfile import LockfileStore
+from mlvc.pipeline.logs import Logs
 from mlvc.pipeline.params import ParamFiles
 from mlvc.pipeline.plan import Action, Decision
+from mlvc.pipeline.run import RunCache
 from mlvc.pipeline.runner import Options, ReproResult, Tools
 from mlvc.pipeline.spec import Stage
+from mlvc.pipeline.told import Listener
 from mlvc.pointer import SUFFIX, Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
@@ -117,20 +121,42 @@ class RepoTree:
                 self._aside(path, full, f"What is ignored in {path}")
 
     def _aside(self, path: str, full: str, what: str) -> None:
-        place = os.path.join(self._repo.private, "aside", time.strftime("%Y%m%d-%H%M%S"), *path.split("/"))
-        number = 1
-        target = place
-        while files.exists(target):
-            number += 1
-            target = f"{place}.{number}"
-        files.make_dirs(os.path.dirname(target))
-        try:
-            os.rename(full, target)
-        except OSError:  # another file system
-            import shutil  # noqa: PLC0415
-
-            shutil.move(full, target)
+        target = _free(os.path.join(self._aside_now(), *path.split("/")))
+        _move(full, target)
         self._progress.note(f"{what} was stored nowhere; it is kept at {target}")
+
+    def _aside_now(self) -> str:
+        return os.path.join(self._repo.private, "aside", time.strftime("%Y%m%d-%H%M%S"))
+
+    def set_aside(self, paths: Sequence[str]) -> str:
+        """Move what stands at the paths into a directory of its own in the Git directory."""
+        there = [path for path in paths if files.exists(f"{self._repo.root}/{path}")]
+        if not there:
+            return ""
+        place = _free(self._aside_now())
+        with self._repo.turn(together=False, progress=self._progress):
+            for path in there:
+                _move(f"{self._repo.root}/{path}", os.path.join(place, *path.split("/")))
+        return place
+
+
+def _free(path: str) -> str:
+    """``path``, or where something is there the same with a number."""
+    number, found = 1, path
+    while files.exists(found):
+        number += 1
+        found = f"{path}.{number}"
+    return found
+
+
+def _move(source: str, target: str) -> None:
+    files.make_dirs(os.path.dirname(target))
+    try:
+        os.rename(source, target)
+    except OSError:  # another file system
+        import shutil  # noqa: PLC0415
+
+        shutil.move(source, target)
 
 
 _FILES = (spec.FILE, "*/" + spec.FILE)
@@ -162,7 +188,6 @@ def tools(
     repo: Repo,
     environment: Mapping[str, str],
     *,
-    output: int | None = None,
     progress: Progress = QUIET,
     afar: Afar | None = None,
     absent: Recorded | None = None,
@@ -170,13 +195,23 @@ def tools(
     """What reproduction works with; see RepoTree for ``afar`` and ``absent``."""
     return Tools(
         RepoTree(repo, progress, afar=afar, absent=absent),
-        LockfileStore(os.path.join(repo.root, LOCKFILE)),
+        LockfileStore(os.path.join(repo.root, LOCKFILE), os.path.join(repo.git.own, "recording")),
         SharedRuns(run_cache(repo), known(repo), afar),
-        Local(repo.root, environment, output, running=_running(repo)),
+        Local(environment),
         ParamFiles(lambda path: files.read_or_none(f"{repo.root}/{path}")),
         repo.hashing,
         progress,
+        root=repo.root,
+        env=environment,
+        claims=HeldClaims(os.path.join(repo.git.own, "claims")),
+        logs=logs(repo),
+        unstored=RunCache(os.path.join(repo.git.own, "unstored"), repo.hashing),
     )
+
+
+def logs(repo: Repo) -> Logs:
+    """What the commands of the last Runs printed."""
+    return Logs(os.path.join(repo.private, "logs"))
 
 
 def repro(
@@ -184,42 +219,58 @@ def repro(
     environment: Mapping[str, str],
     options: Options,
     *,
-    output: int | None = None,
+    telling: Telling | None = None,
     progress: Progress = QUIET,
 ) -> ReproResult:
     """Rerun the Stages whose inputs changed, and restore the others' outputs. See runner.repro."""
+    telling = telling or Telling()
     whole = load(repo)
     if not whole.stages:
         raise UsageError("there is no pipeline here", hint=_no_pipeline(repo))
     _apart(repo, whole.stages.values())
-    options = replace(_targets(repo, whole, options), elsewhere=_elsewhere(repo))
-    with files.exclusive(
-        os.path.join(repo.git.own, "repro"),
-        wait=False,
-        busy="another `mlvc repro` is at work in this repository",
-    ):
-        _wait_for_none(repo)
-        repo.store.join()  # what is restored from the run cache gets a name in the Lockfile
-        files.sweep_replaced(repo.root)  # beside the Lockfile, which may not be written this time
-        cached = [out.path for stage in whole.stages.values() for out in stage.outs if out.cache]
-        before = files.read_or_none(f"{repo.root}/{LOCKFILE}")
+    options = replace(_targets(repo, whole, options), elsewhere=_elsewhere(repo), limits=limits(repo))
+    repo.store.join()  # what is restored from the run cache gets a name in the Lockfile
+    files.sweep_replaced(repo.root)  # beside the Lockfile, which may not be written this time
+    cached = [out.path for stage in whole.stages.values() for out in stage.outs if out.cache]
+    before = files.read_or_none(f"{repo.root}/{LOCKFILE}")
+    with repo.exclusive():
+        changed = gitignore.add(repo.git, cached)
+    try:
+        with _from_afar(repo, whole, options, progress, bring=True) as (afar, absent):
+            given = tools(repo, environment, progress=progress, afar=afar, absent=absent)
+            given = replace(given, listener=telling.listener, hears=telling.hears, ask=telling.ask)
+            if afar is not None:
+                _bring_together(whole, given, options, afar)
+            result = runner.repro(whole, given, options)
         with repo.exclusive():
-            changed = gitignore.add(repo.git, cached)
-        try:
-            with _from_afar(repo, whole, options, progress, bring=True) as (afar, absent):
-                parts = tools(repo, environment, output=output, progress=progress, afar=afar, absent=absent)
-                if afar is not None:
-                    _bring_together(whole, parts, options, afar)
-                result = runner.repro(whole, parts, options)
-            with repo.exclusive():
-                placed.update(repo.placed, result.cached)
-        finally:
-            after = files.read_or_none(f"{repo.root}/{LOCKFILE}")
-            if repo.config.get("core.autostage"):
-                git.stage(repo.git, changed if after is None else [*changed, LOCKFILE])
-            if after != before:
-                changed.append(LOCKFILE)
-        return replace(result, record=_to_record(repo, whole, result)) if changed else result
+            placed.update(repo.placed, result.cached)
+    finally:
+        after = files.read_or_none(f"{repo.root}/{LOCKFILE}")
+        if repo.config.get("core.autostage"):
+            git.stage(repo.git, changed if after is None else [*changed, LOCKFILE])
+        if after != before:
+            changed.append(LOCKFILE)
+    return replace(result, record=_to_record(repo, whole, result)) if changed else result
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Who is told what a reproduction does, and who is asked. See runner.Tools."""
+
+    listener: Listener = bool
+    hears: bool = False
+    ask: Callable[[Decision], bool] | None = None
+
+
+def limits(repo: Repo) -> dict[str, float]:
+    """What all running Stages together may take: processors and memory of this machine, and what the settings say."""
+    return resources.limits(repo.config.below("pipeline.limits."))
+
+
+def jobs(repo: Repo, given: int | None) -> int:
+    """How many Stages may run at the same time; 0 stands for as many as there are processors."""
+    wanted: int = repo.config.get("pipeline.jobs") if given is None else given
+    return wanted or resources.processors()
 
 
 def _no_pipeline(repo: Repo) -> str:
@@ -239,20 +290,6 @@ def _elsewhere(repo: Repo) -> tuple[str, ...]:
             f"{LOCKFILE} is left out by the sparse checkout of Git", hint="bring it with `git sparse-checkout add`"
         )
     return tuple(spec.address(path, "") for path in left)
-
-
-def _running(repo: Repo) -> str:
-    return os.path.join(repo.git.own, "running")
-
-
-def _wait_for_none(repo: Repo) -> None:
-    """BusyError where a command still runs whose mlvc was killed: it may write to what is to be made anew."""
-    group = files.read_or_none(_running(repo))
-    if group is not None:
-        process = group.decode(errors="replace").strip() or "unknown"
-        told = f"a command that a killed `mlvc repro` started still runs (process {process})"
-        with files.exclusive(_running(repo), wait=False, busy=told):
-            files.remove(_running(repo))
 
 
 def _to_record(repo: Repo, whole: Graph, result: ReproResult) -> tuple[str, ...]:

@@ -127,7 +127,7 @@ def _stage(repo: Repo, whole: Graph, word: str, names: Mapping[Oid, tuple[str, .
 
 def log(repo: Repo, word: str) -> tuple[Log, logs.Text]:
     """The last log of a Stage, or of the Run whose key begins so. UsageError where none is kept."""
-    kept = Logs(os.path.join(repo.private, "logs"))
+    kept = pipeline.logs(repo)
     name = _logged(repo, kept, word)
     for each in kept.of(name) if name else _by_key(kept, word):
         try:

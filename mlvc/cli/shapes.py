@@ -4,6 +4,7 @@ docs/reference/json.md is made of these types, and the tests hold every value th
 is entered here; none is taken away. No command needs this module to run.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Any, NotRequired, TypedDict
 
 # -- parts of several values -------------------------------------------------------------------
@@ -363,13 +364,23 @@ class Decision(TypedDict):
     reasons: Annotated[list[str], "sentences that say why"]
 
 
-class Outcome(TypedDict):
-    """Of ``repro``."""
-
-    stage: Annotated[str, "the name of the Stage"]
-    outcome: Annotated[str, "what became of it"]
-    reasons: Annotated[list[str], "sentences that say why"]
-    seconds: Annotated[float, "how long it took"]
+Event = TypedDict(
+    "Event",
+    {
+        "event": Annotated[str, "what happened"],
+        "stage": NotRequired[Annotated[str, "the name of the Stage; of all events but `summary`"]],
+        "action": NotRequired[Annotated[str, "of `planned`: what is to become of it"]],
+        "reasons": NotRequired[Annotated[list[str], "of `planned`, `started` and `finished`: sentences that say why"]],
+        "try": NotRequired[Annotated[int, "of `started`: for the how many-th time"]],
+        "text": NotRequired[Annotated[str, "of `line`: what its commands printed, without the end of the line"]],
+        "cause": NotRequired[Annotated[str, "of `waiting`: what it waits for"]],
+        "outcome": NotRequired[Annotated[str, "of `finished`: what became of it"]],
+        "seconds": NotRequired[Annotated[float, "of `finished`: how long it took"]],
+        "counts": NotRequired[Annotated[dict[str, int], "of `summary`: how many Stages had each outcome"]],
+        "error": NotRequired[Annotated[str | None, "of `summary`: why a Stage failed; `null` where none did"]],
+    },
+)
+"""A line of ``repro``. (One of its keys is a word of Python.)"""
 
 
 class CommandChange(TypedDict):
@@ -589,7 +600,7 @@ PRINTED: dict[str, Any] = {
     "pull": Pulled,
     "install": Installed,
     "resolve": list[Resolved],
-    "repro": list[Outcome],
+    "repro": Iterator[Event],
     "repro --dry-run": list[Decision],
     "stage list": list[Stage],
     "dag": Graph,
@@ -603,4 +614,7 @@ PRINTED: dict[str, Any] = {
     "fsck": Verified,
     "destroy": Destroyed,
 }
-"""What each command prints, by its name and, where that makes it something else, an option."""
+"""What each command prints, by its name and, where that makes it something else, an option.
+
+Of an Iterator, each stands on a line.
+"""

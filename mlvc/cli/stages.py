@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import replace
+from typing import Annotated, Any
 
 from mlvc.api import pipeline as api
-from mlvc.cli import show
+from mlvc.cli import show, terminal
+from mlvc.cli.display import display, summary
 from mlvc.cli.opening import opened
 from mlvc.cli.words import Group, argument, option
 from mlvc.errors import UsageError
 from mlvc.pipeline import draw
 from mlvc.pipeline.graph import ancestors
-from mlvc.pipeline.runner import Options, ReproResult
-
-if TYPE_CHECKING:
-    from mlvc.cli import shapes
+from mlvc.pipeline.plan import Action, Decision
+from mlvc.pipeline.runner import Options
 
 Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
-_STDERR = 2
 _NONE = "no stages yet: describe them in mlvc.yaml, or use `mlvc stage add`"
 
 
@@ -47,15 +47,38 @@ def repro(
     allow_missing: Annotated[
         bool, option("--allow-missing", help="Take data that are recorded and not here to be as they are recorded.")
     ] = False,
+    jobs: Annotated[
+        int | None,
+        option(
+            *("-j", "--jobs"),
+            metavar="N",
+            least=0,
+            help="How many stages run side by side; 0: as many as there are processors.",
+        ),
+    ] = None,
+    force_downstream: Annotated[
+        bool, option("--force-downstream", help="Run the targets, and all that follows from a stage that ran.")
+    ] = False,
+    no_commit: Annotated[
+        bool, option("--no-commit", help="Do not store what is made; the next repro does, and runs nothing again.")
+    ] = False,
+    interactive: Annotated[bool, option("-i", "--interactive", help="Ask before each stage.")] = False,
+    explain: Annotated[
+        bool, option("--explain", help="Tell of every stage why it runs or not, before one does.")
+    ] = False,
     dry_run: Annotated[bool, option("--dry-run", "--dry", help="Only show what would run, and why.")] = False,
-    as_json: Json = False,
+    as_json: Annotated[
+        bool, option("--json", help="Print a line of JSON for all that happens; with --dry-run the plan as JSON.")
+    ] = False,
 ) -> None:
     """Rerun the stages whose inputs changed.
 
     A stage that ran before with the same inputs has its outputs restored instead. What the stages print goes to stderr.
 
-    Example: mlvc repro train
+    Example: mlvc repro train -j 4
     """
+    if interactive:
+        _check_interactive(jobs, as_json=as_json)
     options = Options(
         tuple(targets or ()),
         single=single,
@@ -66,6 +89,8 @@ def repro(
         pull=pull,
         remote=remote,
         allow_missing=allow_missing,
+        force_downstream=force_downstream,
+        commit=not no_commit,
     )
     if remote and not pull:
         raise UsageError("--remote says which Remote is asked, and none is", hint="add --pull")
@@ -81,23 +106,36 @@ def repro(
             for decision in decisions:
                 show.report(f"{decision.stage}: {decision.action}" + _because(decision.reasons))
             return
-        done = api.repro(repo, os.environ, options, output=_STDERR, progress=show.Line())
+        options = replace(options, jobs=1 if interactive else api.jobs(repo, jobs))
+        with display(jobs=options.jobs, as_json=as_json, explain=explain) as shown:
+            telling = api.Telling(shown, shown.hears, _agreed if interactive else None)
+            done = api.repro(repo, os.environ, options, telling=telling, progress=show.Line())
+        counts = dict(Counter(stage.outcome for stage in done.stages))
         if as_json:
-            show.json_out(_done_json(done))
+            summary(done, counts)
         else:
-            counts = Counter(stage.outcome for stage in done.stages)
             show.err("pipeline: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
-            if done.record and not done.error:
+            if no_commit and "ran" in counts:
+                show.err("hint: `mlvc repro` stores what was made without running it again")
+            elif done.record and not done.error:
                 show.hint_git(done.record, repo.cwd)
     if done.error:
         raise done.error
 
 
-def _done_json(done: ReproResult) -> list[shapes.Outcome]:
-    return [
-        {"stage": s.stage, "outcome": s.outcome, "reasons": list(s.reasons), "seconds": round(s.seconds, 3)}
-        for s in done.stages
-    ]
+def _check_interactive(jobs: int | None, *, as_json: bool) -> None:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError("there is nobody to ask: standard input is no terminal", hint="leave out --interactive")
+    if as_json or (jobs or 1) > 1:
+        other = "--json" if as_json else "--jobs"
+        raise UsageError(f"--interactive and {other} do not go together", hint="leave one of them out")
+
+
+def _agreed(decision: Decision) -> bool:
+    """Ask a person whether a Stage is to be brought to what its inputs make of it."""
+    verb = "restore" if decision.action is Action.RESTORE else "run"
+    terminal.ask(f"{verb} stage '{show.clean(decision.stage)}'{_because(decision.reasons)}? [y/N] ")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _because(reasons: tuple[str, ...]) -> str:

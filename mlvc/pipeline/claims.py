@@ -77,6 +77,9 @@ class Nobody:
         """See Claim."""
 
 
+NOBODY = Nobody()
+
+
 @dataclass(slots=True)
 class HeldClaims:
     """Claims in files of ``directory``. Made for one process, and one thread of it."""
@@ -166,6 +169,10 @@ def _held(data: bytes, wanted: _Paths) -> Held | None:
 def overlap(some: Iterable[str], others: Iterable[str]) -> bool:
     """Whether a path of the one is, or lies in, or is around one of the other."""
     left, right = set(some), set(others)
+    if not left or not right:
+        return False
+    if "" in left or "" in right:  # the root, in which everything lies
+        return True
     return any(around in right for path in left for around in (path, *parents(path))) or any(
         around in left for path in right for around in parents(path)
     )

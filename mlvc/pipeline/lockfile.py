@@ -205,6 +205,6 @@ class LockfileStore:
         with files.exclusive(self._held) if self._held else contextlib.nullcontext():
             lockfile = self.load()
             stages = {name: entry for name, entry in {**lockfile.stages, **entries}.items() if entry is not None}
-            changed = Lockfile(stages, lockfile.extra)
+            changed = Lockfile(stages, lockfile.extra, lockfile.rerun - entries.keys())
             self.save(changed, durable=durable)
         return changed

@@ -58,22 +58,23 @@ class Logs:
 
     directory: str
 
-    def create(self, stage: str, key: Oid, commands: Sequence[str], directory: str) -> int:
-        """Begin the log of a Run, and forget the oldest ones of the Stage. The file, open for a command to append to.
+    def create(self, stage: str, key: Oid, commands: Sequence[str], directory: str) -> tuple[int, str]:
+        """Begin the log of a Run, and forget the oldest ones of the Stage.
 
-        OSError where it cannot be written. The caller closes it.
+        The file, open for a command to append to and for the caller to close, and its path. OSError where it cannot
+        be written.
         """
         folder = os.path.join(self.directory, folder_of(stage))
         os.makedirs(folder, exist_ok=True)
         began = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        fd = _create(os.path.join(folder, f"{began}-{key.hex()[:12]}"))
+        fd, path = _create(os.path.join(folder, f"{began}-{key.hex()[:12]}"))
         try:
             files.write_all(fd, _header(stage, key, commands, directory, began))
         except BaseException:
             os.close(fd)
             raise
         self._forget(stage)
-        return fd
+        return fd, path
 
     def _forget(self, stage: str) -> None:
         for log in self.of(stage)[KEPT:]:
@@ -130,12 +131,12 @@ def folder_of(stage: str) -> str:
     return f"{name[:_LONGEST]}~{hashlib.sha256(stage.encode()).hexdigest()[:12]}"
 
 
-def _create(stem: str) -> int:
+def _create(stem: str) -> tuple[int, str]:
     number = 1
     while True:
         path = f"{stem}-{number}.log" if number > 1 else f"{stem}.log"
         try:
-            return os.open(path, _NEW, 0o666)
+            return os.open(path, _NEW, 0o666), path
         except FileExistsError:
             number += 1
 

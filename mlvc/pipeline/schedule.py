@@ -167,7 +167,7 @@ class Schedule:
         mean = sum(known) / len(known) if known else 1.0
         far: dict[str, float] = {}
         for name in reversed(self._names):
-            idle = self._first[name].action in _IDLE
+            idle = self._first[name].action in IDLE
             own = 0.0 if idle else lengths.get(name, mean)
             far[name] = own + max((far[after] for after in self._downstream[name]), default=0.0)
         return {name: (-far[name], place) for place, name in enumerate(self._names)}
@@ -252,7 +252,7 @@ class Schedule:
             reason = f"needs {cause}, which failed" if cause in self._failed else f"needs {cause}"
             return [Skip(name, (reason,), "blocked")]
         first = self._first[name]
-        if first.action in _IDLE:
+        if first.action in IDLE:
             self._release(name)
             return [_skip(first)]
         self._enter(name)
@@ -260,7 +260,8 @@ class Schedule:
 
 
 _Needs = tuple[tuple[str, float], ...]
-_IDLE = (Action.UNCHANGED, Action.FROZEN, Action.SKIPPED)
+IDLE = (Action.UNCHANGED, Action.FROZEN, Action.SKIPPED)
+"""For these nothing is ever done."""
 _EPSILON = 1e-9
 """Three tenths and seven tenths are not one."""
 

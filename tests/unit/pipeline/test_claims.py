@@ -19,7 +19,7 @@ from mlvc.pipeline.claims import HeldClaims
 claims = HeldClaims(sys.argv[1])
 claim = claims.claim("theirs", ["r", "deep/d"], ["w", "dir"])
 if len(sys.argv) > 2:
-    command = subprocess.Popen(["sleep", "60"], pass_fds=[claim.fd])
+    command = subprocess.Popen(["sleep", "60"], pass_fds=[claim.fd], stdin=-3, stdout=-3)  # to nowhere
     claim.started(command.pid)
     print(command.pid, flush=True)
 else:
@@ -36,15 +36,26 @@ def place(tmp_path):
     return tmp_path / "claims"
 
 
-def other(directory, *args):
-    process = subprocess.Popen(
-        [sys.executable, "-c", OTHER, str(directory), *args],
-        env=os.environ | {"PYTHONPATH": ROOT},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    return process, process.stdout.readline().strip()
+@pytest.fixture
+def other(place):
+    """Begin another process that has claims; with an argument, a command of it holds them too."""
+    begun = []
+
+    def begin(*args):
+        process = subprocess.Popen(
+            [sys.executable, "-c", OTHER, str(place), *args],
+            env=os.environ | {"PYTHONPATH": ROOT},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        begun.append(process)
+        return process, process.stdout.readline().strip()
+
+    yield begin
+    for process in begun:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.parametrize(
@@ -62,8 +73,8 @@ def other(directory, *args):
         ([], [], True),
     ],
 )
-def test_what_does_not_fit_is_held(place, reads, writes, fits):
-    process, _ = other(place)
+def test_what_does_not_fit_is_held(place, other, reads, writes, fits):
+    process, _ = other()
     claims = HeldClaims(str(place))
     found = claims.claim("ours", reads, writes)
     if fits:
@@ -71,15 +82,13 @@ def test_what_does_not_fit_is_held(place, reads, writes, fits):
     else:
         assert found == Held("theirs", process.pid)
         assert str(found) == f"stage 'theirs' of another `mlvc repro` (process {process.pid})"
-    process.stdin.close()
-    assert process.stdout.readline() == "released\n"
+    assert process.communicate()[0] == "released\n"
     claims.claim("ours", reads, writes).release()
-    process.wait()
     assert os.listdir(place) == ["guard"]
 
 
-def test_a_command_that_outlives_its_mlvc_keeps_the_claim(place):
-    process, group = other(place, "command")
+def test_a_command_that_outlives_its_mlvc_keeps_the_claim(place, other):
+    process, group = other("command")
     process.kill()
     process.wait()
     claims = HeldClaims(str(place))
@@ -96,15 +105,13 @@ def test_a_command_that_outlives_its_mlvc_keeps_the_claim(place):
     assert os.listdir(place) == ["guard"]
 
 
-def test_what_is_released_is_free_while_something_of_the_command_still_runs(place):
-    process, group = other(place, "command")
+def test_what_is_released_is_free_while_something_of_the_command_still_runs(place, other):
+    process, group = other("command")
     try:
-        process.stdin.close()
-        assert process.stdout.readline() == "released\n"
+        assert process.communicate()[0] == "released\n"
         HeldClaims(str(place)).claim("ours", ["w"], ["dir"]).release()
     finally:
         os.kill(int(group), 9)
-        process.wait()
 
 
 def test_own_claims_fit_and_a_damaged_file_counts_for_nothing(place):
@@ -118,5 +125,11 @@ def test_own_claims_fit_and_a_damaged_file_counts_for_nothing(place):
 
 
 def test_overlap():
-    assert overlap(["a/b"], ["a"]) and overlap(["a"], ["a/b/c"]) and overlap(["a"], ["b", "a"])
-    assert not overlap(["a"], ["ab"]) and not overlap([], ["a"]) and not overlap(["a/b"], ["a/c"])
+    assert overlap([""], ["a"])
+    assert not overlap([""], [])
+    assert overlap(["a/b"], ["a"])
+    assert overlap(["a"], ["a/b/c"])
+    assert overlap(["a"], ["b", "a"])
+    assert not overlap(["a"], ["ab"])
+    assert not overlap([], ["a"])
+    assert not overlap(["a/b"], ["a/c"])

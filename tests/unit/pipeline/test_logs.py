@@ -25,14 +25,14 @@ def kept(tmp_path):
 
 
 def write(kept, stage="train", output=b"", *, code=0, commands=("x",)):
-    fd = kept.create(stage, KEY, commands, "")
+    fd, _ = kept.create(stage, KEY, commands, "")
     os.write(fd, output)
     logs.ended(fd, code, 1.5)
     os.close(fd)
 
 
 def test_what_a_command_prints_is_read_again(kept):
-    fd = kept.create("train", KEY, ["echo a", "echo b\necho c >&2"], "sub")
+    fd, _ = kept.create("train", KEY, ["echo a", "echo b\necho c >&2"], "sub")
     subprocess.run("echo a; echo b; echo c >&2; printf d", shell=True, stdout=fd, stderr=fd, check=True)
     logs.ended(fd, -9, 0.25)
     os.close(fd)
@@ -55,7 +55,7 @@ def test_any_output_and_any_command_can_be_read(tmp_path_factory, output, comman
 
 
 def test_one_that_has_not_ended_has_no_code_and_what_comes_after_the_end_belongs_to_the_output(kept):
-    fd = kept.create("train", KEY, ["x"], "")
+    fd, _ = kept.create("train", KEY, ["x"], "")
     os.write(fd, b"begun\n")
     path = kept.of("train")[0].path
     assert (read(path).output, read(path).code) == (b"begun\n", None)

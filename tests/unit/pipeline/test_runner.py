@@ -320,7 +320,7 @@ def test_an_interruption_keeps_what_was_finished(chain):
 
 def test_killed_before_the_lockfile_was_written_nothing_runs_twice(chain, monkeypatch):
     chain.tree.files["in"] = b"9"
-    monkeypatch.setattr(chain.records, "save", lambda lockfile, durable=True: None)
+    monkeypatch.setattr(chain.records, "change", lambda entries, durable=True: chain.records.lockfile)
     runner.repro(chain.graph, chain.tools)
     chain.ran()
     monkeypatch.undo()
@@ -330,13 +330,13 @@ def test_killed_before_the_lockfile_was_written_nothing_runs_twice(chain, monkey
 
 def test_the_run_is_recorded_after_its_outputs_and_before_the_lockfile(one, monkeypatch):
     order = []
-    for owner, name in ((one.tree, "store"), (one.runs, "put"), (one.records, "save")):
+    for owner, name in ((one.tree, "store"), (one.runs, "put"), (one.records, "change")):
         real = getattr(owner, name)
         monkeypatch.setattr(
             owner, name, lambda *args, real=real, name=name, **named: (order.append(name), real(*args, **named))[1]
         )
     runner.repro(one.graph, one.tools)
-    assert list(dict.fromkeys(order)) == ["store", "put", "save"]
+    assert list(dict.fromkeys(order)) == ["store", "put", "change"]
 
 
 def test_a_dependency_inside_an_output_directory_and_a_directory_around_outputs():
