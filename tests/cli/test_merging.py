@@ -507,6 +507,12 @@ def rerun(root: Path, branch: str, contents: dict[str, bytes]) -> None:
     shell.commit(root, branch)
 
 
+def reproduced(root: Path) -> dict[str, str]:
+    """What came of each Stage."""
+    told = map(json.loads, run_mlvc("repro", "--json", cwd=root).out.splitlines())
+    return {event["stage"]: event["outcome"] for event in told if event["event"] == "finished"}
+
+
 def test_the_lockfile_merges_by_stage(pipeline: Path) -> None:
     git("checkout", "--quiet", "-B", "main", cwd=pipeline)
     rerun(pipeline, "theirs", {"in-a": b"theirs"})
@@ -514,8 +520,7 @@ def test_the_lockfile_merges_by_stage(pipeline: Path) -> None:
     merge(pipeline)
     run_mlvc("checkout", cwd=pipeline)
     assert run_mlvc("status", cwd=pipeline).out.startswith("clean")
-    again = run_mlvc("repro", "--json", cwd=pipeline)
-    assert {item["outcome"] for item in json.loads(again.out)} == {"unchanged"}
+    assert set(reproduced(pipeline).values()) == {"unchanged"}
     assert (pipeline / "out-a").read_bytes() == b"theirs"
     assert git("status", "--porcelain", cwd=pipeline) == ""  # formatted as mlvc does it
 
@@ -539,9 +544,7 @@ def test_a_stage_that_both_sides_changed_runs_again(pipeline: Path) -> None:
     waiting = json.loads(run_mlvc("repro", "--dry-run", "--json", cwd=pipeline).out)
     assert {item["stage"]: item["action"] for item in waiting}["a"] != "unchanged"
     # It runs, and it alone, although a Run of these inputs is known.
-    told = json.loads(run_mlvc("repro", "--json", cwd=pipeline).out)
-    assert {item["stage"]: item["outcome"] for item in told}["a"] == "ran"
-    assert {item["stage"] for item in told if item["outcome"] == "ran"} == {"a"}
+    assert [stage for stage, outcome in reproduced(pipeline).items() if outcome == "ran"] == ["a"]
     assert (pipeline / "out-a").read_bytes() == b"ours"
     assert "rerun" not in json.loads((pipeline / "mlvc.lock").read_text())
 
@@ -551,8 +554,7 @@ def test_both_sides_with_the_same_result_merge(pipeline: Path) -> None:
     rerun(pipeline, "theirs", {"in-a": b"same", "more": b"theirs"})
     rerun(pipeline, "ours", {"in-a": b"same"})
     merge(pipeline)
-    told = json.loads(run_mlvc("repro", "--json", cwd=pipeline).out)
-    assert {item["outcome"] for item in told} == {"unchanged"}
+    assert set(reproduced(pipeline).values()) == {"unchanged"}
 
 
 def test_a_mark_of_a_merge_goes_where_one_side_ran_the_stage(pipeline: Path) -> None:
