@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlvc import codec
+from mlvc import codec, globs, snapshot
 from mlvc.api import pipeline
 from mlvc.api.status import against
 from mlvc.errors import DamagedError, MlvcError, ObjectsMissingError
@@ -16,6 +16,7 @@ from mlvc.pipeline.plan import env_of, same
 from mlvc.pipeline.runner import Options
 from mlvc.pipeline.spec import ParamRef, Stage
 from mlvc.pointer import Content
+from mlvc.progress import QUIET
 from mlvc.repo import Repo
 from mlvc.snapshot import Change
 from mlvc.workspace.tree import Look
@@ -81,7 +82,7 @@ def why(repo: Repo, environment: Mapping[str, str], word: str) -> Why:
     if entry is None:
         return told
     paths = {*stage.deps, *entry.deps, *(out.path for out in stage.outs), *entry.outs}
-    looks = repo.tree.look(sorted(paths), lenient=True)
+    looks = pipeline.RepoTree(repo, QUIET).looks(sorted(paths), lenient=True)
     outs = [out.path for out in stage.outs]
     return Why(
         *(told.stage, told.action, told.reasons, told.waits),
@@ -107,12 +108,19 @@ def _paths(
             yield PathChange(path, role, "new")
         elif not same(look.content, before[path]):
             try:
-                yield PathChange(path, role, "modified", tuple(against(repo, before[path], look)))
+                yield PathChange(path, role, "modified", tuple(_changes(repo, path, before[path], look)))
             except (ObjectsMissingError, DamagedError):
                 yield PathChange(
                     path, role, "modified", note="which files cannot be told: its list is not in the store"
                 )
     yield from (PathChange(path, role, "dropped") for path in sorted(before.keys() - set(named)))
+
+
+def _changes(repo: Repo, path: str, before: Content, look: Look) -> list[Change]:
+    if not globs.is_pattern(path):
+        return against(repo, before, look)
+    top = globs.fixed(path)
+    return snapshot.compare(snapshot.entries(repo.store, before), look.scan.entries(), f"{top}/" if top else "")
 
 
 def _params(stage: Stage, entry: Entry, files: Any) -> Iterator[ValueChange]:

@@ -66,6 +66,7 @@ _ACTIONS = {
     "run": "would run",
     "may run": "may run, when the stages before it have run",
     "frozen": "frozen, whatever changed",
+    "skipped": "left out",
 }
 
 

@@ -336,17 +336,45 @@ class Resolved(TypedDict):
 # -- pipelines ---------------------------------------------------------------------------------
 
 
+class Output(TypedDict):
+    """An output of a Stage."""
+
+    path: Annotated[str, "its path"]
+    role: Annotated[str, "the key that names it: `outs`, `metrics` or `plots`"]
+    cache: Annotated[bool, "whether its bytes go into the Store"]
+    persist: Annotated[bool, "whether the commands find what they made last time"]
+    push: Annotated[bool, "whether it is sent to Remotes"]
+    remote: Annotated[str, "the one Remote that it goes to; empty for any"]
+    desc: Annotated[str, "what is said about it"]
+    options: Annotated[dict[str, Any], "other flags: `type`, `labels`, `meta`, and those of plots"]
+
+
 class Stage(TypedDict):
-    """Of ``stage list``."""
+    """Of ``stage list`` and ``stage show``: a Stage with all templates resolved; paths are from the root."""
 
     name: Annotated[str, "the name of the Stage"]
     file: Annotated[str, "the file that describes it"]
+    line: Annotated[int, "the line of that file in which it begins"]
+    group: Annotated[str, "the name of the `foreach` or `matrix` that it came from; empty where it stands there itself"]
     cmd: Annotated[list[str], "its commands"]
     wdir: Annotated[str, "the directory in which they run; empty for the root"]
     deps: Annotated[list[str], "what they read"]
     outs: Annotated[list[str], "what they write"]
+    outputs: Annotated[list[Output], "the same, with all flags"]
     params: Annotated[list[str], "the parameters that they depend on"]
+    env: Annotated[dict[str, str], "variables that they get with these values"]
+    env_through: Annotated[list[str], "names of variables that are let through, and whose values count as inputs"]
+    image: Annotated[str, "the container image that they run in; empty for none"]
+    each: Annotated[str, "the pattern of the files that they run for; empty for one run"]
+    batch: Annotated[int, "with `each`: how many files one command is given; 0 for one without a list"]
+    timeout: Annotated[float, "seconds that they may take; 0 for any"]
+    retries: Annotated[int, "how often they are tried again"]
+    resources: Annotated[dict[str, float], "what they take while they run; memory in bytes"]
+    frozen: Annotated[bool, "whether the Stage stays as it is"]
+    always_changed: Annotated[bool, "whether it runs every time"]
+    skip: Annotated[str, "the condition that does not hold, for which it is left out; empty where there is none"]
     desc: Annotated[str, "what is said about it"]
+    meta: Annotated[Any, "what stands at `meta`"]
 
 
 class Graph(TypedDict):
@@ -603,6 +631,7 @@ PRINTED: dict[str, Any] = {
     "repro": Iterator[Event],
     "repro --dry-run": list[Decision],
     "stage list": list[Stage],
+    "stage show": list[Stage],
     "dag": Graph,
     "why": Why,
     "runs list": list[KnownRun],

@@ -6,10 +6,10 @@ import os
 import sys
 from collections import Counter
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from mlvc.api import pipeline as api
-from mlvc.cli import show, terminal
+from mlvc.cli import language, show, terminal
 from mlvc.cli.display import display, summary
 from mlvc.cli.opening import opened
 from mlvc.cli.words import Group, argument, option
@@ -18,6 +18,10 @@ from mlvc.pipeline import draw
 from mlvc.pipeline.graph import ancestors
 from mlvc.pipeline.plan import Action, Decision
 from mlvc.pipeline.runner import Options
+
+if TYPE_CHECKING:
+    from mlvc.pipeline.spec import Stage
+    from mlvc.repo import Repo
 
 Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
 _NONE = "no stages yet: describe them in mlvc.yaml, or use `mlvc stage add`"
@@ -221,29 +225,20 @@ def _params(given: Any) -> list[object]:
     return found
 
 
-def stage_list(as_json: Json = False) -> None:
+def stage_list(
+    targets: Annotated[list[str] | None, argument("[TARGET]...", help="Only these stages: names, patterns.")] = None,
+    as_json: Json = False,
+) -> None:
     """List the stages with what they need and make.
+
+    With --json all that is known of each, with templates resolved.
 
     Example: mlvc stage list
     """
     with opened() as repo:
-        found = api.load(repo).stages.values()
+        found = _chosen(repo, targets)
         if as_json:
-            show.json_out(
-                [
-                    {
-                        "name": s.name,
-                        "file": s.file,
-                        "cmd": list(s.cmd),
-                        "wdir": s.wdir,
-                        "deps": list(s.deps),
-                        "outs": [o.path for o in s.outs],
-                        "params": [str(p) for p in s.params],
-                        "desc": s.desc,
-                    }
-                    for s in found
-                ]
-            )
+            show.json_out([language.resolved(stage) for stage in found])
             return
         if not found:
             show.err(_NONE)
@@ -251,6 +246,32 @@ def stage_list(as_json: Json = False) -> None:
         for s in found:
             about = s.desc or f"makes {', '.join(o.path for o in s.outs) or 'nothing'}"
             show.out(f"{s.name:<{width}}  {about}")
+
+
+def stage_show(
+    targets: Annotated[list[str], argument("STAGE...", help="Stages: names, patterns, or what they make.")],
+    as_json: Json = False,
+) -> None:
+    """Show all that is said of stages, with templates resolved.
+
+    Paths are from the root of the repository. What is as it would be without a word is left out; --json has it all.
+
+    Example: mlvc stage show train
+    """
+    with opened() as repo:
+        found = _chosen(repo, targets)
+        if as_json:
+            show.json_out([language.resolved(stage) for stage in found])
+            return
+        for line in (line for stage in found for line in language.described(stage)):
+            show.out(line)
+
+
+def _chosen(repo: Repo, targets: Many) -> list[Stage]:
+    """The Stages that ``targets`` name, all without any, in the order of the Graph."""
+    whole = api.load(repo)
+    names = {name for word in targets or () for name in api.targets(repo, whole, word)}
+    return [stage for stage in whole.stages.values() if not targets or stage.name in names]
 
 
 # -- dag ---------------------------------------------------------------------------------------
@@ -276,8 +297,7 @@ def dag(
         whole = api.load(repo)
         chosen = None
         if targets:
-            named = [api.target(repo, whole, word) for word in targets]
-            chosen = ancestors(whole, named) | set(named)
+            chosen = ancestors(whole, [name for word in targets for name in api.targets(repo, whole, word)])
         if as_json:
             names = [name for name in whole.stages if chosen is None or name in chosen]
             show.json_out({"stages": names, "edges": [list(edge) for edge in draw.edges(whole, chosen)]})
@@ -305,7 +325,7 @@ def demo(
 
 group = Group(
     "Describe the stages of the pipeline.",
-    {"add": stage_add, "list": stage_list},
+    {"add": stage_add, "list": stage_list, "show": stage_show},
     example="mlvc stage add -n clean -d raw.csv -o clean.csv python3 clean.py",
 )
 COMMANDS = {"repro": repro, "stage": group, "dag": dag, "demo": demo}

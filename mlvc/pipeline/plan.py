@@ -13,10 +13,11 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from mlvc import codec
+from mlvc import codec, globs
 from mlvc.errors import PipelineError
 from mlvc.hashing import Hashing
 from mlvc.oid import Oid
+from mlvc.pipeline import where
 from mlvc.pipeline.graph import Graph, inputs
 from mlvc.pipeline.lockfile import Entry, Lockfile
 from mlvc.pipeline.params import Values
@@ -36,7 +37,7 @@ class Action(StrEnum):
     WAIT = "may run"
     FROZEN = "frozen"
     SKIPPED = "skipped"
-    """It has a condition that does not hold, or needs a Stage that has."""
+    """Its condition does not hold, or it needs what such a Stage makes."""
     STUCK = "cannot run"
     """It is frozen, and the outputs that are missing cannot be brought back."""
 
@@ -87,26 +88,16 @@ def plan(graph: Graph, names: Iterable[str], seen: Seen, known: Known) -> tuple[
     contents = dict(seen.contents)
     decisions: dict[str, Decision] = {}
     for name in names:
-        stage = graph.stages[name]
-        skipped = _skipped(graph, stage, decisions)
-        if skipped is not None:
-            decisions[name] = skipped
+        if name in graph.skipped:
+            decisions[name] = Decision(name, Action.SKIPPED, (graph.skipped[name],))
             continue
+        stage = graph.stages[name]
         unknown = {path: _waits(graph, path, decisions) for path in inputs(stage)}
         unknown = {path: makers for path, makers in unknown.items() if makers}
         decision = decide(stage, contents, seen.params.get(name, {}), known, env=seen.env, unknown=unknown)
         decisions[name] = decision
         contents.update(decision.restore)
     return tuple(decisions.values())
-
-
-def _skipped(graph: Graph, stage: Stage, decisions: Mapping[str, Decision]) -> Decision | None:
-    """The Decision for a Stage that is left out by a condition, its own or that of one before it."""
-    if stage.skip:
-        return Decision(stage.name, Action.SKIPPED, (f"its condition does not hold: {stage.skip}",))
-    before = (decisions[name] for name in graph.upstream[stage.name] if name in decisions)
-    cause = next((decision.stage for decision in before if decision.action is Action.SKIPPED), None)
-    return None if cause is None else Decision(stage.name, Action.SKIPPED, (f"needs {cause}, which is skipped",))
 
 
 def _waits(graph: Graph, path: str, decisions: Mapping[str, Decision]) -> tuple[str, ...]:
@@ -370,15 +361,16 @@ def _frozen(stage: Stage, contents: Mapping[str, Content | None], entry: Entry |
 
 def check_dependencies(graph: Graph, names: Iterable[str], contents: Mapping[str, Content | None]) -> None:
     """PipelineError for a dependency that is not there and that none of ``names`` makes."""
-    chosen = dict.fromkeys(names)
+    chosen = dict.fromkeys(name for name in names if name not in graph.skipped)
     for name in chosen:
         stage = graph.stages[name]
-        for path in () if stage.frozen or stage.skip else stage.deps:
+        for path in () if stage.frozen else stage.deps:
             makers = graph.makers.get(path, ())
             if contents.get(path) is not None or any(maker in chosen for maker in makers):
                 continue
+            told = "fits no file" if globs.is_pattern(path) else "is not there"
             raise PipelineError(
-                f"the dependency '{path}' of stage '{name}' is not there",
+                f"{where.of(stage, path)}: the dependency '{path}' of stage '{name}' {told}",
                 hint=f"`mlvc repro {makers[0]}` makes it"
                 if makers
                 else "if it is tracked, `mlvc pull` or `mlvc checkout` brings it; otherwise correct its path",

@@ -16,6 +16,8 @@ from mlvc.database import Disposable, recovering
 from mlvc.oid import Oid
 from mlvc.pointer import Content
 
+_TAKEN_APART = 8
+"""So many directories stay as they were taken apart."""
 NEVER = -1
 """An mtime that no file has."""
 
@@ -39,10 +41,6 @@ _SCHEMA = (
     "CREATE TABLE dirs (path TEXT PRIMARY KEY, entries BLOB NOT NULL) WITHOUT ROWID",
     "CREATE TABLE roots (path TEXT PRIMARY KEY, oid BLOB NOT NULL, size INTEGER, files INTEGER) WITHOUT ROWID",
 )
-
-
-_FEW = 16
-"""Directories whose rows are kept as they were taken apart last."""
 
 
 class Index(Disposable):
@@ -70,15 +68,15 @@ class Index(Disposable):
     def of_dir(self, path: str) -> Records:
         """The Records of the files directly in one directory; not to be changed.
 
-        Who asks for many files of a few directories, in any order, has each row taken apart once.
+        Who asks for many files of a few directories has their rows taken apart once.
         """
         row = self._db.execute("SELECT entries FROM dirs WHERE path = ?", (path,)).fetchone()
         if row is None:
             return {}
         known = self._last.get(path)
         if known is None or known[0] != row[0]:
-            while len(self._last) >= _FEW:
-                del self._last[next(iter(self._last))]
+            if len(self._last) >= _TAKEN_APART:
+                self._last.clear()
             known = self._last[path] = (row[0], self._decode(row[0]))
         return known[1]
 

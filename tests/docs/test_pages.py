@@ -200,13 +200,6 @@ def test_the_defaults_of_an_output_are_those_of_the_code():
     assert told == {key: shown(getattr(spec.Out("x"), key)) for key in ("cache", "persist", "push")}
 
 
-@pytest.mark.parametrize("key", spec.LATER_KEYS)
-def test_the_keys_that_are_told_to_be_refused_are(key):
-    assert f"| `{key}` | refused as not supported yet" in (ROOT / PIPELINE).read_text(encoding="utf-8")
-    with pytest.raises(errors.PipelineError, match="not supported yet"):
-        spec.parse_stage("s", {"cmd": "x", key: "y"}, "mlvc.yaml")
-
-
 HOWTO = "docs/howto/tracking.md"
 
 
