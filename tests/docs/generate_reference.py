@@ -23,7 +23,11 @@ from tests.docs.python_reference import python
 from tests.helpers import run_mlvc, shell
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
-GROUPS = {"remote": ("add", "list", "modify", "default", "rename", "remove"), "stage": ("add", "list", "show"), "runs": ("list", "show", "log")}
+GROUPS = {
+    "remote": ("add", "list", "modify", "default", "rename", "remove"),
+    "stage": ("add", "list", "show"),
+    "runs": ("list", "show", "log"),
+}
 HOME = "/path/to"
 """What stands in the examples in place of the folder that they were made in."""
 
