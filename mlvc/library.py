@@ -157,15 +157,27 @@ def repro(
     downstream: bool = False,
     keep_going: bool = False,
     run_cache: bool = True,
+    pull: bool = False,
+    remote: str = "",
+    allow_missing: bool = False,
     jobs: int | None = None,
     cwd: Path = ".",
 ) -> ReproResult:
     """Rerun the stages whose inputs changed; without ``targets``, of the whole pipeline. They print to stderr.
 
-    ``jobs`` of them at a time; 0 stands for as many as there are processors, None for what the settings say.
+    ``pull``: the Remote is asked for results and missing data. ``allow_missing``: data that are recorded and not here
+    count as they are recorded. ``jobs`` of them at a time; 0 stands for as many as there are processors, None for what the settings say.
     """
     options = Options(
-        targets, single=single, downstream=downstream, force=force, keep_going=keep_going, run_cache=run_cache
+        targets,
+        single=single,
+        downstream=downstream,
+        force=force,
+        keep_going=keep_going,
+        run_cache=run_cache,
+        pull=pull,
+        remote=remote,
+        allow_missing=allow_missing,
     )
     with _opened(cwd) as repo:
         options = replace(options, jobs=pipeline.jobs(repo, jobs))
