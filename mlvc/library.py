@@ -166,7 +166,8 @@ def repro(
     """Rerun the stages whose inputs changed; without ``targets``, of the whole pipeline. They print to stderr.
 
     ``pull``: the Remote is asked for results and missing data. ``allow_missing``: data that are recorded and not here
-    count as they are recorded. ``jobs`` of them at a time; 0 stands for as many as there are processors, None for what the settings say.
+    count as they are recorded. ``jobs`` of them at a time; 0 stands for as many as there are processors, None for what
+    the settings say.
     """
     options = Options(
         targets,

@@ -128,6 +128,20 @@ class RepoTree:
         self._made.update(outs)
         if self._absent is not None:
             self._absent.bring(deps, self._progress)
+        self._keep_lists(
+            [path for path in deps if globs.is_pattern(path) or os.path.isdir(f"{self._repo.root}/{path}")]
+        )
+
+    def _keep_lists(self, paths: Sequence[str]) -> None:
+        """Store the lists of files of dependencies that are directories, so that `mlvc why` can compare with them."""
+        store = self._repo.store
+        looks = self.looks(paths, lenient=True) if paths else {}
+        new = [look for look in looks.values() if look.content and store.missing([look.content.oid])]
+        if new:
+            with store.batch() as batch:
+                for look in new:
+                    batch.put_hashed(manifest.build(look.scan.entries(), store.hashing)[1])
+                batch.commit()
 
     def remove(self, paths: Sequence[str]) -> None:
         """Take outputs out of the way; what is stored nowhere is kept aside in the Git directory."""

@@ -116,6 +116,17 @@ def test_where_the_list_of_files_is_not_here(pipeline: Path) -> None:
     assert (path["state"], path["changes"]) == ("modified", [])
 
 
+@pytest.mark.parametrize("dep", ["src", "src/*.txt", "src/**"])
+def test_files_of_a_dependency_that_git_keeps(pipeline: Path, dep: str) -> None:
+    text = f"{PIPELINE}  third: {{cmd: cat src/*.txt > three, deps: ['{dep}'], outs: [three]}}\n"
+    shell.write(pipeline, {"mlvc.yaml": text.encode(), "src/a.txt": b"a\n", "src/b.txt": b"b\n"})
+    run_mlvc("repro", "third", cwd=pipeline)
+    shell.write(pipeline, {"src/a.txt": b"other\n", "src/c.txt": b"c\n"})
+    (path,) = why(pipeline, "third")["paths"]
+    changes = {each["path"]: each["change"] for each in path["changes"]}
+    assert changes == {"src/a.txt": "modified", "src/c.txt": "added"}
+
+
 def test_why_changes_nothing(pipeline: Path) -> None:
     shell.write(pipeline, {"data/01": b"other\n"})
     before = shell.image(pipeline, git_index=True)
