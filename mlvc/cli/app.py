@@ -19,15 +19,12 @@ from mlvc.errors import MlvcError, UsageError
 
 _IMPORT = "copy the data in and track it with `mlvc add`; `mlvc add -o PATH SOURCE` does both"
 _EXPERIMENT = "put each experiment on a Git branch and run it with `mlvc repro`; `mlvc diff A B` compares two"
-_TEXT = "small text files are best kept in Git itself, and compared with `git diff`"
 ELSEWHERE = {
     "rm": "`mlvc remove PATH` stops tracking it, and with --data deletes it, too",
     "mv": "`mlvc move SRC DST` renames what is tracked",
     "clone": "`git clone URL`, then `mlvc pull` in the clone",
     "exp": _EXPERIMENT,
     "experiments": _EXPERIMENT,
-    "metrics": _TEXT,
-    "params": _TEXT,
     "import": _IMPORT,
 }
 """Commands that people know from Git and from other tools, and what does their work here."""
@@ -67,6 +64,8 @@ _MORE = {
     "fsck": (4, 6),
     "destroy": (4, 5),
     "repro": (4, 5, 7),
+    **dict.fromkeys(("params", "params diff", "metrics", "metrics show", "metrics diff"), (4,)),
+    **dict.fromkeys(("plots", "plots show", "plots diff"), (4, 5)),
     "demo": (7,),
     "doctor": (1,),
     "check-ignore": (1,),

@@ -1,0 +1,192 @@
+"""``params diff``, ``metrics show`` and ``metrics diff``: the values in small files, at any revision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from mlvc.api import named, revisions
+from mlvc.api.revisions import Problems, Revision
+from mlvc.errors import PipelineError, UsageError
+from mlvc.metrics import ValueChange, compare, figures, flat
+from mlvc.pipeline import params
+from mlvc.pipeline.spec import DEFAULT_PARAMS, ParamRef
+from mlvc.repo import Repo
+
+Values = dict[str, dict[str, Any]]
+"""By path, then by dotted name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The metrics at one revision: what each file says, by path.
+
+    ``rev``: as the user calls it, '' for the working tree. ``absent``: the files that are not there.
+    """
+
+    rev: str
+    commit: str
+    files: Mapping[str, Any]
+    absent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """The metrics at some revisions, and what could not be had or read of them."""
+
+    revisions: tuple[Figures, ...]
+    problems: Problems = field(default_factory=Problems)
+
+
+@dataclass(frozen=True, slots=True)
+class ValuesDiff:
+    """What differs between the values at two revisions; '' is the working tree."""
+
+    old: str
+    new: str
+    changes: tuple[ValueChange, ...]
+    problems: Problems = field(default_factory=Problems)
+
+
+def show(
+    repo: Repo,
+    targets: Sequence[str] = (),
+    revs: Sequence[str] = (),
+    *,
+    branches: bool = False,
+    tags: bool = False,
+    commits: bool = False,
+) -> Metrics:
+    """The metrics of the working tree, or of ``revs``; and of all branches, tags, commits.
+
+    ``targets``: files and directories to read in place of those that pipelines name. UsageError where one of them is at
+    none of the revisions. A working tree that says what HEAD says is left out where there are others.
+    """
+    problems = Problems()
+    names = revisions.chosen(repo.git, revs, branches=branches, tags=tags, commits=commits)
+    paths = [repo.path(target) for target in targets]
+    found = [_figures(one, paths, problems) for one in revisions.opened(repo, names, problems)]
+    _check(repo, targets, paths, (path for one in found for path in one.files), problems)
+    if not revs and len(found) > 1 and any(one.files == found[0].files for one in found[1:]):
+        found = found[1:]
+    return Metrics(tuple(found), problems)
+
+
+def _figures(revision: Revision, paths: Sequence[str], problems: Problems) -> Figures:
+    declared = paths or _metrics(revision)
+    found = _read(revision, declared, problems)
+    kept = {path: kept for path, value in found.items() if (kept := figures(value)) is not None}
+    absent = [] if paths else [path for path in declared if not _there(path, found) and not problems.told(path)]
+    return Figures(revision.rev, revision.commit, kept, tuple(absent))
+
+
+def _there(path: str, found: Iterable[str]) -> bool:
+    return any(name == path or name.startswith(path + "/") for name in found)
+
+
+def _metrics(revision: Revision) -> list[str]:
+    """The paths of the metrics that the pipeline files name: those of Stages, and those at the top."""
+    described = revision.described
+    outs = [out.path for stage in described.stages for out in stage.outs if out.role == "metrics"]
+    return list(dict.fromkeys([*outs, *(path for one in described.tops for path in one.metrics)]))
+
+
+def _read(revision: Revision, paths: Iterable[str], problems: Problems) -> dict[str, Any]:
+    """What is in files and in those of directories; without what is not there and what cannot be read."""
+    data = revision.read(paths)
+    inside = {path: revision.below(path) for path in paths if path not in data}
+    more = [name for path, names in inside.items() for name in names if name != path]
+    data |= revision.read(more) if more else {}
+    found = {}
+    for name in dict.fromkeys(name for path in paths for name in (inside.get(path) or [path])):
+        if name in data:
+            value = problems.tried(partial(params.parse, data[name], revision.told(name)))
+            if value is not None:
+                found[name] = value
+    return found
+
+
+def _check(repo: Repo, targets: Sequence[str], paths: Sequence[str], found: Iterable[str], problems: Problems) -> None:
+    """UsageError for the first of ``targets`` of which nothing was found, unless another error tells of it."""
+    there = set(found)
+    for target, path in zip(targets, paths, strict=True):
+        if not _there(path, there) and not problems.told(path):
+            raise UsageError(f"{target} is not there, or has no values", hint=named.slip(target, repo.root, repo.cwd))
+
+
+# -- comparing ---------------------------------------------------------------------------------
+
+
+def metrics_diff(
+    repo: Repo, old: str = "HEAD", new: str = "", *, targets: Sequence[str] = (), everything: bool = False
+) -> ValuesDiff:
+    """What differs between the metrics at two revisions; ``new`` is the working tree where it is not given.
+
+    ``everything``: the values that are equal, too. Targets and errors as with ``show``.
+    """
+
+    def values(revision: Revision, paths: Sequence[str], problems: Problems) -> Values:
+        found = _figures(revision, paths, problems).files
+        return {path: flat(value) for path, value in found.items()}
+
+    return _diff(repo, (old, new), targets, values, everything=everything)
+
+
+def params_diff(
+    repo: Repo, old: str = "HEAD", new: str = "", *, targets: Sequence[str] = (), everything: bool = False
+) -> ValuesDiff:
+    """As ``metrics_diff``, of the parameters that Stages name, of ``params.yaml``, and of the files that are params."""
+    return _diff(repo, (old, new), targets, _params, everything=everything)
+
+
+def _diff(
+    repo: Repo,
+    names: tuple[str, str],
+    targets: Sequence[str],
+    values: Callable[[Revision, Sequence[str], Problems], Values],
+    *,
+    everything: bool,
+) -> ValuesDiff:
+    problems = Problems()
+    paths = [repo.path(target) for target in targets]
+    old, new = (values(one, paths, problems) for one in revisions.opened(repo, names, problems))
+    _check(repo, targets, paths, [*old, *new], problems)
+    return ValuesDiff(*names, tuple(compare(old, new, everything=everything)), problems)
+
+
+def _params(revision: Revision, paths: Sequence[str], problems: Problems) -> Values:
+    wanted: dict[str, list[ParamRef]] = {path: [ParamRef(path)] for path in paths}
+    if not paths:
+        described = revision.described
+        whole = [DEFAULT_PARAMS, *(path for one in described.tops for path in one.params)]
+        refs = [*map(ParamRef, whole), *(ref for stage in described.stages for ref in stage.params)]
+        for ref in refs:
+            wanted.setdefault(ref.file, []).append(ref)
+    found = {}
+    for path, value in _read(revision, wanted, problems).items():
+        kept = _picked(value, wanted.get(path) or [ParamRef(path)])
+        if kept:
+            found[path] = kept
+    return found
+
+
+def _picked(value: Any, refs: Iterable[ParamRef]) -> dict[str, Any]:
+    """The values of ``refs`` by dotted name, without those that are not there."""
+    found: dict[str, Any] = {}
+    for ref in refs:
+        if not ref.key:
+            return flat(value)
+        if ref.key in found:
+            continue
+        try:
+            picked = params.pick(value, ref)
+        except PipelineError:
+            continue
+        found.update(_below(ref.key, picked))
+    return found
+
+
+def _below(key: str, value: Any) -> dict[str, Any]:
+    return {f"{key}.{name}" if name else key: item for name, item in flat(value).items()}
