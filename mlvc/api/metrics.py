@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from mlvc import snapshot
 from mlvc.api import named, revisions
 from mlvc.api.revisions import Problems, Revision
 from mlvc.errors import PipelineError, UsageError
@@ -78,12 +79,14 @@ def _figures(revision: Revision, paths: Sequence[str], problems: Problems) -> Fi
     declared = paths or _metrics(revision)
     found = _read(revision, declared, problems)
     kept = {path: kept for path, value in found.items() if (kept := figures(value)) is not None}
-    absent = [] if paths else [path for path in declared if not _there(path, found) and not problems.told(path)]
+    there = _around(found)
+    absent = [] if paths else [path for path in declared if path not in there and not problems.told(path)]
     return Figures(revision.rev, revision.commit, kept, tuple(absent))
 
 
-def _there(path: str, found: Iterable[str]) -> bool:
-    return any(name == path or name.startswith(path + "/") for name in found)
+def _around(paths: Iterable[str]) -> set[str]:
+    """These paths, and the directories around them."""
+    return {around for path in paths for around in (path, *snapshot.parents(path))}
 
 
 def _metrics(revision: Revision) -> list[str]:
@@ -110,9 +113,9 @@ def _read(revision: Revision, paths: Iterable[str], problems: Problems) -> dict[
 
 def _check(repo: Repo, targets: Sequence[str], paths: Sequence[str], found: Iterable[str], problems: Problems) -> None:
     """UsageError for the first of ``targets`` of which nothing was found, unless another error tells of it."""
-    there = set(found)
+    there = _around(found)
     for target, path in zip(targets, paths, strict=True):
-        if not _there(path, there) and not problems.told(path):
+        if path not in there and not problems.told(path):
             raise UsageError(f"{target} is not there, or has no values", hint=named.slip(target, repo.root, repo.cwd))
 
 

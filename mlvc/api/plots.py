@@ -108,8 +108,9 @@ def _merged(plot: Plot, more: Plot) -> Plot:
 def _chosen(repo: Repo, opened: Sequence[Revision], targets: Sequence[str]) -> list[Plot]:
     """The plots that ``targets`` name, each directory as the files in it."""
     known: dict[str, Plot] = {}
-    for revision in opened:
-        known |= _described(revision)
+    for revision in reversed(opened):
+        for name, plot in _described(revision).items():
+            known.setdefault(name, plot)
     found: dict[str, Plot] = {}
     parents = {plot.path for plot in known.values() if plot.path}
     for name, plot in known.items():

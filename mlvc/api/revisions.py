@@ -261,7 +261,9 @@ def _described(name: str, path: str, data: bytes) -> Described:
         raise PipelineError(f"{name} is not UTF-8 text") from None
     try:
         pipeline = spec.parse_file(text, path)
-        return Described(pipeline.stages, (top.read(pipeline, codec.parse_yaml(text, path).position),))
+        # Where a part stands is asked for a message only, and parsing takes as long as all the rest.
+        made = top.read(pipeline, lambda part: codec.parse_yaml(text, path).position(part))
+        return Described(pipeline.stages, (made,))
     except (FormatError, PipelineError) as error:
         at = name.removesuffix(path)
         raise type(error)(at + error.message, hint=error.hint) from None

@@ -99,6 +99,20 @@ _SCATTER = {
         "tooltip": _TOOLTIP,
     },
 }
+_JITTER = {
+    **_SIZED,
+    "transform": [{"calculate": "random()", "as": "jitter_x"}, {"calculate": "random()", "as": "jitter_y"}],
+    "mark": {"type": "point", "filled": True, "opacity": 0.7},
+    "encoding": {
+        "x": {**_X, "type": "nominal"},
+        "y": {"field": Y, "type": "nominal", "title": "<DVC_METRIC_Y_LABEL>"},
+        "xOffset": {"field": "jitter_x", "type": "quantitative"},
+        "yOffset": {"field": "jitter_y", "type": "quantitative"},
+        "color": _COLOR,
+        "shape": "<DVC_METRIC_SHAPE>",
+        "tooltip": _TOOLTIP,
+    },
+}
 
 
 def _bars(sort: object) -> dict[str, Any]:
@@ -169,6 +183,7 @@ BUILT_IN: Mapping[str, Mapping[str, Any]] = {
     "simple": _SIMPLE,
     "smooth": _SMOOTH,
     "scatter": _SCATTER,
+    "scatter_jitter": _JITTER,
     "confusion": _matrix(PART, COUNT),
     "confusion_normalized": _matrix(SHARE, SHARE),
     "bar_horizontal": _bars([]),

@@ -31,7 +31,7 @@ def shown(root: Path, *args: str) -> dict[str, dict[str, Any]]:
 
 ALL = [
     *("loss", "a.csv", "more/c.csv", "image.png", "drawing.svg", "guess.csv", "shares", "weights.json", "cloud.tsv"),
-    *("b.csv", "roc.json"),
+    *("spread", "b.csv", "roc.json"),
 ]
 
 

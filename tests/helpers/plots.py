@@ -27,6 +27,7 @@ plots:
   - shares: {x: actual, y: {guess.csv: predicted}, template: confusion_normalized}
   - weights.json: {x: weight, y: name, template: bar_horizontal_sorted}
   - cloud.tsv: {x: u, y: v, template: scatter}
+  - spread: {x: actual, y: {guess.csv: predicted}, template: scatter_jitter}
   - b.csv: {x: step, y: acc, template: own}
 stages:
   train:
@@ -49,7 +50,7 @@ OWN = {
     },
 }
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="80" height="60"><script>alert(1)</script><circle r="40"/></svg>'
-CHARTS = 9
+CHARTS = 10
 """How many of the plots are charts; two more are images."""
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -207,3 +209,14 @@ def test_where_templates_are():
     for name in ("empty", "list"):
         with pytest.raises(FormatError, match=f"{name}.json is no template"):
             find(name, files.get, "")
+
+
+def test_the_page_names_all_templates_and_all_anchors():
+    page = (Path(__file__).parents[3] / "docs/reference/pipeline.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| `(\w+)` \|", page.partition("### Templates")[2].partition("Another name")[0], re.MULTILINE)
+    assert told == list(BUILT_IN)
+    anchors = set(re.findall(r"<DVC_METRIC_(\w+)>", page))
+    # Each of them is replaced.
+    template = {"data": {"values": "<DVC_METRIC_DATA>"}, **{name: f"<DVC_METRIC_{name}>" for name in anchors}}
+    two = Plot("a.csv", "", "a.csv", (("", "step"),), (("", "loss"), ("", "acc")))
+    assert draw(two, "own", template, [Data("v1", {"a.csv": ROWS})]).spec.keys() == template.keys()
