@@ -11,12 +11,12 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from mlvc import files, git, manifest, snapshot
+from mlvc import files, git, globs, manifest, snapshot
 from mlvc import pointer as pointers
 from mlvc.errors import DamagedError, ObjectsMissingError, PipelineError, UsageError
 from mlvc.git import gitignore
 from mlvc.manifest import EMPTY_DIR
-from mlvc.pipeline import edit, graph, runner, spec
+from mlvc.pipeline import edit, graph, params, runner, spec, where
 from mlvc.pipeline.executors.local import Local
 from mlvc.pipeline.graph import Graph
 from mlvc.pipeline.lockfile import FILE as LOCKFILE
@@ -25,7 +25,8 @@ from mlvc.pipeline.params import ParamFiles
 from mlvc.pipeline.plan import Action, Decision
 from mlvc.pipeline.run import RunCache
 from mlvc.pipeline.runner import Options, ReproResult, Tools
-from mlvc.pipeline.spec import Stage
+from mlvc.pipeline.spec import Out, ParamRef, Stage
+from mlvc.pipeline.variables import Surroundings
 from mlvc.pointer import SUFFIX, Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
@@ -48,8 +49,28 @@ class RepoTree:
         return {path: entry.outs[path] for entry in entries for path in entry.uncached}
 
     def identify(self, paths: Sequence[str]) -> dict[str, Content | None]:
-        """The content on disk of each path."""
-        return {path: look.content for path, look in self._repo.tree.look(paths, progress=self._progress).items()}
+        """The content on disk of each path, of what a symbolic link leads to, and of all that fits a pattern."""
+        tree = self._repo.tree
+        found: dict[str, Content | None] = {
+            path: tree.fitting(path, progress=self._progress).content for path in paths if globs.is_pattern(path)
+        }
+        goals = {path: self._followed(path) for path in paths if path not in found}
+        looks = tree.look(dict.fromkeys(goals.values()), progress=self._progress)
+        return found | {path: looks[goal].content for path, goal in goals.items()}
+
+    def _followed(self, path: str) -> str:
+        """Where ``path`` leads as a symbolic link within the repository, and not into the Store; else itself."""
+        root = self._repo.root
+        for _ in range(_MOST_LINKS):
+            full = f"{root}/{path}"
+            if not os.path.islink(full):
+                break
+            goal = os.path.normpath(os.path.join(os.path.realpath(os.path.dirname(full)), os.readlink(full)))
+            inside = goal.removeprefix(root + os.sep).replace(os.sep, "/")
+            if inside == goal or inside.startswith(".git/"):
+                break
+            path = inside
+        return path
 
     def store(self, paths: Sequence[str]) -> dict[str, Content]:
         """The content of each path, durable in the Store."""
@@ -110,6 +131,7 @@ class RepoTree:
         self._progress.note(f"{what} was stored nowhere; it is kept at {target}")
 
 
+_MOST_LINKS = 40
 _FILES = (spec.FILE, "*/" + spec.FILE)
 
 
@@ -119,8 +141,22 @@ def stages(repo: Repo) -> tuple[Stage, ...]:
     for path in snapshot.listed(repo.git, _FILES):
         data = files.read_or_none(f"{repo.root}/{path}")
         if data is not None:
-            found += spec.parse(_text(data, path), path)
-    return tuple(found)
+            found += spec.parse(_text(data, path), path, surroundings(repo))
+    return tuple(_with_param_files(repo, stage) for stage in found)
+
+
+def _with_param_files(repo: Repo, stage: Stage) -> Stage:
+    """The Stage with the files that fit in place of a pattern of parameter files; of a pattern that none fits, it."""
+    if not any(globs.is_pattern(ref.file) for ref in stage.params):
+        return stage
+    files_of = {ref.file: (repo.tree.named(ref.file) if globs.is_pattern(ref.file) else []) for ref in stage.params}
+    refs = [ParamRef(file, ref.key) for ref in stage.params for file in files_of[ref.file] or [ref.file]]
+    return replace(stage, params=tuple(dict.fromkeys(refs)))
+
+
+def surroundings(repo: Repo) -> Surroundings:
+    """What the templates of pipeline files are resolved with: files of the working tree, and the environment."""
+    return Surroundings(params.loader(lambda path: files.read_or_none(f"{repo.root}/{path}")), repo.environment)
 
 
 def _text(data: bytes, path: str) -> str:
@@ -191,7 +227,7 @@ def repro(
 
 def _no_pipeline(repo: Repo) -> str:
     if any(os.path.exists(os.path.join(repo.root, folder, "dvc.yaml")) for folder in ("", repo.cwd)):
-        return "rename dvc.yaml to mlvc.yaml: its words are the same, and what is not supported is named"
+        return "rename dvc.yaml to mlvc.yaml: its words are the same"
     return "describe stages in mlvc.yaml, or use `mlvc stage add`"
 
 
@@ -245,26 +281,31 @@ def _apart(repo: Repo, stages: Iterable[Stage]) -> None:
     of_git = git.tracked(repo.git, [out.path for stage in stages for out in stage.outs if out.cache])
     for stage in stages:
         for out in stage.outs:
-            where = f"{stage.file}, line {stage.line}: output '{out.path}'"
             if snapshot.within(out.path, inner):
-                raise PipelineError(f"{where} lies in another mlvc root", hint="let a stage of that root make it")
+                raise PipelineError(
+                    f"{_output(stage, out)} lies in another mlvc root", hint="let a stage of that root make it"
+                )
             other = _overlapping(out.path, tracked)
             if other == out.path:
                 raise PipelineError(
-                    f"{where} is tracked by a Pointer",
+                    f"{_output(stage, out)} is tracked by a Pointer",
                     hint=f"it can be one or the other: delete {out.path}{SUFFIX}, or the output",
                 )
             if other:
                 how = "inside" if out.path.startswith(other + "/") else "around"
                 raise PipelineError(
-                    f"{where} is {how} '{other}', which is tracked by a Pointer",
+                    f"{_output(stage, out)} is {how} '{other}', which is tracked by a Pointer",
                     hint=f"let the stage write to a place of its own, or untrack '{other}': delete {other}{SUFFIX}",
                 )
             if out.cache and out.path in of_git:
                 raise PipelineError(
-                    f"{where} is tracked by Git",
+                    f"{_output(stage, out)} is tracked by Git",
                     hint=f"`git rm -r --cached {out.path}`, or write `cache: false` below it",
                 )
+
+
+def _output(stage: Stage, out: Out) -> str:
+    return f"{where.of(stage, out.path)}: output '{out.path}'"
 
 
 def _overlapping(path: str, tracked: Sequence[str]) -> str:
@@ -313,7 +354,8 @@ def waiting(repo: Repo, environment: Mapping[str, str]) -> tuple[Decision, ...]:
     """The Decision for every Stage, for ``status``, but those of which nothing is asked: none without a pipeline."""
     whole = load(repo)
     found = runner.status(whole, tools(repo, environment)) if whole.stages else ()
-    return tuple(decision for decision in found if decision.action not in (Action.UNCHANGED, Action.FROZEN))
+    silent = (Action.UNCHANGED, Action.FROZEN, Action.SKIPPED)
+    return tuple(decision for decision in found if decision.action not in silent)
 
 
 def add_stage(repo: Repo, name: str, fields: Mapping[str, Any], *, force: bool = False) -> str:
@@ -323,7 +365,7 @@ def add_stage(repo: Repo, name: str, fields: Mapping[str, Any], *, force: bool =
         full = f"{repo.root}/{path}"
         text = edit.add_stage(_text(files.read_or_none(full) or b"", path), name, fields, file=path, force=force)
         others = [stage for stage in stages(repo) if stage.file != path]
-        made = graph.build([*others, *spec.parse(text, path)]).stages[spec.address(path, name)]
+        made = graph.build([*others, *spec.parse(text, path, surroundings(repo))]).stages[spec.address(path, name)]
         _apart(repo, [made])
         files.replace(full, text.encode())
         changed = gitignore.add(repo.git, [out.path for out in made.outs if out.cache])

@@ -15,9 +15,10 @@ from mlvc import codec, files, git, manifest, snapshot
 from mlvc.errors import DamagedError, FormatError, MlvcError, ObjectsMissingError, PipelineError, UsageError
 from mlvc.git import Git
 from mlvc.manifest import EXECUTABLE, FILE, Entry
-from mlvc.pipeline import spec, top
+from mlvc.pipeline import params, spec, top
 from mlvc.pipeline.spec import Stage
 from mlvc.pipeline.top import Top
+from mlvc.pipeline.variables import Surroundings
 from mlvc.pointer import Content
 from mlvc.repo import Repo
 from mlvc.snapshot import Snapshot
@@ -87,7 +88,7 @@ class Revision:
         self.rev = rev
         self.commit = commit
         self._repo = repo
-        self._problems = problems
+        self.problems = problems
         self._parsed = parsed
 
     @property
@@ -113,7 +114,7 @@ class Revision:
             snapshot.of_tree(self._repo.git, self._tree, self.rev) if self.commit else snapshot.on_disk(self._repo.git)
         )
         for error in shot.unreadable.values():
-            self._problems.unreadable.append(error)
+            self.problems.unreadable.append(error)
         return shot
 
     @cached_property
@@ -170,7 +171,7 @@ class Revision:
         try:
             found = manifest.find(self._repo.store, self._contents[name].oid, part)
         except (ObjectsMissingError, DamagedError) as error:
-            self._problems.lost[name, self.rev] = reason_of(error)
+            self.problems.lost[name, self.rev] = reason_of(error)
             return []
         return [entry for entry in found if entry.kind in (FILE, EXECUTABLE)]
 
@@ -187,7 +188,7 @@ class Revision:
         found = {}
         for path in paths:
             full = os.path.join(self._repo.root, path)
-            data = self._problems.tried(partial(files.read_or_none, full)) if not os.path.isdir(full) else None
+            data = self.problems.tried(partial(files.read_or_none, full)) if not os.path.isdir(full) else None
             if data is not None:
                 found[path] = data
         return found
@@ -225,7 +226,7 @@ class Revision:
                 lost[oid] = reason_of(error)
         for path, (oid, _) in oids.items():
             if oid in lost:
-                self._problems.lost[path, self.rev] = lost[oid]
+                self.problems.lost[path, self.rev] = lost[oid]
         return {path: data[oid] for path, (oid, _) in oids.items() if oid in data}
 
 
@@ -234,11 +235,16 @@ def _data(paths: Iterable[str]) -> list[str]:
     return sorted(path for path in paths if not snapshot.is_record(path) and path.rpartition("/")[2][:1] != ".")
 
 
+Reads = dict[str, bytes | None]
+"""The files that templates were resolved with, and what was in them."""
+
+
 class Parsed:
     """Pipeline files, each version of them parsed once: many commits have the same."""
 
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, bytes], Described] = {}
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._known: dict[tuple[str, bytes], list[tuple[Reads, Described]]] = {}
 
     def of(self, revision: Revision, texts: Mapping[str, bytes]) -> Described:
         """What the files with these ``texts`` describe together."""
@@ -248,19 +254,29 @@ class Parsed:
         )
 
     def _one(self, revision: Revision, path: str, data: bytes) -> Described:
-        if (path, data) not in self._known:
-            made = revision._problems.tried(lambda: _described(revision.told(path), path, data))  # noqa: SLF001
-            self._known[path, data] = made or Described()
-        return self._known[path, data]
+        known = self._known.setdefault((path, data), [])
+        for reads, described in known:
+            if all(revision.read([name]).get(name) == was for name, was in reads.items()):
+                return described
+        reads = {}
+
+        def read(name: str) -> bytes | None:
+            reads[name] = revision.read([name]).get(name)
+            return reads[name]
+
+        around = Surroundings(params.loader(read), self._environment)
+        made = revision.problems.tried(lambda: _described(revision.told(path), path, data, around))
+        known.append((reads, made or Described()))
+        return known[-1][1]
 
 
-def _described(name: str, path: str, data: bytes) -> Described:
+def _described(name: str, path: str, data: bytes, around: Surroundings) -> Described:
     try:
         text = data.decode()
     except UnicodeDecodeError:
         raise PipelineError(f"{name} is not UTF-8 text") from None
     try:
-        pipeline = spec.parse_file(text, path)
+        pipeline = spec.parse_file(text, path, around)
         # Where a part stands is asked for a message only, and parsing takes as long as all the rest.
         made = top.read(pipeline, lambda part: codec.parse_yaml(text, path).position(part))
         return Described(pipeline.stages, (made,))
@@ -274,7 +290,7 @@ def _described(name: str, path: str, data: bytes) -> Described:
 
 def opened(repo: Repo, revs: Sequence[str], problems: Problems) -> list[Revision]:
     """These revisions, '' for the working tree; UsageError for one that there is not."""
-    parsed = Parsed()
+    parsed = Parsed(repo.environment)
     return [Revision(repo, rev, _resolved(repo, rev) if rev else "", problems, parsed) for rev in revs]
 
 

@@ -48,6 +48,7 @@ COMMANDS = {
     "params": "values",
     "metrics": "values",
     "plots": "plots",
+    "schema": "language",
     "demo": "stages",
     "doctor": "doctor",
     "completion": "completion",

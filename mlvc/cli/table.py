@@ -556,6 +556,11 @@ TABLE: dict[str, tuple[str, dict[str, str], list[str]]] = {
         },
         ["[REV]..."],
     ),
+    "schema": (
+        "Print the JSON Schema of mlvc.yaml, for editors.",
+        {"-q": "", "--quiet": "", "-v": "", "--verbose": "", "--no-progress": ""},
+        [],
+    ),
     "demo": (
         "Watch the main job on real data, step by step.",
         {"-q": "", "--quiet": "", "-v": "", "--verbose": "", "--no-progress": ""},

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from mlvc import codec
+from mlvc import codec, globs
 from mlvc.errors import PipelineError
 from mlvc.hashing import Hashing
 from mlvc.oid import Oid
+from mlvc.pipeline import where
 from mlvc.pipeline.graph import Graph, inputs
 from mlvc.pipeline.lockfile import Entry, Lockfile
 from mlvc.pipeline.params import Values
@@ -32,6 +33,8 @@ class Action(StrEnum):
     RUN = "run"
     WAIT = "may run"
     FROZEN = "frozen"
+    SKIPPED = "skipped"
+    """Its condition does not hold, or it needs what such a Stage makes."""
     STUCK = "cannot run"
     """It is frozen, and the outputs that are missing cannot be brought back."""
 
@@ -80,6 +83,9 @@ def plan(graph: Graph, names: Iterable[str], seen: Seen, known: Known) -> tuple[
     contents = dict(seen.contents)
     decisions: dict[str, Decision] = {}
     for name in names:
+        if name in graph.skipped:
+            decisions[name] = Decision(name, Action.SKIPPED, (graph.skipped[name],))
+            continue
         stage = graph.stages[name]
         unknown = {path: _waits(graph, path, decisions) for path in inputs(stage)}
         unknown = {path: makers for path, makers in unknown.items() if makers}
@@ -99,7 +105,7 @@ def _may_change(decision: Decision, path: str) -> bool:
     if decision.action is Action.RESTORE:
         # Restored whole, it is known; what lies inside or around it is not.
         return bool(decision.restore) and (decision.entry is None or path not in decision.entry.outs)
-    return decision.action not in (Action.UNCHANGED, Action.FROZEN)
+    return decision.action not in (Action.UNCHANGED, Action.FROZEN, Action.SKIPPED)
 
 
 def decide(
@@ -309,15 +315,16 @@ def _frozen(stage: Stage, contents: Mapping[str, Content | None], entry: Entry |
 
 def check_dependencies(graph: Graph, names: Iterable[str], contents: Mapping[str, Content | None]) -> None:
     """PipelineError for a dependency that is not there and that none of ``names`` makes."""
-    chosen = dict.fromkeys(names)
+    chosen = dict.fromkeys(name for name in names if name not in graph.skipped)
     for name in chosen:
         stage = graph.stages[name]
         for path in () if stage.frozen else stage.deps:
             makers = graph.makers.get(path, ())
             if contents.get(path) is not None or any(maker in chosen for maker in makers):
                 continue
+            told = "fits no file" if globs.is_pattern(path) else "is not there"
             raise PipelineError(
-                f"the dependency '{path}' of stage '{name}' is not there",
+                f"{where.of(stage, path)}: the dependency '{path}' of stage '{name}' {told}",
                 hint=f"`mlvc repro {makers[0]}` makes it"
                 if makers
                 else "if it is tracked, `mlvc pull` or `mlvc checkout` brings it; otherwise correct its path",

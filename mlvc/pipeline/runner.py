@@ -109,7 +109,7 @@ class StageResult:
 
     stage: str
     outcome: str
-    """``unchanged``, ``frozen``, ``restored``, ``ran``, ``failed`` or ``blocked``."""
+    """``unchanged``, ``frozen``, ``skipped``, ``restored``, ``ran``, ``failed`` or ``blocked``."""
     reasons: tuple[str, ...] = ()
     seconds: float = 0.0
 
@@ -187,7 +187,7 @@ class _Session:
         broken: dict[str, str] = {}
         for stage in stages:
             try:
-                params[stage.name] = self.params(stage)
+                params[stage.name] = self.params(stage, placed=strict)
             except MlvcError as error:
                 if strict:
                     raise
@@ -200,12 +200,12 @@ class _Session:
             for decision in decisions
         )
 
-    def params(self, stage: Stage) -> Values:
-        """Parameters now; of files that other Stages make, those that are there."""
-        if stage.frozen and not self.options.force:
+    def params(self, stage: Stage, *, placed: bool = True) -> Values:
+        """Parameters now; of files that other Stages make, those that are there. ``placed``: errors say where."""
+        if (stage.frozen and not self.options.force) or stage.name in self.graph.skipped:
             return {}
         pending = [ref.file for ref in stage.params if ref.file in self.graph.makers]
-        return self.tools.params.values(stage.params, pending=pending)
+        return self.tools.params.values(stage.params, pending=pending, stage=stage if placed else None)
 
     def known(self) -> Known:
         return Known(
@@ -237,7 +237,7 @@ class _Session:
 
     def cached(self) -> Iterator[str]:
         for result in self.results:
-            if result.outcome not in ("failed", "blocked"):
+            if result.outcome not in ("failed", "blocked", "skipped"):
                 yield from (out.path for out in self.graph.stages[result.stage].outs if out.cache)
 
     @contextlib.contextmanager
@@ -333,7 +333,7 @@ class _Session:
     def inputs(self, stage: Stage) -> Inputs:
         """What a Run takes now; StageFailedError where a Stage before it did not make a dependency."""
         contents = self.tools.tree.identify(stage.deps)
-        taken = plans.inputs_of(stage, contents, self.tools.params.values(stage.params))
+        taken = plans.inputs_of(stage, contents, self.tools.params.values(stage.params, stage=stage))
         if taken is None:
             missing = next(path for path in stage.deps if contents.get(path) is None)
             makers = self.graph.makers.get(missing, ())

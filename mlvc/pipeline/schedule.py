@@ -43,7 +43,7 @@ class Skip:
     stage: str
     reasons: tuple[str, ...] = ()
     outcome: str = "unchanged"
-    """``frozen``: whether it is unchanged was not asked. ``blocked``: a Stage before it failed."""
+    """``frozen`` and ``skipped``: whether it is unchanged was not asked. ``blocked``: a Stage before it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class Schedule:
             reason = f"needs {cause}, which failed" if cause in self._failed else f"needs {cause}"
             return [Skip(name, (reason,), "blocked")]
         first = self._first[name]
-        if first.action in (Action.UNCHANGED, Action.FROZEN):
+        if first.action in (Action.UNCHANGED, Action.FROZEN, Action.SKIPPED):
             self._release(name)
             return [_skip(first)]
         self._busy.add(name)

@@ -1,6 +1,7 @@
 """What stands at the top of a pipeline file beside its Stages: ``params``, ``metrics``, ``plots``, ``artifacts``.
 
-Every path is relative to the repository, with ``/`` between its parts.
+The schema has checked what is written there; what templates made of it is checked here, and paths. Every path
+is relative to the repository, with ``/`` between its parts.
 """
 
 from __future__ import annotations
@@ -10,15 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from mlvc import codec
 from mlvc.errors import PipelineError
 from mlvc.pipeline.spec import Pipeline
 
-AXES = ("x", "y")
 OPTIONS = ("template", "title", "x_label", "y_label", "header")
-PLOT_KEYS = (*AXES, *OPTIONS)
-ARTIFACT_KEYS: Mapping[str, type] = {"path": str, "type": str, "desc": str, "labels": list, "meta": object}
-_SHAPE = {
+_HINTS = {
     "params": "write each file behind '- '",
     "metrics": "write each file behind '- '",
     "plots": "write each plot behind '- ': a path, or a name with x, y and others below it",
@@ -71,8 +68,10 @@ class _At:
         return _At(self.file, self.find, self.path + steps)
 
     def fail(self, message: str, hint: str = "") -> NoReturn:
-        line = self.find(self.path)[0]
-        raise PipelineError(f"{self.file}, line {line}: {message}", hint=hint or _SHAPE[str(self.path[0])])
+        line, column = self.find(self.path)
+        raise PipelineError(
+            f"{self.file}, line {line}, column {column}: {message}", hint=hint or _HINTS[str(self.path[0])]
+        )
 
 
 def read(pipeline: Pipeline, find: Position) -> Top:
@@ -148,13 +147,6 @@ def _plot(at: _At, name: str, options: object) -> Plot:
         options = {}
     if not isinstance(options, Mapping):
         at.fail(f"what is below the plot '{name}' must be keys with values")
-    for key in options:
-        if key not in PLOT_KEYS:
-            near = codec.nearest(str(key), PLOT_KEYS)
-            at.on(str(key)).fail(
-                f"'{key}' is not a key of a plot",
-                f"did you mean '{near}'?" if near else f"known are {', '.join(PLOT_KEYS)}",
-            )
     for key in OPTIONS:
         kind, told = (bool, "true or false") if key == "header" else (str, "text")
         if key in options and not isinstance(options[key], kind):
@@ -179,27 +171,14 @@ def _axis(at: _At, value: object) -> Iterator[tuple[str, str]]:
             yield file, str(column)
 
 
-def _is_text(items: list[Any]) -> bool:
-    return all(isinstance(item, str) for item in items)
-
-
 def _artifacts(at: _At, value: object) -> Mapping[str, Mapping[str, Any]]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
         at.fail("'artifacts' must be names with keys below them")
     for name, fields in value.items():
-        here = at.on(str(name))
-        if not isinstance(fields, Mapping) or not isinstance(fields.get("path"), str) or not fields["path"]:
-            here.fail(f"the artifact '{name}' must have a 'path'")
-        _inside(here, fields["path"])
-        for key, item in fields.items():
-            kind = ARTIFACT_KEYS.get(str(key))
-            if kind is None:
-                near = codec.nearest(str(key), ARTIFACT_KEYS)
-                told = f"did you mean '{near}'?" if near else f"known are {', '.join(ARTIFACT_KEYS)}"
-                here.on(str(key)).fail(f"'{key}' is not a key of an artifact", told)
-            elif not isinstance(item, kind) or (isinstance(item, list) and key == "labels" and not _is_text(item)):
-                wanted = "a list of text" if kind is list else "text"
-                here.on(str(key)).fail(f"'{key}' of the artifact '{name}' must be {wanted}")
+        path = fields.get("path") if isinstance(fields, Mapping) else None
+        if not isinstance(path, str) or not path:
+            at.on(str(name)).fail(f"the artifact '{name}' must have a 'path'")
+        _inside(at.on(str(name), "path"), path)
     return value

@@ -342,7 +342,7 @@ def test_an_output_that_overlaps_what_is_tracked(project: Path, tracked: str, ou
     (project / "mlvc.yaml").write_text(text)
     before = shell.image(project)
     for command in (["repro"], ["repro", "--dry-run"]):
-        shell.refused(run_mlvc(*command, cwd=project, check=False), 2, "mlvc.yaml, line 2: output", *parts)
+        shell.refused(run_mlvc(*command, cwd=project, check=False), 2, "mlvc.yaml, line 4, column 12: output", *parts)
     assert shell.image(project) == before
 
 

@@ -186,7 +186,7 @@ def test_a_file_that_is_broken(root: Path) -> None:
     result = run_mlvc("metrics", "diff", "v1", "HEAD", cwd=root, check=False)
     ends(result, "HEAD:top.json, line 2, column 4", hint=False)
     shell.write(root, {"mlvc.yaml": b"metrics: m.json\n"})
-    ends(run_mlvc("metrics", "show", cwd=root, check=False), "mlvc.yaml, line 1: 'metrics' must be a list")
+    ends(run_mlvc("metrics", "show", cwd=root, check=False), "mlvc.yaml, line 1, column 1: 'metrics' must be a list")
 
 
 def test_a_file_that_is_not_there(root: Path) -> None:
@@ -220,6 +220,20 @@ def test_a_pipeline_file_that_was_broken_once_hides_nothing_else(root: Path) -> 
     assert len(shown["unreadable"]) == 1
     assert "mlvc.yaml, line 2" in shown["unreadable"][0]
     assert sum("model.json" in one["files"] for one in shown["revisions"]) == 2
+
+
+def test_templates_are_resolved_with_the_files_of_each_revision(tmp_path: Path) -> None:
+    root = make_git_repo(tmp_path / "templates")
+    run_mlvc("init", cwd=root)
+    stage = b"stages: {t: {foreach: '${names}', do: {cmd: x, metrics: ['${item}.json': {cache: false}]}}}\n"
+    figures = {f"{name}.json": b'{"v": 1}' for name in "abc"}
+    shell.write(root, {"mlvc.yaml": stage, "params.yaml": b"names: [a, b]\n", **figures})
+    shell.commit(root)
+    shell.write(root, {"params.yaml": b"names: [b, c]\n"})
+    shown = json.loads(run_mlvc("metrics", "show", "-A", "--json", cwd=root).out)
+    assert [list(one["files"]) for one in shown["revisions"]] == [["b.json", "c.json"], ["a.json", "b.json"]]
+    shell.write(root, {"mlvc.yaml": b"metrics: ['${no.such}']\n"})
+    ends(run_mlvc("metrics", "show", cwd=root, check=False), "mlvc.yaml, line 1", "no.such")
 
 
 def test_a_thousand_stages_are_not_slow(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Writes docs/reference/cli.md, json.md and python.md, and mlvc/cli/table.py.
+"""Writes docs/reference/cli.md, json.md, python.md and mlvc.schema.json, and mlvc/cli/table.py.
 
 Run ``python -m tests.docs.generate_reference``, at the top of the checkout.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from mlvc.cli import main
 from mlvc.cli.words import Command, Group, declared
+from mlvc.pipeline import schema
 from tests import helpers
 from tests.docs import key_tables
 from tests.docs.python_reference import python
@@ -74,8 +75,9 @@ More values may come in later versions.
 | `action` | `unchanged`, `run`, `restore` | what `mlvc repro` would do |
 | | `may run` | it waits for a Stage that runs, and whose outputs may come out the same |
 | | `frozen` | nothing, because it is frozen |
+| | `skipped` | its `when` does not hold, or it needs what such a Stage makes |
 | | `cannot run` | it is frozen, and an output is gone and cannot be brought back |
-| `outcome` | `unchanged`, `ran`, `restored`, `frozen` | what became of it |
+| `outcome` | `unchanged`, `ran`, `restored`, `frozen`, `skipped` | what became of it |
 | | `failed` | its command failed, or it could not begin, or it did not make an output |
 | | `blocked` | with `-k`: a Stage that it needs failed |
 | `reason` | `missing` | the object is not there |
@@ -224,7 +226,7 @@ def _scene_of_paths(root: Path):
     yield "mlvc unprotect", ["unprotect", "table.bin"], root
 
 
-PAGES = {"cli.md": cli, "json.md": examples, "python.md": python}
+PAGES = {"cli.md": cli, "json.md": examples, "python.md": python, "mlvc.schema.json": schema.text}
 TABLE = Path(main.__file__).with_name("table.py")
 _TABLE = '''\
 """What each command is for, its options with the value that they take, and its arguments.

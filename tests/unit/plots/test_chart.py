@@ -213,7 +213,9 @@ def test_where_templates_are():
 
 def test_the_page_names_all_templates_and_all_anchors():
     page = (Path(__file__).parents[3] / "docs/reference/pipeline.md").read_text(encoding="utf-8")
-    told = re.findall(r"^\| `(\w+)` \|", page.partition("### Templates")[2].partition("Another name")[0], re.MULTILINE)
+    told = re.findall(
+        r"^\| `(\w+)` \|", page.partition("### Templates of drawings")[2].partition("Another name")[0], re.MULTILINE
+    )
     assert told == list(BUILT_IN)
     anchors = set(re.findall(r"<DVC_METRIC_(\w+)>", page))
     # Each of them is replaced.
