@@ -127,12 +127,14 @@ def metrics_diff(
 ) -> ValuesDiff:
     """What differs between the metrics at two revisions; ``new`` is the working tree where it is not given.
 
-    ``everything``: the values that are equal, too. Targets and errors as with ``show``.
+    What one of them names is looked for at both. ``everything``: the values that are equal, too. Targets and errors as
+    with ``show``.
     """
 
-    def values(revision: Revision, paths: Sequence[str], problems: Problems) -> Values:
-        found = _figures(revision, paths, problems).files
-        return {path: flat(value) for path, value in found.items()}
+    def values(opened: Sequence[Revision], paths: Sequence[str], problems: Problems) -> list[Values]:
+        declared = paths or list(dict.fromkeys(path for one in opened[::-1] for path in _metrics(one)))
+        found = [_figures(one, declared, problems).files if declared else {} for one in opened]
+        return [{path: flat(value) for path, value in files.items()} for files in found]
 
     return _diff(repo, (old, new), targets, values, everything=everything)
 
@@ -148,30 +150,32 @@ def _diff(
     repo: Repo,
     names: tuple[str, str],
     targets: Sequence[str],
-    values: Callable[[Revision, Sequence[str], Problems], Values],
+    values: Callable[[Sequence[Revision], Sequence[str], Problems], list[Values]],
     *,
     everything: bool,
 ) -> ValuesDiff:
     problems = Problems()
     paths = [repo.path(target) for target in targets]
-    old, new = (values(one, paths, problems) for one in revisions.opened(repo, names, problems))
+    old, new = values(revisions.opened(repo, names, problems), paths, problems)
     _check(repo, targets, paths, [*old, *new], problems)
     return ValuesDiff(*names, tuple(compare(old, new, everything=everything)), problems)
 
 
-def _params(revision: Revision, paths: Sequence[str], problems: Problems) -> Values:
-    wanted: dict[str, list[ParamRef]] = {path: [ParamRef(path)] for path in paths}
+def _params(opened: Sequence[Revision], paths: Sequence[str], problems: Problems) -> list[Values]:
+    refs = [ParamRef(path) for path in paths]
     if not paths:
-        described = revision.described
-        whole = [DEFAULT_PARAMS, *(path for one in described.tops for path in one.params)]
-        refs = [*map(ParamRef, whole), *(ref for stage in described.stages for ref in stage.params)]
-        for ref in refs:
-            wanted.setdefault(ref.file, []).append(ref)
-    found = {}
-    for path, value in _read(revision, wanted, problems).items():
-        kept = _picked(value, wanted.get(path) or [ParamRef(path)])
-        if kept:
-            found[path] = kept
+        refs.append(ParamRef(DEFAULT_PARAMS))
+        for described in (one.described for one in opened[::-1]):
+            refs += [ParamRef(path) for one in described.tops for path in one.params]
+            refs += [ref for stage in described.stages for ref in stage.params]
+    wanted: dict[str, list[ParamRef]] = {}
+    for ref in dict.fromkeys(refs):
+        wanted.setdefault(ref.file, []).append(ref)
+    found = []
+    for one in opened:
+        read = _read(one, wanted, problems)
+        picked = ((path, _picked(value, wanted.get(path, [ParamRef(path)]))) for path, value in read.items())
+        found.append({path: values for path, values in picked if values})
     return found
 
 

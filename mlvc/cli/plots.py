@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Targets = Annotated[
     list[str] | None,
-    option("--targets", metavar="PLOT", help="Only this plot: its name, or a path of data; may be given again."),
+    option("--targets", metavar="PATH", help="Only this plot: a path of data, or its name; may be given again."),
 ]
 Template = Annotated[
     str, option("-t", "--template", metavar="NAME", help="The template: linear, simple, smooth, scatter or another.")
@@ -48,7 +48,7 @@ _SUFFIXES = (".html", ".htm")
 def plots_show(
     targets: Annotated[
         list[str] | None,
-        argument("[TARGET]...", help="Plots of mlvc.yaml by name, or paths of data; without any, all plots."),
+        argument("[PATH]...", help="Paths of data, or plots of mlvc.yaml by name; without any, all plots."),
     ] = None,
     rev: Annotated[str, option("--rev", metavar="REV", help="The revision; without it, the working tree.")] = "",
     template: Template = "",
@@ -132,7 +132,8 @@ def _tell(repo: Repo, found: Plots, out: str, *, open_it: bool, as_json: bool) -
         import webbrowser  # noqa: PLC0415
         from pathlib import Path  # noqa: PLC0415
 
-        webbrowser.open(Path(path).absolute().as_uri())
+        if not webbrowser.open(Path(path).absolute().as_uri()):
+            shown.err("note: no browser could be opened")
 
 
 def _place(out: str) -> str:

@@ -489,7 +489,7 @@ TABLE: dict[str, tuple[str, dict[str, str], list[str]]] = {
             "--verbose": "",
             "--no-progress": "",
         },
-        ["[TARGET]..."],
+        ["[PATH]..."],
     ),
     "metrics diff": (
         "Show which metrics differ between two revisions, and by how much.",
@@ -530,12 +530,12 @@ TABLE: dict[str, tuple[str, dict[str, str], list[str]]] = {
             "--verbose": "",
             "--no-progress": "",
         },
-        ["[TARGET]..."],
+        ["[PATH]..."],
     ),
     "plots diff": (
         "Draw plots of several revisions on one page.",
         {
-            "--targets": "PLOT",
+            "--targets": "PATH",
             "-t": "NAME",
             "--template": "NAME",
             "-x": "COLUMN",

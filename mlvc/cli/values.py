@@ -80,7 +80,7 @@ def metrics_diff(
 def metrics_show(
     targets: Annotated[
         list[str] | None,
-        argument("[TARGET]...", help="Files or directories, named in mlvc.yaml or not; without any, all metrics."),
+        argument("[PATH]...", help="Files or directories, named in mlvc.yaml or not; without any, all metrics."),
     ] = None,
     rev: Annotated[
         list[str] | None, option("--rev", metavar="REV", help="Those of this revision; may be given again.")

@@ -118,6 +118,14 @@ def test_where_the_page_goes(root: Path) -> None:
     assert (root / "out/one.html").read_text(encoding="utf-8") != text
 
 
+def test_the_page_is_opened(root: Path) -> None:
+    browser = root.parent / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {root.parent}/opened\n')
+    browser.chmod(0o755)
+    run_mlvc("plots", "show", "loss", "--open", "-o", "a page.html", cwd=root, env={"BROWSER": f"{browser} %s"})
+    assert (root.parent / "opened").read_text() == (root / "a page.html").as_uri() + "\n"
+
+
 def test_no_other_file_is_overwritten(root: Path) -> None:
     shell.write(root, {"mine.html": b"<p>mine</p>"})
     refused(run_mlvc("plots", "show", "-o", "mine.html", cwd=root, check=False), 5, "mine.html is there already")

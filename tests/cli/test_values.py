@@ -126,6 +126,15 @@ def test_what_became_of_metrics(root: Path) -> None:
     assert "top.json       auc" in everything
 
 
+def test_what_only_one_revision_names_is_compared_all_the_same(root: Path) -> None:
+    git("rm", "--quiet", "--cached", "mlvc.yaml", cwd=root)
+    git("commit", "--quiet", "--amend", "-m", "first, without a pipeline", cwd=root)
+    told = run_mlvc("metrics", "diff", "HEAD", cwd=root).out.splitlines()
+    assert "kept.json      acc      0.5   0.75          +0.25" in told
+    shell.write(root, {"more.toml": b"x = 2\n"})
+    assert "more.toml    x          1       2" in run_mlvc("params", "diff", cwd=root).out.splitlines()
+
+
 def test_digits(root: Path) -> None:
     shell.write(root, {"top.json": b'{"auc": 0.123456789, "tiny": 1.234567e-9, "whole": 10000000}'})
     shown = run_mlvc("metrics", "show", "top.json", cwd=root).out.splitlines()[1]
