@@ -17,8 +17,10 @@ from mlvc.plots import chart, data, templates
 from mlvc.plots.chart import Chart, Data
 from mlvc.repo import Repo
 
-LARGEST = 200_000_000
-"""Bytes of a data file or an image."""
+LARGEST, LARGEST_IMAGE = 200_000_000, 20_000_000
+"""Bytes of a data file, of which few points may be left, and of an image, which goes onto the page as it is."""
+MOST = 300
+"""Plots at a time: a directory may have any number of files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,15 @@ class Pictures:
 
 @dataclass(frozen=True, slots=True)
 class Plots:
-    """Charts and images in the order of the pipeline files. ``revisions``: their names and commits."""
+    """Charts and images in the order of the pipeline files. ``revisions``: their names and commits.
+
+    ``left``: how many more plots there are, which are not drawn.
+    """
 
     revisions: tuple[tuple[str, str], ...]
     items: tuple[Chart | Pictures, ...]
     problems: Problems = field(default_factory=Problems)
+    left: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +71,14 @@ def plots(repo: Repo, revs: Sequence[str], targets: Sequence[str] = (), shape: S
     """
     problems = Problems()
     opened = revisions.opened(repo, list(dict.fromkeys(revs)), problems)
-    wanted = _chosen(repo, opened, targets)
+    every = _chosen(repo, opened, targets)
+    wanted = every[:MOST]
     if shape is not None:
         wanted = [_shaped(plot, shape) for plot in wanted]
     read = _Reader(opened, problems)
     items = [made for plot in wanted if (made := problems.tried(lambda plot=plot: _item(repo, plot, read)))]  # type: ignore[misc]
-    return Plots(tuple((one.name, one.commit) for one in opened), tuple(items), problems)
+    names = tuple((one.name, one.commit) for one in opened)
+    return Plots(names, tuple(items), problems, len(every) - len(wanted))
 
 
 def compared(given: Sequence[str]) -> list[str]:
@@ -183,9 +191,10 @@ class _Reader:
         """The bytes of these files at a revision; those that are too large to be drawn are told."""
         found = revision.read(paths)
         for path, text in found.items():
-            if len(text) > LARGEST:
+            most = LARGEST_IMAGE if data.is_image(path) else LARGEST
+            if len(text) > most:
                 raise FormatError(
-                    f"{revision.told(path)} is too large to be drawn: more than {LARGEST // 1_000_000} MB",
+                    f"{revision.told(path)} is too large to be drawn: more than {most // 1_000_000} MB",
                     hint="write a smaller file for the plot",
                 )
         return found

@@ -64,13 +64,14 @@ _MORE = {
     "fsck": (4, 6),
     "destroy": (4, 5),
     "repro": (4, 5, 7),
-    **dict.fromkeys(("params", "params diff", "metrics", "metrics show", "metrics diff"), (4,)),
-    **dict.fromkeys(("plots", "plots show", "plots diff"), (4, 5)),
+    "params": (4,),
+    "metrics": (4,),
+    "plots": (4, 5),
     "demo": (7,),
     "doctor": (1,),
     "check-ignore": (1,),
 }
-"""The codes of each command beside 0, 2 and 8."""
+"""The codes of each command, or of all below it, beside 0, 2 and 8."""
 
 _OWN = {
     "doctor": {1: "something is broken"},
@@ -82,7 +83,7 @@ _OWN = {
 def codes_of(name: str) -> dict[int, str]:
     """The exit codes of a command, with what they mean."""
     own = _OWN.get(name, {})
-    return {code: own.get(code, _CODES[code]) for code in sorted({0, 2, 8, *_MORE.get(name, ())})}
+    return {code: own.get(code, _CODES[code]) for code in sorted({0, 2, 8, *_MORE.get(name.partition(" ")[0], ())})}
 
 
 def run(commands: Mapping[str, Command | Group], given: Sequence[str]) -> int:

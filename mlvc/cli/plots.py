@@ -125,6 +125,8 @@ def _tell(repo: Repo, found: Plots, out: str, *, open_it: bool, as_json: bool) -
         if not found.problems.error():
             shown.err("no plots: name them in mlvc.yaml, below a stage or at the top, or name a data file")
         return
+    if found.left:
+        shown.err(f"note: {_left(found)}")
     path = _place(out)
     _write(path, _page(repo, found), ours=not out)
     shown.out(path)
@@ -134,6 +136,10 @@ def _tell(repo: Repo, found: Plots, out: str, *, open_it: bool, as_json: bool) -
 
         if not webbrowser.open(Path(path).absolute().as_uri()):
             shown.err("note: no browser could be opened")
+
+
+def _left(found: Plots) -> str:
+    return f"{shown.number(found.left, 'more plot')} not drawn; name those that you want"
 
 
 def _place(out: str) -> str:
@@ -171,7 +177,7 @@ def _page(repo: Repo, found: Plots) -> str:
             items.append(Drawing(item.title, spec, item.notes, is_wide))
         else:
             items.append(Gallery(item.id, [(image.name, image.path, image.bytes) for image in item.images]))
-    return page(f"Plots of {os.path.basename(repo.root)}", found.revisions, items)
+    return page(f"Plots of {os.path.basename(repo.root)}", found.revisions, items, _left(found) if found.left else "")
 
 
 def fitted(spec: Mapping[str, Any], title: str) -> tuple[dict[str, Any], bool]:
@@ -202,7 +208,8 @@ def _across(spec: Mapping[str, Any]) -> int:
 
 def _json(found: Plots) -> shapes.Plots:
     lost, unreadable = problems_json(found.problems)
-    return {"plots": [_item_json(item) for item in found.items], "lost": lost, "unreadable": unreadable}
+    items = [_item_json(item) for item in found.items]
+    return {"plots": items, "left": found.left, "lost": lost, "unreadable": unreadable}
 
 
 def _item_json(item: Chart | Pictures) -> shapes.Plot:

@@ -438,6 +438,7 @@ class Plots(TypedDict):
     """Of ``plots show`` and ``plots diff``."""
 
     plots: Annotated[list[Plot], "the plots"]
+    left: Annotated[int, "how many more plots there are; at most 300 are drawn"]
     lost: Annotated[list[LostAt], "files that could not be read, as the Store lacks them"]
     unreadable: Annotated[list[str], "sentences about plots that cannot be drawn, and files that cannot be read"]
 

@@ -41,7 +41,7 @@ class Gallery:
     images: Sequence[tuple[str, str, bytes]]
 
 
-def page(title: str, revisions: Sequence[tuple[str, str]], items: Sequence[Drawing | Gallery]) -> str:
+def page(title: str, revisions: Sequence[tuple[str, str]], items: Sequence[Drawing | Gallery], note: str = "") -> str:
     """The text of the page. ``revisions``: name and commit of each, no commit for the working tree."""
     cards, specs = [], []
     for number, item in enumerate(items):
@@ -51,6 +51,7 @@ def page(title: str, revisions: Sequence[tuple[str, str]], items: Sequence[Drawi
         else:
             cards.append(_gallery(item))
     told = ", ".join(_revision(name, commit) for name, commit in revisions)
+    told += f'</p><p class="note">{html.escape(note)}' if note else ""
     body = "\n".join(cards) or '<p class="none">There are no plots.</p>'
     return _PAGE.format(
         mark=MARK,

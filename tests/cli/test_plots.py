@@ -142,6 +142,22 @@ def test_many_points_are_told(root: Path) -> None:
     assert len(page) < 1_500_000
 
 
+def test_many_plots_are_told(root: Path) -> None:
+    shell.write(root, {f"many/{at:03}.csv": b"x\n1\n2\n" for at in range(305)})
+    value = json.loads(run_mlvc("plots", "show", "many", "--json", cwd=root).out)
+    assert (len(value["plots"]), value["left"]) == (300, 5)
+    result = run_mlvc("plots", "show", "many", cwd=root)
+    assert result.err == "note: 5 more plots not drawn; name those that you want\n"
+    assert "5 more plots not drawn" in (root / "mlvc_plots/index.html").read_text(encoding="utf-8")
+
+
+def test_an_image_that_is_too_large(root: Path) -> None:
+    shell.write(root, {"image.png": plots.png(1) + bytes(20_000_000)})
+    result = run_mlvc("plots", "show", cwd=root, check=False)
+    assert (result.code, result.out) == (2, "mlvc_plots/index.html\n")
+    ends(result, "image.png is too large to be drawn: more than 20 MB")
+
+
 # -- what goes wrong ---------------------------------------------------------------------------
 
 
