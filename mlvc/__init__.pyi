@@ -9,6 +9,9 @@ from mlvc.api.get import Got as Got
 from mlvc.api.init import Initialised as Initialised
 from mlvc.api.install import Installed as Installed
 from mlvc.api.log import Log as Log
+from mlvc.api.metrics import Figures as Figures
+from mlvc.api.metrics import Metrics as Metrics
+from mlvc.api.metrics import ValuesDiff as ValuesDiff
 from mlvc.api.move import Moved as Moved
 from mlvc.api.remove import Removed as Removed
 from mlvc.api.resolve import Resolved as Resolved
@@ -48,8 +51,11 @@ from mlvc.library import init as init
 from mlvc.library import install as install
 from mlvc.library import log as log
 from mlvc.library import ls as ls
+from mlvc.library import metrics_diff as metrics_diff
+from mlvc.library import metrics_show as metrics_show
 from mlvc.library import move as move
 from mlvc.library import open as open
+from mlvc.library import params_diff as params_diff
 from mlvc.library import pull as pull
 from mlvc.library import push as push
 from mlvc.library import read as read
@@ -60,6 +66,7 @@ from mlvc.library import stages as stages
 from mlvc.library import status as status
 from mlvc.library import uninstall as uninstall
 from mlvc.library import unprotect as unprotect
+from mlvc.metrics import ValueChange as ValueChange
 from mlvc.pipeline.runner import ReproResult as ReproResult
 from mlvc.pipeline.spec import Stage as Stage
 from mlvc.pointer import Content as Content

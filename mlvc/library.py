@@ -26,6 +26,7 @@ from mlvc.api import get as getting
 from mlvc.api import init as setup
 from mlvc.api import install as installing
 from mlvc.api import log as history
+from mlvc.api import metrics as figures
 from mlvc.api import move as moving
 from mlvc.api import remove as removing
 from mlvc.api import resolve as resolving
@@ -42,6 +43,7 @@ from mlvc.api.get import Got
 from mlvc.api.init import Initialised
 from mlvc.api.install import Installed
 from mlvc.api.log import Log
+from mlvc.api.metrics import Metrics, ValuesDiff
 from mlvc.api.move import Moved
 from mlvc.api.remove import Removed
 from mlvc.api.resolve import Resolved
@@ -197,6 +199,41 @@ def stages(*, cwd: Path = ".") -> tuple[Stage, ...]:
     """The Stages of all pipeline files, fully resolved."""
     with _opened(cwd) as repo:
         return pipeline.stages(repo)
+
+
+def params_diff(
+    old: str = "HEAD", new: str = "", *, targets: Sequence[Path] = (), everything: bool = False, cwd: Path = "."
+) -> ValuesDiff:
+    """Compare the parameters at two revisions, or at one with those of the working tree, where ``new`` is not given.
+
+    ``targets``: files to compare in place of those that pipeline files name. ``everything``: what is equal, too.
+    """
+    with _opened(cwd) as repo:
+        found = figures.params_diff(repo, old, new, targets=_words(targets), everything=everything)
+    return _whole(found, found.problems.error())
+
+
+def metrics_show(
+    *targets: Path,
+    revs: Sequence[str] = (),
+    all_branches: bool = False,
+    all_tags: bool = False,
+    all_commits: bool = False,
+    cwd: Path = ".",
+) -> Metrics:
+    """Read the metrics of the working tree, or of ``revs``; ``targets``: of these files and directories only."""
+    with _opened(cwd) as repo:
+        found = figures.show(repo, _words(targets), revs, branches=all_branches, tags=all_tags, commits=all_commits)
+    return _whole(found, found.problems.error())
+
+
+def metrics_diff(
+    old: str = "HEAD", new: str = "", *, targets: Sequence[Path] = (), everything: bool = False, cwd: Path = "."
+) -> ValuesDiff:
+    """Compare metrics, as ``params_diff`` compares parameters."""
+    with _opened(cwd) as repo:
+        found = figures.metrics_diff(repo, old, new, targets=_words(targets), everything=everything)
+    return _whole(found, found.problems.error())
 
 
 # -- Remotes -----------------------------------------------------------------------------------

@@ -96,10 +96,10 @@ def on_disk(repository: Git) -> Snapshot:
 
 def listed(repository: Git, patterns: Sequence[str]) -> list[str]:
     """As ``git.listed``, without what belongs to an mlvc root further down."""
-    return _own(git.listed(repository, (*patterns, _ROOTS)))
+    return own(git.listed(repository, (*patterns, _ROOTS)))
 
 
-def _own(paths: Iterable[str]) -> list[str]:
+def own(paths: Iterable[str]) -> list[str]:
     """Those of ``paths`` that belong to no root further down; the settings of these are among them."""
     paths = list(paths)
     roots = {config.root_of(path) for path in paths if path.endswith("/" + config.SHARED)}
@@ -127,7 +127,7 @@ def of_tree(repository: Git, tree: Mapping[str, str], name: str, *, below: str =
 
     ``below``: the directory whose tree it is, where paths are to be told from further up.
     """
-    ours = _own(path for path in tree if is_record(path) or path.endswith("/" + config.SHARED))
+    ours = own(path for path in tree if is_record(path) or path.endswith("/" + config.SHARED))
     ids = {path: tree[path] for path in ours}
     data = git.blobs(repository, ids.values())
     inside = f"{below}/" if below else ""

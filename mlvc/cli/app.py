@@ -19,15 +19,12 @@ from mlvc.errors import MlvcError, UsageError
 
 _IMPORT = "copy the data in and track it with `mlvc add`; `mlvc add -o PATH SOURCE` does both"
 _EXPERIMENT = "put each experiment on a Git branch and run it with `mlvc repro`; `mlvc diff A B` compares two"
-_TEXT = "small text files are best kept in Git itself, and compared with `git diff`"
 ELSEWHERE = {
     "rm": "`mlvc remove PATH` stops tracking it, and with --data deletes it, too",
     "mv": "`mlvc move SRC DST` renames what is tracked",
     "clone": "`git clone URL`, then `mlvc pull` in the clone",
     "exp": _EXPERIMENT,
     "experiments": _EXPERIMENT,
-    "metrics": _TEXT,
-    "params": _TEXT,
     "import": _IMPORT,
 }
 """Commands that people know from Git and from other tools, and what does their work here."""
@@ -67,11 +64,14 @@ _MORE = {
     "fsck": (4, 6),
     "destroy": (4, 5),
     "repro": (4, 5, 6, 7),
+    "params": (4,),
+    "metrics": (4,),
+    "plots": (4, 5),
     "demo": (7,),
     "doctor": (1,),
     "check-ignore": (1,),
 }
-"""The codes of each command beside 0, 2 and 8."""
+"""The codes of each command, or of all below it, beside 0, 2 and 8."""
 
 _OWN = {
     "doctor": {1: "something is broken"},
@@ -83,7 +83,7 @@ _OWN = {
 def codes_of(name: str) -> dict[int, str]:
     """The exit codes of a command, with what they mean."""
     own = _OWN.get(name, {})
-    return {code: own.get(code, _CODES[code]) for code in sorted({0, 2, 8, *_MORE.get(name, ())})}
+    return {code: own.get(code, _CODES[code]) for code in sorted({0, 2, 8, *_MORE.get(name.partition(" ")[0], ())})}
 
 
 def run(commands: Mapping[str, Command | Group], given: Sequence[str]) -> int:

@@ -484,6 +484,78 @@ class RunLog(TypedDict):
     output: Annotated[str, "what the commands printed"]
 
 
+class LostAt(TypedDict):
+    """A file of which objects cannot be had."""
+
+    path: Annotated[str, "the tracked path"]
+    rev: Annotated[str | None, "the revision that names it; `null` is the working tree"]
+    reason: Annotated[str, "why it cannot be had"]
+
+
+class ValueDiff(TypedDict):
+    """A part of ``params diff`` and ``metrics diff``."""
+
+    path: Annotated[str, "the file"]
+    name: Annotated[str, "the dotted name of the value; empty where the file is nothing else"]
+    old: NotRequired[Annotated[Any, "what it was, if it was there"]]
+    new: NotRequired[Annotated[Any, "what it is, if it is there"]]
+    change: NotRequired[Annotated[Any, "how much more it is, where both are numbers"]]
+
+
+class ValuesDiff(TypedDict):
+    """Of ``params diff`` and ``metrics diff``."""
+
+    old: Annotated[str, "the first revision"]
+    new: Annotated[str | None, "the second one; `null` is the working tree"]
+    changes: Annotated[list[ValueDiff], "value by value"]
+    lost: Annotated[list[LostAt], "files that could not be read, as the Store lacks them"]
+    unreadable: Annotated[list[str], "sentences about files that cannot be read"]
+
+
+class Figures(TypedDict):
+    """A part of ``metrics show``."""
+
+    rev: Annotated[str | None, "the revision, as it was asked for; `null` is the working tree"]
+    commit: Annotated[str | None, "the commit that it is"]
+    files: Annotated[dict[str, Any], "what each file says, by path"]
+    absent: Annotated[list[str], "files that are named and not there"]
+
+
+class Metrics(TypedDict):
+    """Of ``metrics show``."""
+
+    revisions: Annotated[list[Figures], "the metrics of each revision"]
+    lost: Annotated[list[LostAt], "files that could not be read, as the Store lacks them"]
+    unreadable: Annotated[list[str], "sentences about files that cannot be read"]
+
+
+class Image(TypedDict):
+    """A part of ``plots show`` and ``plots diff``."""
+
+    rev: Annotated[str | None, "the revision; `null` is the working tree"]
+    path: Annotated[str, "the image"]
+    size: Annotated[int, "bytes"]
+
+
+class Plot(TypedDict):
+    """A part of ``plots show`` and ``plots diff``."""
+
+    id: Annotated[str, "its name, or the path of its data"]
+    revisions: Annotated[list[str], "the revisions of which there are data, as the drawing calls them"]
+    spec: NotRequired[Annotated[dict[str, Any], "the Vega-Lite specification with its data; an image has none"]]
+    images: NotRequired[Annotated[list[Image], "the images, of each revision one"]]
+    notes: Annotated[list[str], "sentences about what is not in it"]
+
+
+class Plots(TypedDict):
+    """Of ``plots show`` and ``plots diff``."""
+
+    plots: Annotated[list[Plot], "the plots"]
+    left: Annotated[int, "how many more plots there are; at most 300 are drawn"]
+    lost: Annotated[list[LostAt], "files that could not be read, as the Store lacks them"]
+    unreadable: Annotated[list[str], "sentences about plots that cannot be drawn, and files that cannot be read"]
+
+
 # -- looking after it --------------------------------------------------------------------------
 
 
@@ -637,6 +709,11 @@ PRINTED: dict[str, Any] = {
     "runs list": list[KnownRun],
     "runs show": WholeRun,
     "runs log": RunLog,
+    "params diff": ValuesDiff,
+    "metrics show": Metrics,
+    "metrics diff": ValuesDiff,
+    "plots show": Plots,
+    "plots diff": Plots,
     "doctor": Report,
     "gc": Collected,
     "gc --restore": PutBack,

@@ -16,6 +16,7 @@ _EVERYTHING = "`--all-branches`, `--all-tags` and `--all-commits` say of what"
 _NO_FORCE = "nothing on a Remote is ever overwritten, and what it lost is sent again: leave it out"
 _SHOWN = "`mlvc diff` compares the working tree with HEAD, and `mlvc diff A B` two revisions"
 _EDIT = "edit mlvc.yaml by hand; `mlvc stage add --force` replaces a stage"
+_DIRECTORY = "all files of a directory are read anyway: leave it out"
 
 WORDS = {
     "branch": _BRANCH,
@@ -49,6 +50,8 @@ OPTIONS = {
     **{f"repro {name}": _WHOLE for name in ("-P", "--all-pipelines", "-p", "--pipeline")},
     **{f"{command} --all": _EVERYTHING for command in _TRANSFERS},
     **{f"{command} {name}": _NO_FORCE for command in ("push", "fetch") for name in ("-f", "--force")},
+    **{f"plots {name} --show-vega": "`--json` prints the Vega-Lite specifications" for name in ("show", "diff")},
+    **{f"metrics {name} {option}": _DIRECTORY for name in ("show", "diff") for option in ("-R", "--recursive")},
     "config --get": "`mlvc config NAME` prints a setting",
     "remote -v": "`mlvc remote list` prints their addresses",
     **{f"add {name}": "`mlvc commit` takes in all that is tracked already" for name in ("-A", "--all", "-u")},

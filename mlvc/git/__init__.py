@@ -430,6 +430,12 @@ def names(git: Git) -> list[str]:
     return out.decode(errors="replace").splitlines()
 
 
+def refs(git: Git, *, branches: bool = False, tags: bool = False) -> list[str]:
+    """The short names of all branches here, then of all tags."""
+    kinds = [kind for kind, wanted in (("refs/heads", branches), ("refs/tags", tags)) if wanted]
+    return ask(git, ["for-each-ref", "--format=%(refname:short)", *kinds]).decode(errors="replace").splitlines()
+
+
 def revisions(git: Git, *, branches: bool = False, tags: bool = False, commits: bool = False) -> list[str]:
     """The commits that all branches (here and of Git remotes), all tags, or all history name, in hex."""
     found: list[str] = []

@@ -77,11 +77,11 @@ _DRAWING: Mapping[str, Schema] = {
     "y_label": _text("The words at the y axis."),
     "title": _text("The words above the plot."),
     "template": _text("The name of a drawing, such as `linear`, or the file of one."),
+    "header": _flag("Whether the first line of a table has the names of its columns.", default=True),
 }
 _PLOT: Mapping[str, Schema] = {
     **_OUT,
     **_DRAWING,
-    "header": _flag("Whether the first line of a table has the names of its columns.", default=True),
 }
 
 

@@ -109,6 +109,7 @@ def test_invariant_5_reading_changes_nothing_that_a_person_sees(pushed: Path) ->
     for command in (
         *("ls -R", "ls --rev HEAD", "du", "cat model.bin", "log data", "check-ignore data"),
         *("status", "status --json", "diff", "diff HEAD", "dag", "stage list", "remote list", "config", "repro -n"),
+        *("params diff", "metrics diff HEAD", "metrics show -A", "plots show --json", "plots diff --json"),
         *("checkout -n --force", "push -n", "fetch -n", "pull -n --force"),
     ):
         run_mlvc(*command.split(), cwd=pushed, check=False)

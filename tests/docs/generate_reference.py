@@ -27,6 +27,9 @@ GROUPS = {
     "remote": ("add", "list", "modify", "default", "rename", "remove"),
     "stage": ("add", "list", "show"),
     "runs": ("list", "show", "log"),
+    "params": ("diff",),
+    "metrics": ("show", "diff"),
+    "plots": ("show", "diff"),
 }
 HOME = "/path/to"
 """What stands in the examples in place of the folder that they were made in."""
@@ -166,6 +169,7 @@ def _scene(home: Path):
     yield "mlvc repro --dry-run", ["repro", "--dry-run"], root
     yield "mlvc repro", ["repro"], root
     shell.commit(root)
+    yield from _scene_of_figures(root)
     yield "mlvc push", ["push"], root
     yield "mlvc ls", ["ls", "data"], root
     yield "mlvc du", ["du"], root
@@ -194,6 +198,24 @@ def _scene(home: Path):
     yield "mlvc fsck", ["fsck"], root
     run_mlvc("push", "--all-commits", cwd=root)
     yield "mlvc destroy --dry-run", ["destroy", "--dry-run"], root
+
+
+def _scene_of_figures(root: Path):
+    stages = b"stages: {sum: {cmd: cat data/*.csv > sum.txt, deps: [data], outs: [sum.txt]}}\n"
+    more = b"metrics: [score.json]\nplots:\n  - loss.csv: {x: step}\n"
+    figures = {"params.yaml": b"lr: 0.1\n", "score.json": b'{"auc": 0.5}\n', "loss.csv": b"step,loss\n0,2\n1,1\n"}
+    shell.write(root, {"mlvc.yaml": stages + more, **figures})
+    shell.commit(root)
+    shell.write(root, {"params.yaml": b"lr: 0.2\n", "score.json": b'{"auc": 0.75}\n'})
+    yield "mlvc params diff", ["params", "diff"], root
+    yield "mlvc metrics show", ["metrics", "show"], root
+    yield "mlvc metrics diff", ["metrics", "diff"], root
+    yield "mlvc plots show", ["plots", "show"], root
+    yield "mlvc plots diff", ["plots", "diff", "--targets", "loss.csv", "--template", "simple"], root
+    for name in figures:
+        (root / name).unlink()
+    shell.write(root, {"mlvc.yaml": stages})
+    shell.commit(root)
 
 
 def _scene_of_branches(root: Path):

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin, is_typeddict
 from mlvc.cli import shapes
 from tests.helpers.promises import bare, meaning, members
 
-_PARTS = (shapes.Change, shapes.Entry, shapes.Content, shapes.Item, shapes.Lost)
+_PARTS = (shapes.Change, shapes.Entry, shapes.Content, shapes.Item, shapes.Lost, shapes.LostAt)
 """What has a table of its own, which others lead to."""
 
 

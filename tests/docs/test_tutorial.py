@@ -16,6 +16,7 @@ PLAYED = (
     "docs/howto/tracking.md",
     "docs/howto/layouts.md",
     "docs/howto/reading.md",
+    "docs/howto/metrics-and-plots.md",
     "docs/howto/python.md",
     "docs/howto/merging.md",
     "docs/howto/parallel.md",

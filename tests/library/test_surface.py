@@ -30,6 +30,9 @@ checkout(*paths, rev='', force=False, relink=False, dry_run=False, cwd='.')
 repro(*targets, force=False, single=False, downstream=False, keep_going=False, run_cache=True, pull=False, \
 remote='', allow_missing=False, jobs=None, cwd='.')
 stages(*, cwd='.')
+params_diff(old='HEAD', new='', *, targets=(), everything=False, cwd='.')
+metrics_show(*targets, revs=(), all_branches=False, all_tags=False, all_commits=False, cwd='.')
+metrics_diff(old='HEAD', new='', *, targets=(), everything=False, cwd='.')
 push(*paths, revs=(), all_branches=False, all_tags=False, all_commits=False, remote='', jobs=0, run_cache=False, \
 dry_run=False, cwd='.')
 fetch(*paths, revs=(), all_branches=False, all_tags=False, all_commits=False, remote='', jobs=0, run_cache=False, \
@@ -65,7 +68,21 @@ def test_the_functions_and_what_they_take():
 def test_all_names_are_there_and_no_more():
     assert [name for name in mlvc.__all__ if not name.islower()] == [
         *("Initialised", "Tracked", "Moved", "Removed", "Unprotected", "Resolved", "Status", "Diff", "CheckedOut"),
-        *("ReproResult", "Stage", "Transferred", "Pulled", "Collected", "Verified", "Report", "Installed", "Plan"),
+        *(
+            "ReproResult",
+            "Stage",
+            "Metrics",
+            "Figures",
+            "ValuesDiff",
+            "ValueChange",
+            "Transferred",
+            "Pulled",
+            "Collected",
+            "Verified",
+            "Report",
+            "Installed",
+            "Plan",
+        ),
         *("Listing", "Usage", "Log", "Got", "Item"),
         *("Change", "Content", "MlvcFileSystem", "MlvcError", "UsageError", "NotARepositoryError", "FormatError"),
         *("PipelineError", "ObjectsMissingError", "DamagedError", "WouldOverwriteError", "RemoteError"),

@@ -1,0 +1,1 @@
+"""Plots: data files to charts in the language of Vega-Lite, and a page that shows them."""
