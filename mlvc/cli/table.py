@@ -504,6 +504,7 @@ TABLE: dict[str, tuple[str, dict[str, str], list[str]]] = {
             "--no-progress": "",
         },
         ["[A]", "[B]"],
+    ),
     "metrics": ("Show and compare metrics.", {}, []),
     "metrics show": (
         "Show the metrics.",
@@ -525,6 +526,7 @@ TABLE: dict[str, tuple[str, dict[str, str], list[str]]] = {
             "--no-progress": "",
         },
         ["[PATH]..."],
+    ),
     "metrics diff": (
         "Show which metrics differ between two revisions, and by how much.",
         {
@@ -540,6 +542,7 @@ TABLE: dict[str, tuple[str, dict[str, str], list[str]]] = {
             "--no-progress": "",
         },
         ["[A]", "[B]"],
+    ),
     "plots": ("Draw data files and images.", {}, []),
     "plots show": (
         "Draw plots on one page.",
@@ -564,6 +567,7 @@ TABLE: dict[str, tuple[str, dict[str, str], list[str]]] = {
             "--no-progress": "",
         },
         ["[PATH]..."],
+    ),
     "plots diff": (
         "Draw plots of several revisions on one page.",
         {
