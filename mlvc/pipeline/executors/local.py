@@ -71,6 +71,11 @@ class _Tail:
             job.hear(data)
 
 
+_PROMPT = {"PYTHONUNBUFFERED": "1"}
+"""What commands are given unless somebody says otherwise: into a file, Python writes nothing before 8 KB are there, and
+who waits for the first line of a training would wait for minutes."""
+
+
 @dataclass(slots=True)
 class Local:
     """An Executor: the shell of this machine."""
@@ -150,7 +155,7 @@ class Local:
                 shell=True,
                 executable=self.shell,
                 cwd=job.directory,
-                env={**self.env, **job.env},
+                env={**_PROMPT, **self.env, **job.env},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -71,6 +71,13 @@ def test_nothing_of_our_own_environment_gets_in(run, shown, monkeypatch):
     assert text(shown) == "..\n"
 
 
+@pytest.mark.parametrize(("env", "told"), [({}, "1"), ({"PYTHONUNBUFFERED": ""}, "")])
+def test_python_does_not_hold_its_lines_back_unless_it_is_told_to(run, shown, env, told):
+    run(["echo .$PYTHONUNBUFFERED."], env={**ENV, **env})
+    run(["echo .$PYTHONUNBUFFERED."], job_env=env)
+    assert text(shown) == f".{told}.\n" * 2
+
+
 def test_the_first_failure_is_the_last_command(run, shown):
     done = run(["echo a", "exit 3", "echo b"])
     assert (done.code, done.command) == (3, "exit 3")
