@@ -105,7 +105,7 @@ def records(hashing: Hashing) -> tuple[Lockfile, list[Run]]:
         Run(key_of(least, hashing), least, {"now": of(b"")}),
     ]
     found = [
-        lockfile.Entry(run.key, run.inputs.cmd, run.inputs.deps, run.inputs.params, run.outs, uncached, extra)
+        lockfile.Entry(run.key, run.inputs.cmd, run.inputs.deps, run.inputs.params, run.outs, uncached, extra=extra)
         for run, uncached, extra in zip(runs, [frozenset(["metrics.json"]), frozenset()], [{"later": [1]}, {}], strict=True)
     ]
     return Lockfile(dict(zip(["sub/mlvc.yaml:train", "now"], found, strict=True)), {"later": {"a": 1}}), runs

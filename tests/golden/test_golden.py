@@ -94,7 +94,8 @@ def test_the_lockfile_is_read_and_written_alike(golden, algorithm):
     found, (wanted, _) = lockfile.decode(data), v1.records(Hashing(algorithm))
     assert found == wanted
     assert lockfile.encode(found) == lockfile.encode(wanted) == data
-    outs = _locked(data, "mlvc.lock")
+    outs, homes = _locked(data, "mlvc.lock")
+    assert homes == {}
     assert outs == {path: out for entry in found.stages.values() for path, out in entry.outs.items() if path in outs}
     assert outs.keys() == {"model.bin", "kept", "now"}
 
