@@ -108,6 +108,18 @@ def fetch(
         return _fetch(repo, source, dry_run=dry_run, progress=progress)
 
 
+def fetch_contents(repo: Repo, contents: Wanted, *, remote: str = "", progress: Progress = QUIET) -> Transferred:
+    """Bring every object of these contents that is not here."""
+    far = open_remote(repo, remote)
+    try:
+        far.jobs = repo.config.get("core.jobs")
+        progress.start(f"asking '{far.name}' what it has")
+        far.refresh()
+        return _fetch(repo, _Source(far, contents, ()), dry_run=False, progress=progress)
+    finally:
+        far.close()
+
+
 class _Source(NamedTuple):
     """A Remote to fetch from, its listing read, and what is wanted of it."""
 

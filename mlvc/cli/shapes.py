@@ -371,6 +371,47 @@ class Outcome(TypedDict):
     seconds: Annotated[float, "how long it took"]
 
 
+class OutputDifference(TypedDict):
+    """A part of ``reproduce``: one thing in an output that is not as it was recorded."""
+
+    change: Annotated[str, "what became of it"]
+    file: Annotated[str, "the file in an output that is a directory; else empty"]
+    key: Annotated[str, "the dotted key in a file of values; else empty"]
+    recorded: Annotated[Any, "what it was: a value, bytes or a kind; `null` for what is new"]
+    now: Annotated[Any, "what it is, likewise; `null` for what is gone"]
+    offset: Annotated[int | None, "the first byte that differs, counted from 0, where that was looked for"]
+
+
+class ReproducedOutput(TypedDict):
+    """A part of ``reproduce``."""
+
+    path: Annotated[str, "the output"]
+    verdict: Annotated[str, "how it came out beside what was recorded"]
+    differences: Annotated[list[OutputDifference], "where it differs"]
+
+
+class ReproducedStage(TypedDict):
+    """A part of ``reproduce``."""
+
+    stage: Annotated[str, "the name of the Stage"]
+    outcome: Annotated[str, "what became of it"]
+    reasons: Annotated[
+        list[str], "what the revision has otherwise than its Lockfile says; why the Stage failed or did not run"
+    ]
+    seconds: Annotated[float, "how long it took"]
+    outputs: Annotated[list[ReproducedOutput], "its outputs"]
+
+
+class Reproduced(TypedDict):
+    """Of ``reproduce``."""
+
+    revision: Annotated[str, "the revision as it was typed"]
+    commit: Annotated[str, "what it is, in hex"]
+    as_recorded: Annotated[bool, "whether everything came out as it was recorded"]
+    stages: Annotated[list[ReproducedStage], "the Stages that were asked for, in the order of the pipeline"]
+    kept: Annotated[str, "the working tree, with `--keep`; else empty"]
+
+
 # -- looking after it --------------------------------------------------------------------------
 
 
@@ -517,6 +558,7 @@ PRINTED: dict[str, Any] = {
     "resolve": list[Resolved],
     "repro": list[Outcome],
     "repro --dry-run": list[Decision],
+    "reproduce": Reproduced,
     "stage list": list[Stage],
     "dag": Graph,
     "doctor": Report,
