@@ -21,7 +21,7 @@ PRIVATE = "config.toml"
 FORMAT = 1
 SYSTEM, USER, REPOSITORY, OWN, ENVIRONMENT = LEVELS = ("system", "user", "repository", "private", "environment")
 _FORMATS = ("format", "version")
-_SECTIONS = ("core", "store", "remote")
+_SECTIONS = ("core", "store", "remote", "pipeline")
 LINKS = ("reflink", "hardlink", "symlink", "copy")
 
 
@@ -60,6 +60,22 @@ def _bytes(value: Any) -> int:
         raise ValueError("a number of bytes such as 500000, 500 KB, 10 MB or 1 GB; 0 for no limit")
     factor: int = 1000 ** "bkmg".index((match[2] or "b")[0].lower())
     return int(match[1]) * factor
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not str(value).isdigit():
+        raise ValueError("a whole number from 0")
+    return int(value)
+
+
+def _limit(value: Any) -> float:
+    """A number, or for memory a size."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]?B)?", str(value), re.ASCII | re.IGNORECASE)
+    if isinstance(value, bool) or match is None:
+        raise ValueError("a number such as 1 or 0.5, or for memory a size such as 16 GB")
+    factor: int = 1000 ** "bkmgt".index((match[2] or "b")[0].lower())
+    amount = float(match[1]) * factor
+    return int(amount) if amount.is_integer() else amount
 
 
 def _days(value: Any) -> int:
@@ -108,6 +124,13 @@ KEYS = {
         Key("store.dir", "where the Store is, if not in the Git directory", "", _text),
         Key("gc.grace", "days for which `mlvc gc` leaves alone what was just stored", 14, _days),
         Key("gc.trash", "days for which `mlvc gc` keeps what it moved to the trash", 14, _days),
+        Key("pipeline.jobs", "how many stages run side by side; 0: as many as there are processors", 1, _count),
+        Key(
+            "pipeline.limits.NAME",
+            "how much of a resource all running stages take at most: `cpus`, `memory` (as `16 GB`), or a name of yours",
+            "",
+            _limit,
+        ),
         Key("remote.NAME.url", "where a Remote is: a directory or a URL", "", _text),
     )
 }
@@ -116,7 +139,7 @@ KEYS = {
 def key_of(name: str) -> Key:
     """The Key that ``name`` belongs to; UsageError with the nearest known name."""
     key = KEYS.get(_general(name))
-    if key is None or name == "remote.NAME.url":
+    if key is None or "NAME" in name.split("."):
         near = near_to(name)
         hint = f"did you mean {near}?" if near else f"known settings: {', '.join(KEYS)}"
         if name in ("list", "ls", "show"):
@@ -124,19 +147,25 @@ def key_of(name: str) -> Key:
         raise UsageError(f"unknown setting '{name}'", hint=hint)
     parts = name.split(".")
     if not all(_BARE.fullmatch(part) for part in parts):
-        raise UsageError(f"a remote cannot be named '{parts[1]}'", hint="use letters, digits, - and _")
+        kind, chosen = ("remote", parts[1]) if parts[0] == "remote" else ("resource", parts[2])
+        raise UsageError(f"a {kind} cannot be named '{chosen}'", hint="use letters, digits, - and _")
     return key
 
 
 def near_to(name: str) -> str:
     """The known setting that ``name`` may be meant to be, '' where none is near."""
     general = _general(name)
-    return codec.nearest(general, KEYS).replace("NAME", name.split(".")[1] if general != name else "NAME")
+    parts = name.split(".")
+    chosen = "NAME" if general == name else parts[1 if parts[0] == "remote" else 2]
+    return codec.nearest(general, KEYS).replace("NAME", chosen)
 
 
 def _general(name: str) -> str:
+    """``name`` as it stands in KEYS: with NAME where a person has chosen a name."""
     parts = name.split(".")
-    return "remote.NAME." + parts[2] if len(parts) == 3 and parts[0] == "remote" else name
+    if len(parts) == 3 and parts[0] == "remote":
+        return "remote.NAME." + parts[2]
+    return "pipeline.limits.NAME" if len(parts) == 3 and parts[:2] == ["pipeline", "limits"] else name
 
 
 def _checked(name: str, value: Any, path: str) -> Any:
@@ -173,6 +202,10 @@ class Config:
     def get(self, name: str) -> Any:
         """The setting, or its default."""
         return self.values[name] if name in self.values else key_of(name).default
+
+    def below(self, prefix: str) -> dict[str, Any]:
+        """All settings whose names begin with ``prefix``, by what follows it."""
+        return {name.removeprefix(prefix): value for name, value in self.values.items() if name.startswith(prefix)}
 
     @property
     def remotes(self) -> dict[str, str]:
@@ -229,7 +262,8 @@ def _check_format(path: str, name: str, value: Any) -> None:
 def overrides(variables: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     """What an environment sets: variable -> name and value. ``MLVC_CORE_JOBS`` is core.jobs.
 
-    The name of a Remote is taken as it is written: ``MLVC_REMOTE_store_URL`` is remote.store.url.
+    The name of a Remote is taken as it is written: ``MLVC_REMOTE_store_URL`` is remote.store.url; so is that of a
+    resource: ``MLVC_PIPELINE_LIMITS_gpu`` is pipeline.limits.gpu.
     """
     found = {}
     for variable, value in sorted(variables.items()):
@@ -238,7 +272,13 @@ def overrides(variables: Mapping[str, str]) -> dict[str, tuple[str, str]]:
         if prefix != "MLVC" or section.lower() not in _SECTIONS or not key:
             continue
         remote, _, option = key.rpartition("_")
-        parts = [section.lower(), remote, option.lower()] if section == "REMOTE" else [section.lower(), key.lower()]
+        limits, _, resource = key.partition("_")
+        if section == "REMOTE":
+            parts = ["remote", remote, option.lower()]
+        elif section == "PIPELINE" and limits.lower() == "limits" and resource:
+            parts = ["pipeline", "limits", resource]
+        else:
+            parts = [section.lower(), key.lower()]
         found[variable] = (".".join(filter(None, parts)), value)
     return found
 
@@ -364,8 +404,8 @@ def _find(lines: list[str], section: str) -> tuple[int | None, int]:
 def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
+    if isinstance(value, int | float):
+        return repr(value)
     if isinstance(value, tuple | list):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     return codec.compact_json(str(value))  # a JSON string is a TOML string

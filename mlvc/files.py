@@ -411,6 +411,33 @@ def held(path: str) -> int:
     return fd
 
 
+def while_held(path: str) -> bytes | None:
+    """The content of a file that another process holds. One that nobody holds is removed: None."""
+    try:
+        fd = os.open(path, os.O_RDWR | _CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        if not _hold(fd, wait=False):
+            return read_at(fd, os.fstat(fd).st_size, 0)
+        if sys.platform != "win32":
+            remove(path)
+    finally:
+        os.close(fd)
+    if sys.platform == "win32":
+        remove(path)
+    return None
+
+
+def remove_held(path: str, fd: int) -> None:
+    """Remove a file that this process holds, and let go, also where other processes have it open."""
+    if sys.platform != "win32":
+        remove(path)
+    _let_go(fd)
+    if sys.platform == "win32":
+        remove(path)
+
+
 def shared(path: str) -> int:
     """Hold ``path`` together with others until the open file that this returns is closed, or the process ends.
 

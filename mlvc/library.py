@@ -11,9 +11,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Literal, TextIO, TypeAlias, TypeVar, overload
 
+from mlvc import files
 from mlvc.api import browse, elsewhere, lost, pipeline, track, transfer
 from mlvc.api import checkout as checkouts
 from mlvc.api import destroy as destroying
@@ -50,6 +52,7 @@ from mlvc.api.unprotect import Unprotected
 from mlvc.errors import MlvcError
 from mlvc.pipeline.runner import Options, ReproResult
 from mlvc.pipeline.spec import Stage
+from mlvc.pipeline.told import Printed, Told
 from mlvc.repo import Repo, open_repo
 from mlvc.snapshot import problem
 
@@ -154,15 +157,27 @@ def repro(
     downstream: bool = False,
     keep_going: bool = False,
     run_cache: bool = True,
+    jobs: int | None = None,
     cwd: Path = ".",
 ) -> ReproResult:
-    """Rerun the stages whose inputs changed; without ``targets``, of the whole pipeline. They print to stderr."""
+    """Rerun the stages whose inputs changed; without ``targets``, of the whole pipeline. They print to stderr.
+
+    ``jobs`` of them at a time; 0 stands for as many as there are processors, None for what the settings say.
+    """
     options = Options(
         targets, single=single, downstream=downstream, force=force, keep_going=keep_going, run_cache=run_cache
     )
     with _opened(cwd) as repo:
-        done = pipeline.repro(repo, os.environ, options, output=_STDERR)
+        options = replace(options, jobs=pipeline.jobs(repo, jobs))
+        done = pipeline.repro(repo, os.environ, options, telling=pipeline.Telling(_to_stderr, hears=True))
     return _whole(done, done.error)
+
+
+def _to_stderr(told: Told) -> None:
+    """Pass on what commands print, as it comes."""
+    if isinstance(told, Printed):
+        with suppress(OSError):
+            files.write_all(_STDERR, told.data)
 
 
 def stages(*, cwd: Path = ".") -> tuple[Stage, ...]:

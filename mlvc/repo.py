@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import TracebackType
 from typing import Self
@@ -40,6 +40,8 @@ class Repo:
     git: Git
     config: Config
     cwd: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """The variables that mlvc was started with, for what a person says of them: ``${env.NAME}``."""
 
     @property
     def root(self) -> str:
@@ -201,7 +203,7 @@ class Repo:
 
         Whoever asks for it closes its ``tree``, and not the whole of it.
         """
-        other = Repo(git, self.config, git.cwd)
+        other = Repo(git, self.config, git.cwd, self.environment)
         other.__dict__["store"] = self.store  # as if it had been opened there
         return other
 
@@ -257,4 +259,4 @@ def open_repo(start: str, environment: Mapping[str, str]) -> Repo:
 def open_root(found: Git, environment: Mapping[str, str], cwd: str = "") -> Repo:
     """The root that was found; ``cwd``: where the user stands in it."""
     config = settings.load(settings.paths(environment, found.root, found.private), environment)
-    return Repo(replace(found, cwd=cwd), config, cwd)
+    return Repo(replace(found, cwd=cwd), config, cwd, environment)

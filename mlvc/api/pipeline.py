@@ -6,26 +6,30 @@ import os
 import posixpath
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from mlvc import files, git, manifest, snapshot
+from mlvc import files, git, globs, manifest, snapshot
 from mlvc import pointer as pointers
 from mlvc.errors import DamagedError, ObjectsMissingError, PipelineError, UsageError
 from mlvc.git import gitignore
 from mlvc.manifest import EMPTY_DIR
-from mlvc.pipeline import edit, graph, runner, spec
+from mlvc.pipeline import edit, graph, resources, runner, spec, where
+from mlvc.pipeline.claims import HeldClaims
 from mlvc.pipeline.executors.local import Local
 from mlvc.pipeline.graph import Graph
 from mlvc.pipeline.lockfile import FILE as LOCKFILE
 from mlvc.pipeline.lockfile import LockfileStore
+from mlvc.pipeline.logs import Logs
 from mlvc.pipeline.params import ParamFiles
 from mlvc.pipeline.plan import Action, Decision
 from mlvc.pipeline.run import RunCache
 from mlvc.pipeline.runner import Options, ReproResult, Tools
-from mlvc.pipeline.spec import Stage
+from mlvc.pipeline.spec import Out, ParamRef, Stage
+from mlvc.pipeline.told import Listener
+from mlvc.pipeline.variables import Surroundings
 from mlvc.pointer import SUFFIX, Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
@@ -48,8 +52,28 @@ class RepoTree:
         return {path: entry.outs[path] for entry in entries for path in entry.uncached}
 
     def identify(self, paths: Sequence[str]) -> dict[str, Content | None]:
-        """The content on disk of each path."""
-        return {path: look.content for path, look in self._repo.tree.look(paths, progress=self._progress).items()}
+        """The content on disk of each path, of what a symbolic link leads to, and of all that fits a pattern."""
+        tree = self._repo.tree
+        found: dict[str, Content | None] = {
+            path: tree.fitting(path, progress=self._progress).content for path in paths if globs.is_pattern(path)
+        }
+        goals = {path: self._followed(path) for path in paths if path not in found}
+        looks = tree.look(dict.fromkeys(goals.values()), progress=self._progress)
+        return found | {path: looks[goal].content for path, goal in goals.items()}
+
+    def _followed(self, path: str) -> str:
+        """Where ``path`` leads as a symbolic link within the repository, and not into the Store; else itself."""
+        root = self._repo.root
+        for _ in range(_MOST_LINKS):
+            full = f"{root}/{path}"
+            if not os.path.islink(full):
+                break
+            goal = os.path.normpath(os.path.join(os.path.realpath(os.path.dirname(full)), os.readlink(full)))
+            inside = goal.removeprefix(root + os.sep).replace(os.sep, "/")
+            if inside == goal or inside.startswith(".git/"):
+                break
+            path = inside
+        return path
 
     def store(self, paths: Sequence[str]) -> dict[str, Content]:
         """The content of each path, durable in the Store."""
@@ -94,22 +118,45 @@ class RepoTree:
                 self._aside(path, full, f"What is ignored in {path}")
 
     def _aside(self, path: str, full: str, what: str) -> None:
-        place = os.path.join(self._repo.private, "aside", time.strftime("%Y%m%d-%H%M%S"), *path.split("/"))
-        number = 1
-        target = place
-        while files.exists(target):
-            number += 1
-            target = f"{place}.{number}"
-        files.make_dirs(os.path.dirname(target))
-        try:
-            os.rename(full, target)
-        except OSError:  # another file system
-            import shutil  # noqa: PLC0415
-
-            shutil.move(full, target)
+        target = _free(os.path.join(self._aside_now(), *path.split("/")))
+        _move(full, target)
         self._progress.note(f"{what} was stored nowhere; it is kept at {target}")
 
+    def _aside_now(self) -> str:
+        return os.path.join(self._repo.private, "aside", time.strftime("%Y%m%d-%H%M%S"))
 
+    def set_aside(self, paths: Sequence[str]) -> str:
+        """Move what stands at the paths into a directory of its own in the Git directory."""
+        there = [path for path in paths if files.exists(f"{self._repo.root}/{path}")]
+        if not there:
+            return ""
+        place = _free(self._aside_now())
+        with self._repo.turn(together=False, progress=self._progress):
+            for path in there:
+                _move(f"{self._repo.root}/{path}", os.path.join(place, *path.split("/")))
+        return place
+
+
+def _free(path: str) -> str:
+    """``path``, or where something is there the same with a number."""
+    number, found = 1, path
+    while files.exists(found):
+        number += 1
+        found = f"{path}.{number}"
+    return found
+
+
+def _move(source: str, target: str) -> None:
+    files.make_dirs(os.path.dirname(target))
+    try:
+        os.rename(source, target)
+    except OSError:  # another file system
+        import shutil  # noqa: PLC0415
+
+        shutil.move(source, target)
+
+
+_MOST_LINKS = 40
 _FILES = (spec.FILE, "*/" + spec.FILE)
 
 
@@ -119,8 +166,22 @@ def stages(repo: Repo) -> tuple[Stage, ...]:
     for path in snapshot.listed(repo.git, _FILES):
         data = files.read_or_none(f"{repo.root}/{path}")
         if data is not None:
-            found += spec.parse(_text(data, path), path)
-    return tuple(found)
+            found += spec.parse(_text(data, path), path, surroundings(repo))
+    return tuple(_with_param_files(repo, stage) for stage in found)
+
+
+def _with_param_files(repo: Repo, stage: Stage) -> Stage:
+    """The Stage with the files that fit in place of a pattern of parameter files; of a pattern that none fits, it."""
+    if not any(globs.is_pattern(ref.file) for ref in stage.params):
+        return stage
+    files_of = {ref.file: (repo.tree.named(ref.file) if globs.is_pattern(ref.file) else []) for ref in stage.params}
+    refs = [ParamRef(file, ref.key) for ref in stage.params for file in files_of[ref.file] or [ref.file]]
+    return replace(stage, params=tuple(dict.fromkeys(refs)))
+
+
+def surroundings(repo: Repo) -> Surroundings:
+    """What the templates of pipeline files are resolved with: files of the working tree, and the environment."""
+    return Surroundings(lambda path: files.read_or_none(f"{repo.root}/{path}"), repo.environment)
 
 
 def _text(data: bytes, path: str) -> str:
@@ -135,19 +196,27 @@ def load(repo: Repo) -> Graph:
     return graph.build(stages(repo))
 
 
-def tools(
-    repo: Repo, environment: Mapping[str, str], *, output: int | None = None, progress: Progress = QUIET
-) -> Tools:
+def tools(repo: Repo, environment: Mapping[str, str], *, progress: Progress = QUIET) -> Tools:
     """What reproduction works with."""
     return Tools(
         RepoTree(repo, progress),
-        LockfileStore(os.path.join(repo.root, LOCKFILE)),
+        LockfileStore(os.path.join(repo.root, LOCKFILE), os.path.join(repo.git.own, "recording")),
         RunCache(os.path.join(repo.private, "runs"), repo.hashing),
-        Local(repo.root, environment, output, running=_running(repo)),
+        Local(environment),
         ParamFiles(lambda path: files.read_or_none(f"{repo.root}/{path}")),
         repo.hashing,
         progress,
+        root=repo.root,
+        env=environment,
+        claims=HeldClaims(os.path.join(repo.git.own, "claims")),
+        logs=logs(repo),
+        unstored=RunCache(os.path.join(repo.git.own, "unstored"), repo.hashing),
     )
+
+
+def logs(repo: Repo) -> Logs:
+    """What the commands of the last Runs printed."""
+    return Logs(os.path.join(repo.private, "logs"))
 
 
 def repro(
@@ -155,43 +224,60 @@ def repro(
     environment: Mapping[str, str],
     options: Options,
     *,
-    output: int | None = None,
+    telling: Telling | None = None,
     progress: Progress = QUIET,
 ) -> ReproResult:
     """Rerun the Stages whose inputs changed, and restore the others' outputs. See runner.repro."""
+    telling = telling or Telling()
     whole = load(repo)
     if not whole.stages:
         raise UsageError("there is no pipeline here", hint=_no_pipeline(repo))
     _apart(repo, whole.stages.values())
-    options = replace(_targets(repo, whole, options), elsewhere=_elsewhere(repo))
-    with files.exclusive(
-        os.path.join(repo.git.own, "repro"),
-        wait=False,
-        busy="another `mlvc repro` is at work in this repository",
-    ):
-        _wait_for_none(repo)
-        repo.store.join()  # what is restored from the run cache gets a name in the Lockfile
-        files.sweep_replaced(repo.root)  # beside the Lockfile, which may not be written this time
-        cached = [out.path for stage in whole.stages.values() for out in stage.outs if out.cache]
-        before = files.read_or_none(f"{repo.root}/{LOCKFILE}")
+    options = replace(_targets(repo, whole, options), elsewhere=_elsewhere(repo), limits=limits(repo))
+    repo.store.join()  # what is restored from the run cache gets a name in the Lockfile
+    files.sweep_replaced(repo.root)  # beside the Lockfile, which may not be written this time
+    cached = [out.path for stage in whole.stages.values() for out in stage.outs if out.cache]
+    before = files.read_or_none(f"{repo.root}/{LOCKFILE}")
+    with repo.exclusive():
+        changed = gitignore.add(repo.git, cached)
+    try:
+        given = tools(repo, environment, progress=progress)
+        given = replace(given, listener=telling.listener, hears=telling.hears, ask=telling.ask)
+        result = runner.repro(whole, given, options)
         with repo.exclusive():
-            changed = gitignore.add(repo.git, cached)
-        try:
-            result = runner.repro(whole, tools(repo, environment, output=output, progress=progress), options)
-            with repo.exclusive():
-                placed.update(repo.placed, result.cached)
-        finally:
-            after = files.read_or_none(f"{repo.root}/{LOCKFILE}")
-            if repo.config.get("core.autostage"):
-                git.stage(repo.git, changed if after is None else [*changed, LOCKFILE])
-            if after != before:
-                changed.append(LOCKFILE)
-        return replace(result, record=_to_record(repo, whole, result)) if changed else result
+            placed.update(repo.placed, result.cached)
+    finally:
+        after = files.read_or_none(f"{repo.root}/{LOCKFILE}")
+        if repo.config.get("core.autostage"):
+            git.stage(repo.git, changed if after is None else [*changed, LOCKFILE])
+        if after != before:
+            changed.append(LOCKFILE)
+    return replace(result, record=_to_record(repo, whole, result)) if changed else result
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Who is told what a reproduction does, and who is asked. See runner.Tools."""
+
+    listener: Listener = bool
+    hears: bool = False
+    ask: Callable[[Decision], bool] | None = None
+
+
+def limits(repo: Repo) -> dict[str, float]:
+    """What all running Stages together may take: processors and memory of this machine, and what the settings say."""
+    return resources.limits(repo.config.below("pipeline.limits."))
+
+
+def jobs(repo: Repo, given: int | None) -> int:
+    """How many Stages may run at the same time; 0 stands for as many as there are processors."""
+    wanted: int = repo.config.get("pipeline.jobs") if given is None else given
+    return wanted or resources.processors()
 
 
 def _no_pipeline(repo: Repo) -> str:
     if any(os.path.exists(os.path.join(repo.root, folder, "dvc.yaml")) for folder in ("", repo.cwd)):
-        return "rename dvc.yaml to mlvc.yaml: its words are the same, and what is not supported is named"
+        return "rename dvc.yaml to mlvc.yaml: its words are the same"
     return "describe stages in mlvc.yaml, or use `mlvc stage add`"
 
 
@@ -206,20 +292,6 @@ def _elsewhere(repo: Repo) -> tuple[str, ...]:
             f"{LOCKFILE} is left out by the sparse checkout of Git", hint="bring it with `git sparse-checkout add`"
         )
     return tuple(spec.address(path, "") for path in left)
-
-
-def _running(repo: Repo) -> str:
-    return os.path.join(repo.git.own, "running")
-
-
-def _wait_for_none(repo: Repo) -> None:
-    """BusyError where a command still runs whose mlvc was killed: it may write to what is to be made anew."""
-    group = files.read_or_none(_running(repo))
-    if group is not None:
-        process = group.decode(errors="replace").strip() or "unknown"
-        told = f"a command that a killed `mlvc repro` started still runs (process {process})"
-        with files.exclusive(_running(repo), wait=False, busy=told):
-            files.remove(_running(repo))
 
 
 def _to_record(repo: Repo, whole: Graph, result: ReproResult) -> tuple[str, ...]:
@@ -245,26 +317,31 @@ def _apart(repo: Repo, stages: Iterable[Stage]) -> None:
     of_git = git.tracked(repo.git, [out.path for stage in stages for out in stage.outs if out.cache])
     for stage in stages:
         for out in stage.outs:
-            where = f"{stage.file}, line {stage.line}: output '{out.path}'"
             if snapshot.within(out.path, inner):
-                raise PipelineError(f"{where} lies in another mlvc root", hint="let a stage of that root make it")
+                raise PipelineError(
+                    f"{_output(stage, out)} lies in another mlvc root", hint="let a stage of that root make it"
+                )
             other = _overlapping(out.path, tracked)
             if other == out.path:
                 raise PipelineError(
-                    f"{where} is tracked by a Pointer",
+                    f"{_output(stage, out)} is tracked by a Pointer",
                     hint=f"it can be one or the other: delete {out.path}{SUFFIX}, or the output",
                 )
             if other:
                 how = "inside" if out.path.startswith(other + "/") else "around"
                 raise PipelineError(
-                    f"{where} is {how} '{other}', which is tracked by a Pointer",
+                    f"{_output(stage, out)} is {how} '{other}', which is tracked by a Pointer",
                     hint=f"let the stage write to a place of its own, or untrack '{other}': delete {other}{SUFFIX}",
                 )
             if out.cache and out.path in of_git:
                 raise PipelineError(
-                    f"{where} is tracked by Git",
+                    f"{_output(stage, out)} is tracked by Git",
                     hint=f"`git rm -r --cached {out.path}`, or write `cache: false` below it",
                 )
+
+
+def _output(stage: Stage, out: Out) -> str:
+    return f"{where.of(stage, out.path)}: output '{out.path}'"
 
 
 def _overlapping(path: str, tracked: Sequence[str]) -> str:
@@ -277,29 +354,78 @@ def _overlapping(path: str, tracked: Sequence[str]) -> str:
     return next((found for found in tracked[at : at + 1] if found.startswith(path + "/")), "")
 
 
-def target(repo: Repo, whole: Graph, word: str) -> str:
-    """The Stage that a person in the directory ``repo.cwd`` means with ``word``. PipelineError where it names none.
+def targets(repo: Repo, whole: Graph, word: str) -> tuple[str, ...]:
+    """The Stages that a person in the directory ``repo.cwd`` means with ``word``. PipelineError where it names none.
 
-    One of the pipeline file there comes first, then ``FILE:NAME``, the maker of that path, and a Stage at the top.
+    One of the pipeline file there comes first, then ``FILE:NAME``, the maker of that path, and one at the top. NAME
+    may be that of a ``foreach`` or ``matrix``, for all Stages of it, and a pattern, and so may a path.
     """
-    here = spec.address(spec.file_in(repo.cwd), word)
-    if here in whole.stages:
-        return here
-    file, _, name = word.rpartition(":")
-    there = spec.address(repo.path(file), name) if file else ""
-    if there in whole.stages:
-        return there
-    path = repo.path(word)
-    found = graph.maker(whole, path) or (word if word in whole.stages else None)
-    if found is None:
+    found = _by_name(repo, whole, word)
+    if not found:
+        path = repo.path(word)
+        maker = graph.maker(whole, path)
+        found = (maker,) if maker is not None else _named(whole, spec.FILE, word)
+        if not found and globs.is_pattern(path):
+            found = tuple(dict.fromkeys(made for out, made in whole.outputs.items() if globs.fits(path)(out)))
+    if not found:
         prefix = spec.address(spec.file_in(repo.cwd), "")
+        groups = dict.fromkeys(spec.address(stage.file, stage.group) for stage in whole.stages.values() if stage.group)
         outputs = (posixpath.relpath(out, repo.cwd or ".") for out in whole.outputs)
-        raise graph.unknown(word, [*(name.removeprefix(prefix) for name in whole.stages), *outputs])
+        raise graph.unknown(word, [*(name.removeprefix(prefix) for name in (*groups, *whole.stages)), *outputs])
     return found
 
 
+def target(repo: Repo, whole: Graph, word: str) -> str:
+    """The one Stage that ``word`` means, as ``targets``; UsageError where it means several."""
+    found = targets(repo, whole, word)
+    if len(found) > 1:
+        raise UsageError(f"'{word}' names {len(found)} stages", hint=f"name one of them, such as '{found[0]}'")
+    return found[0]
+
+
+def _by_name(repo: Repo, whole: Graph, word: str) -> tuple[str, ...]:
+    """The Stages of the pipeline file here, or of the one that ``word`` names before a colon."""
+    found = _named(whole, spec.file_in(repo.cwd), word)
+    file, colon, name = word.rpartition(":")
+    return _named(whole, repo.path(file), name) if colon and not found else found
+
+
+def apart(repo: Repo, words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The Stages that some of ``words`` name, and the other words: paths. What is there as a path is one."""
+    paths = [word for word in words if files.exists(os.path.join(repo.root, repo.cwd, word))]
+    if len(paths) == len(words):
+        return (), tuple(words)
+    whole = load(repo)
+    found = {word: _by_name(repo, whole, word) for word in words if word not in paths}
+    names = dict.fromkeys(name for stages in found.values() for name in stages)
+    return tuple(names), tuple(word for word in words if not found.get(word))
+
+
+def _named(whole: Graph, file: str, name: str) -> tuple[str, ...]:
+    """The Stages of ``file``, which may be a pattern, that ``name`` is the name, the group or a pattern of."""
+    if spec.address(file, name) in whole.stages:
+        return (spec.address(file, name),)
+    stages = whole.stages.values()
+    group = tuple(stage.name for stage in stages if stage.group == name and stage.file == file)
+    if group or not globs.is_pattern(file + name):
+        return group
+    fits, of_file = globs.fits(_one_name(name)), globs.fits(file)
+    return tuple(
+        stage.name
+        for stage in stages
+        if (stage.file == file or of_file(stage.file))
+        and (stage.group == name or fits(_one_name(spec.name_in_file(stage))))
+    )
+
+
+def _one_name(text: str) -> str:
+    """A name of a Stage, or a pattern of such names, as that of a file: no part of it is a directory, or hidden."""
+    return "." + text.replace("/", "\0").replace("**", "*")
+
+
 def _targets(repo: Repo, whole: Graph, options: Options) -> Options:
-    return replace(options, targets=tuple(target(repo, whole, word) for word in options.targets))
+    found = (name for word in options.targets for name in targets(repo, whole, word))
+    return replace(options, targets=tuple(dict.fromkeys(found)))
 
 
 def plan(repo: Repo, environment: Mapping[str, str], options: Options) -> tuple[Decision, ...]:
@@ -309,11 +435,16 @@ def plan(repo: Repo, environment: Mapping[str, str], options: Options) -> tuple[
     return runner.plan(whole, tools(repo, environment), _targets(repo, whole, options))
 
 
-def waiting(repo: Repo, environment: Mapping[str, str]) -> tuple[Decision, ...]:
-    """The Decision for every Stage, for ``status``, but those of which nothing is asked: none without a pipeline."""
+def waiting(repo: Repo, environment: Mapping[str, str], names: Collection[str] = ()) -> tuple[Decision, ...]:
+    """The Decision for every Stage, for ``status``, but those of which nothing is asked: none without a pipeline.
+
+    ``names``: only of these Stages.
+    """
     whole = load(repo)
     found = runner.status(whole, tools(repo, environment)) if whole.stages else ()
-    return tuple(decision for decision in found if decision.action not in (Action.UNCHANGED, Action.FROZEN))
+    silent = (Action.UNCHANGED, Action.FROZEN, Action.SKIPPED)
+    asked = [decision for decision in found if decision.action not in silent]
+    return tuple(decision for decision in asked if not names or decision.stage in names)
 
 
 def add_stage(repo: Repo, name: str, fields: Mapping[str, Any], *, force: bool = False) -> str:
@@ -323,10 +454,64 @@ def add_stage(repo: Repo, name: str, fields: Mapping[str, Any], *, force: bool =
         full = f"{repo.root}/{path}"
         text = edit.add_stage(_text(files.read_or_none(full) or b"", path), name, fields, file=path, force=force)
         others = [stage for stage in stages(repo) if stage.file != path]
-        made = graph.build([*others, *spec.parse(text, path)]).stages[spec.address(path, name)]
+        made = graph.build([*others, *spec.parse(text, path, surroundings(repo))]).stages[spec.address(path, name)]
         _apart(repo, [made])
         files.replace(full, text.encode())
         changed = gitignore.add(repo.git, [out.path for out in made.outs if out.cache])
         if repo.config.get("core.autostage"):
             git.stage(repo.git, [path, *changed])
     return path
+
+
+def freeze(repo: Repo, words: Sequence[str], *, on: bool) -> tuple[Frozen, ...]:
+    """Say in their pipeline files that Stages do not run, or that they do again; the rest of the files stays.
+
+    PipelineError, before anything is written, for a word that names no Stage or a part of a ``foreach`` or ``matrix``,
+    and for a layout that cannot be changed.
+    """
+    with repo.exclusive():
+        entries = _entries(repo, load(repo), words)
+        before = {file: _text(files.read_or_none(f"{repo.root}/{file}") or b"", file) for file, _ in entries}
+        after = dict(before)
+        found = []
+        for (file, name), stages in entries.items():
+            text = edit.set_flag(after[file], name, "frozen", on=on, file=file)
+            found.append(Frozen(file, name, tuple(stages), changed=text != after[file]))
+            after[file] = text
+        changed = [file for file, text in after.items() if text != before[file]]
+        for file in changed:
+            files.replace(f"{repo.root}/{file}", after[file].encode())
+        if changed and repo.config.get("core.autostage"):
+            git.stage(repo.git, changed)
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """An entry below ``stages`` of a pipeline file, the Stages that it makes, and whether it had to be changed."""
+
+    file: str
+    entry: str
+    stages: tuple[str, ...]
+    changed: bool
+
+
+def _entries(repo: Repo, whole: Graph, words: Sequence[str]) -> dict[tuple[str, str], list[str]]:
+    """By file and name the entries that ``words`` name, with the Stages that each makes: all of them, or none."""
+    every: dict[tuple[str, str], list[str]] = {}
+    for stage in whole.stages.values():
+        every.setdefault(_entry_of(stage), []).append(stage.name)
+    named = dict.fromkeys(name for word in words for name in targets(repo, whole, word))
+    found = {_entry_of(whole.stages[name]): name for name in named}
+    for entry, name in found.items():
+        if not named.keys() >= set(every[entry]):
+            raise PipelineError(
+                f"{where.of(whole.stages[name])}: '{name}' is one of the {len(every[entry])} stages of '{entry[1]}', "
+                "which are frozen together",
+                hint=f"name '{spec.address(*entry)}', or write out this stage as one of its own",
+            )
+    return {entry: every[entry] for entry in found}
+
+
+def _entry_of(stage: Stage) -> tuple[str, str]:
+    return stage.file, stage.group or spec.name_in_file(stage)

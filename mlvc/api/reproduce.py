@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
-from mlvc import files, git, manifest, snapshot
+from mlvc import files, git, globs, manifest, snapshot
 from mlvc.api import elsewhere, lost, pipeline, transfer
 from mlvc.api.compared import OutputResult, Past, compared
 from mlvc.errors import MlvcError, ObjectsMissingError, PipelineError, UsageError
@@ -21,7 +21,8 @@ from mlvc.pipeline import graph, plan, runner
 from mlvc.pipeline.compare import Tolerance, Verdict
 from mlvc.pipeline.graph import Graph
 from mlvc.pipeline.lockfile import FILE as LOCKFILE
-from mlvc.pipeline.lockfile import Lockfile, decode
+from mlvc.pipeline.lockfile import Entry, Lockfile, decode
+from mlvc.pipeline.logs import Logs
 from mlvc.pipeline.run import Run
 from mlvc.pipeline.spec import Stage
 from mlvc.pointer import Content
@@ -44,6 +45,8 @@ class Options:
     """Whether inputs that are not here are fetched."""
     remote: str = ""
     tolerance: Tolerance = field(default_factory=Tolerance)
+    jobs: int = 1
+    """How many Stages may run at the same time."""
     keep: str = ""
     """A directory, which must not be there yet, for the working tree; it stays. '': one that does not."""
 
@@ -93,7 +96,7 @@ def reproduce(
     rev: str,
     options: Options | None = None,
     *,
-    output: int | None = None,
+    telling: pipeline.Telling | None = None,
     progress: Progress = QUIET,
 ) -> Reproduced:
     """Run the Stages of ``rev`` anew, in a working tree of its own, and compare what comes out with its Lockfile.
@@ -107,18 +110,28 @@ def reproduce(
     with _working_tree(repo, commit, options.keep) as (there, scratch):
         job = _prepared(repo, there, _Asked(rev, commit, locked, options), progress)
         environment = git.elsewhere(environment)
+        telling = telling or pipeline.Telling()
         tools = replace(
-            pipeline.tools(there, environment, output=output, progress=progress),
+            pipeline.tools(there, environment, progress=progress),
             tree=_Tree(there, progress),
             records=_Records(locked),
             runs=_NoRuns(),
+            logs=Logs(f"{scratch}-logs"),
+            unstored=None,
+            listener=telling.listener,
+            hears=telling.hears,
         )
         before = _reasons(job, tools)
         kept = dict(_taken_away(there, scratch, job))
-        ran = runner.repro(job.run, tools, runner.Options(force=True, keep_going=True, run_cache=False))
+        ran = runner.repro(job.run, tools, _how(repo, options))
         with _reading(repo, options) as reader:
             stages = tuple(_results(there, job, ran, before, Past(reader, options.tolerance, kept)))
         return Reproduced(rev, commit, stages, ran.error, there.git.top if options.keep else "")
+
+
+def _how(repo: Repo, options: Options) -> runner.Options:
+    limits = pipeline.limits(repo)
+    return runner.Options(force=True, keep_going=True, run_cache=False, jobs=options.jobs, limits=limits)
 
 
 # -- the working tree --------------------------------------------------------------------------
@@ -168,6 +181,10 @@ class _Tree(pipeline.RepoTree):
             else:
                 files.remove(full)
 
+    def set_aside(self, paths: Sequence[str]) -> str:  # noqa: ARG002
+        """What a command that failed left stays where it is: who asked for that may look at it."""
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class _Records:
@@ -179,8 +196,9 @@ class _Records:
         """The Lockfile."""
         return self.locked
 
-    def save(self, lockfile: Lockfile, *, durable: bool = True) -> None:
+    def change(self, entries: Mapping[str, Entry | None], *, durable: bool = True) -> Lockfile:  # noqa: ARG002
         """Nothing is recorded."""
+        return self.locked
 
 
 class _NoRuns:
@@ -243,18 +261,13 @@ def _prepared(repo: Repo, there: Repo, asked: _Asked, progress: Progress) -> _Jo
 def _chosen(there: Repo, whole: Graph, asked: _Asked) -> _Job:
     if not whole.stages:
         raise UsageError(f"there is no pipeline at {asked.rev}")
-    named = [pipeline.target(there, whole, word) for word in asked.options.targets]
+    named = [name for word in asked.options.targets for name in pipeline.targets(there, whole, word)]
     names = graph.select(whole, named, single=asked.options.single)
-    left = {name: _why_not(whole.stages[name], is_named=name in named) for name in names}
+    frozen = {name for name in names if whole.stages[name].frozen and name not in named}
+    left = {name: whole.skipped.get(name, "it is frozen" if name in frozen else "") for name in names}
     chosen = tuple(whole.stages[name] for name in names)
     run = [replace(stage, frozen=False) for stage in chosen if not left[stage.name]]
     return _Job(asked, chosen, graph.build(run), {name: why for name, why in left.items() if why})
-
-
-def _why_not(stage: Stage, *, is_named: bool) -> str:
-    if stage.skip:
-        return f"'{stage.skip}' does not hold"
-    return "it is frozen" if stage.frozen and not is_named else ""
 
 
 def _needed(job: _Job) -> list[str]:
@@ -286,14 +299,10 @@ def _place_inputs(repo: Repo, there: Repo, job: _Job, needed: Sequence[str], pro
 
 
 def _touches(path: str, needed: Iterable[str]) -> bool:
-    return any(path == one or path.startswith(one + "/") or one.startswith(path + "/") for one in map(_fixed, needed))
-
-
-def _fixed(path: str) -> str:
-    """The directory that all files are in which a pattern fits; any other path itself."""
-    parts = path.split("/")
-    at = next((number for number, part in enumerate(parts) if "*" in part or "?" in part), len(parts))
-    return "/".join(parts[:at])
+    return any(
+        not one or path == one or path.startswith(one + "/") or one.startswith(path + "/")
+        for one in map(globs.fixed, needed)
+    )
 
 
 def _is_here(repo: Repo, contents: Iterable[Content]) -> bool:
@@ -313,10 +322,10 @@ def _check_there(there: Repo, job: _Job, needed: Sequence[str], progress: Progre
     inside = apart.submodules(there.git)
     if inside:
         progress.note(f"left out: submodules of Git ({', '.join(inside)})")
-    looks = there.tree.look(needed, progress=progress)
+    now = pipeline.RepoTree(there, progress).identify(needed)
     for stage in job.run.stages.values():
         for path in graph.inputs(stage):
-            if path in looks and looks[path].content is None and path not in job.run.makers:
+            if path in now and now[path] is None and path not in job.run.makers:
                 module = next((name for name in inside if _touches(name, [path])), "")
                 raise ObjectsMissingError(
                     f"the dependency '{path}' of stage '{stage.name}' is neither in Git at {job.asked.rev} "
@@ -340,7 +349,7 @@ def _reasons(job: _Job, tools: runner.Tools) -> dict[str, tuple[str, ...]]:
         now = tools.tree.identify([path for path in stage.deps if path not in unknown])
         values = tools.params.values([ref for ref in stage.params if ref.file not in unknown])
         asked = replace(stage, always_changed=False)
-        decision = plan.decide(asked, {**entry.outs, **now}, values, known, unknown=unknown)
+        decision = plan.decide(asked, {**entry.outs, **now}, values, known, unknown=unknown, env=tools.env)
         count = len(decision.reasons) - len(decision.waits)
         found[stage.name] = decision.reasons[:count]
     return found

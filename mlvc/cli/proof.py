@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
+from mlvc.api import pipeline
 from mlvc.api import reproduce as api
 from mlvc.cli import show
+from mlvc.cli.display import display
 from mlvc.cli.opening import opened
 from mlvc.cli.words import argument, option
 from mlvc.pipeline import compare
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from mlvc.pipeline.compare import Difference
 
 Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
-_STDERR = 2
 _LISTED = 20
 NOT_AS_RECORDED = 1
 
@@ -40,6 +41,15 @@ def reproduce(
             "--tolerance",
             metavar="N",
             help="Let numbers in metrics differ so much, absolutely or relatively; FILE:KEY=N: one number of a file.",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        option(
+            *("-j", "--jobs"),
+            metavar="N",
+            least=0,
+            help="How many stages run side by side; 0: as many as there are processors.",
         ),
     ] = None,
     remote: Annotated[str, option("-r", "--remote", metavar="NAME", help="Fetch what is missing from here.")] = "",
@@ -63,10 +73,13 @@ def reproduce(
             single=single,
             fetch=not no_fetch,
             remote=remote,
+            jobs=pipeline.jobs(repo, jobs),
             tolerance=compare.tolerance(tolerance or (), repo.path),
             keep=keep,
         )
-        done = api.reproduce(repo, os.environ, rev, options, output=_STDERR, progress=show.Line())
+        with display(jobs=options.jobs, as_json=False, explain=False) as shown:
+            telling = pipeline.Telling(shown, shown.hears)
+            done = api.reproduce(repo, os.environ, rev, options, telling=telling, progress=show.Line())
         if as_json:
             show.json_out(_json(done))
         else:

@@ -15,6 +15,7 @@ from mlvc.snapshot import Change, problem
 
 if TYPE_CHECKING:
     from mlvc.cli import shapes
+    from mlvc.repo import Repo
 
 Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
 ExitCode = Annotated[bool, option("--exit-code", help="Exit with 1 when there is something to tell.")]
@@ -22,7 +23,9 @@ CHANGES = 1
 
 
 def status(
-    paths: Annotated[list[str] | None, argument("[PATH]...", help="Tracked paths; without any, all of them.")] = None,
+    paths: Annotated[
+        list[str] | None, argument("[TARGET]...", help="Tracked paths, and stages by name; without any, all of them.")
+    ] = None,
     exit_code: ExitCode = False,
     as_json: Json = False,
 ) -> int:
@@ -34,22 +37,34 @@ def status(
     Example: mlvc status --exit-code
     """
     with opened() as repo:
-        found = reports.status(repo, paths or (), progress=show.Line())
-        if not paths and _has_pipeline(repo.root):
+        names, others = _apart(repo, paths or ())
+        found = reports.status(repo, others, progress=show.Line()) if others or not names else reports.Status(0)
+        if names or (not others and _has_pipeline(repo.root)):
             from mlvc.api import pipeline  # noqa: PLC0415  (only where there is one)
 
             with show.working("looking at stages"):
-                decisions = pipeline.waiting(repo, os.environ)
+                decisions = pipeline.waiting(repo, os.environ, names)
             waiting = [reports.Waiting(d.stage, d.reasons) for d in decisions if d.action != "unchanged"]
             found = reports.with_stages(found, waiting)
         if as_json:
             show.json_out(_status_json(found))
+        elif found.clean and names and not others:
+            show.report(f"clean: {show.number(len(names), 'stage')} as recorded")
         else:
             _print_status(found)
     error = problem(found.unreadable)
     if error is not None:
         raise error
     return CHANGES if exit_code and not found.clean else 0
+
+
+def _apart(repo: Repo, words: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Stages and paths; all are paths where there is no pipeline."""
+    if not words or not _has_pipeline(repo.root):
+        return (), words
+    from mlvc.api import pipeline  # noqa: PLC0415  (only where there is one)
+
+    return pipeline.apart(repo, words)
 
 
 def _has_pipeline(root: str) -> bool:

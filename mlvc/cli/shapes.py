@@ -4,6 +4,7 @@ docs/reference/json.md is made of these types, and the tests hold every value th
 is entered here; none is taken away. No command needs this module to run.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Any, NotRequired, TypedDict
 
 # -- parts of several values -------------------------------------------------------------------
@@ -334,17 +335,45 @@ class Resolved(TypedDict):
 # -- pipelines ---------------------------------------------------------------------------------
 
 
+class Output(TypedDict):
+    """An output of a Stage."""
+
+    path: Annotated[str, "its path"]
+    role: Annotated[str, "the key that names it: `outs`, `metrics` or `plots`"]
+    cache: Annotated[bool, "whether its bytes go into the Store"]
+    persist: Annotated[bool, "whether the commands find what they made last time"]
+    push: Annotated[bool, "whether it is sent to Remotes"]
+    remote: Annotated[str, "the one Remote that it goes to; empty for any"]
+    desc: Annotated[str, "what is said about it"]
+    options: Annotated[dict[str, Any], "other flags: `type`, `labels`, `meta`, and those of plots"]
+
+
 class Stage(TypedDict):
-    """Of ``stage list``."""
+    """Of ``stage list`` and ``stage show``: a Stage with all templates resolved; paths are from the root."""
 
     name: Annotated[str, "the name of the Stage"]
     file: Annotated[str, "the file that describes it"]
+    line: Annotated[int, "the line of that file in which it begins"]
+    group: Annotated[str, "the name of the `foreach` or `matrix` that it came from; empty where it stands there itself"]
     cmd: Annotated[list[str], "its commands"]
     wdir: Annotated[str, "the directory in which they run; empty for the root"]
     deps: Annotated[list[str], "what they read"]
     outs: Annotated[list[str], "what they write"]
+    outputs: Annotated[list[Output], "the same, with all flags"]
     params: Annotated[list[str], "the parameters that they depend on"]
+    env: Annotated[dict[str, str], "variables that they get with these values"]
+    env_through: Annotated[list[str], "names of variables that are let through, and whose values count as inputs"]
+    image: Annotated[str, "the container image that they run in; empty for none"]
+    each: Annotated[str, "the pattern of the files that they run for; empty for one run"]
+    batch: Annotated[int, "with `each`: how many files one command is given; 0 for one without a list"]
+    timeout: Annotated[float, "seconds that they may take; 0 for any"]
+    retries: Annotated[int, "how often they are tried again"]
+    resources: Annotated[dict[str, float], "what they take while they run; memory in bytes"]
+    frozen: Annotated[bool, "whether the Stage stays as it is"]
+    always_changed: Annotated[bool, "whether it runs every time"]
+    skip: Annotated[str, "the condition that does not hold, for which it is left out; empty where there is none"]
     desc: Annotated[str, "what is said about it"]
+    meta: Annotated[Any, "what stands at `meta`"]
 
 
 class Graph(TypedDict):
@@ -362,13 +391,23 @@ class Decision(TypedDict):
     reasons: Annotated[list[str], "sentences that say why"]
 
 
-class Outcome(TypedDict):
-    """Of ``repro``."""
-
-    stage: Annotated[str, "the name of the Stage"]
-    outcome: Annotated[str, "what became of it"]
-    reasons: Annotated[list[str], "sentences that say why"]
-    seconds: Annotated[float, "how long it took"]
+Event = TypedDict(
+    "Event",
+    {
+        "event": Annotated[str, "what happened"],
+        "stage": NotRequired[Annotated[str, "the name of the Stage; of all events but `summary`"]],
+        "action": NotRequired[Annotated[str, "of `planned`: what is to become of it"]],
+        "reasons": NotRequired[Annotated[list[str], "of `planned`, `started` and `finished`: sentences that say why"]],
+        "try": NotRequired[Annotated[int, "of `started`: for the how many-th time"]],
+        "text": NotRequired[Annotated[str, "of `line`: what its commands printed, without the end of the line"]],
+        "cause": NotRequired[Annotated[str, "of `waiting`: what it waits for"]],
+        "outcome": NotRequired[Annotated[str, "of `finished`: what became of it"]],
+        "seconds": NotRequired[Annotated[float, "of `finished`: how long it took"]],
+        "counts": NotRequired[Annotated[dict[str, int], "of `summary`: how many Stages had each outcome"]],
+        "error": NotRequired[Annotated[str | None, "of `summary`: why a Stage failed; `null` where none did"]],
+    },
+)
+"""A line of ``repro``. (One of its keys is a word of Python.)"""
 
 
 class OutputDifference(TypedDict):
@@ -556,10 +595,11 @@ PRINTED: dict[str, Any] = {
     "pull": Pulled,
     "install": Installed,
     "resolve": list[Resolved],
-    "repro": list[Outcome],
+    "repro": Iterator[Event],
     "repro --dry-run": list[Decision],
     "reproduce": Reproduced,
     "stage list": list[Stage],
+    "stage show": list[Stage],
     "dag": Graph,
     "doctor": Report,
     "gc": Collected,
@@ -567,4 +607,7 @@ PRINTED: dict[str, Any] = {
     "fsck": Verified,
     "destroy": Destroyed,
 }
-"""What each command prints, by its name and, where that makes it something else, an option."""
+"""What each command prints, by its name and, where that makes it something else, an option.
+
+Of an Iterator, each stands on a line.
+"""

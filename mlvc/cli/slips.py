@@ -14,7 +14,6 @@ _BRANCH = "branches are made by Git, `git switch -c NAME`; the data stay as they
 _WHOLE = "without a target, `mlvc repro` takes the pipeline of the whole repository"
 _EVERYTHING = "`--all-branches`, `--all-tags` and `--all-commits` say of what"
 _NO_FORCE = "nothing on a Remote is ever overwritten, and what it lost is sent again: leave it out"
-_FREEZE = "`frozen: true` below the stage in mlvc.yaml freezes it"
 _SHOWN = "`mlvc diff` compares the working tree with HEAD, and `mlvc diff A B` two revisions"
 _EDIT = "edit mlvc.yaml by hand; `mlvc stage add --force` replaces a stage"
 
@@ -22,7 +21,6 @@ WORDS = {
     "branch": _BRANCH,
     "cache": "the store is .git/mlvc, or what `mlvc config store.dir` prints",
     "data": "`mlvc status` tells what changed",
-    "freeze": _FREEZE,
     "get-url": _IMPORT,
     "help": "`mlvc --help` lists the commands, `mlvc COMMAND --help` explains one",
     "import-url": _IMPORT,
@@ -37,7 +35,6 @@ WORDS = {
     "stage rm": _EDIT,
     "switch": "switch with `git switch`, then bring the data with `mlvc checkout`",
     "track": "`mlvc add PATH` tracks it",
-    "unfreeze": _FREEZE,
     "untrack": "`mlvc remove PATH`",
     "version": "`mlvc --version` prints it",
 }

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from mlvc.api import pipeline as api
-from mlvc.cli import show
+from mlvc.cli import language, show, terminal
+from mlvc.cli.display import display, summary
 from mlvc.cli.opening import opened
 from mlvc.cli.words import Group, argument, option
 from mlvc.errors import UsageError
 from mlvc.pipeline import draw
 from mlvc.pipeline.graph import ancestors
-from mlvc.pipeline.runner import Options, ReproResult
+from mlvc.pipeline.plan import Action, Decision
+from mlvc.pipeline.runner import Options
 
 if TYPE_CHECKING:
-    from mlvc.cli import shapes
+    from mlvc.pipeline.spec import Stage
+    from mlvc.repo import Repo
 
 Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
-_STDERR = 2
 _NONE = "no stages yet: describe them in mlvc.yaml, or use `mlvc stage add`"
 
 
@@ -38,15 +42,38 @@ def repro(
         bool, option("-k", "--keep-going", help="After a failure, go on with what does not need it.")
     ] = False,
     no_run_cache: Annotated[bool, option("--no-run-cache", help="Run stages even where a result is known.")] = False,
+    jobs: Annotated[
+        int | None,
+        option(
+            *("-j", "--jobs"),
+            metavar="N",
+            least=0,
+            help="How many stages run side by side; 0: as many as there are processors.",
+        ),
+    ] = None,
+    force_downstream: Annotated[
+        bool, option("--force-downstream", help="Run the targets, and all that follows from a stage that ran.")
+    ] = False,
+    no_commit: Annotated[
+        bool, option("--no-commit", help="Do not store what is made; the next repro does, and runs nothing again.")
+    ] = False,
+    interactive: Annotated[bool, option("-i", "--interactive", help="Ask before each stage.")] = False,
+    explain: Annotated[
+        bool, option("--explain", help="Tell of every stage why it runs or not, before one does.")
+    ] = False,
     dry_run: Annotated[bool, option("--dry-run", "--dry", help="Only show what would run, and why.")] = False,
-    as_json: Json = False,
+    as_json: Annotated[
+        bool, option("--json", help="Print a line of JSON for all that happens; with --dry-run the plan as JSON.")
+    ] = False,
 ) -> None:
     """Rerun the stages whose inputs changed.
 
     A stage that ran before with the same inputs has its outputs restored instead. What the stages print goes to stderr.
 
-    Example: mlvc repro train
+    Example: mlvc repro train -j 4
     """
+    if interactive:
+        _check_interactive(jobs, as_json=as_json)
     options = Options(
         tuple(targets or ()),
         single=single,
@@ -54,6 +81,8 @@ def repro(
         force=force,
         keep_going=keep_going,
         run_cache=not no_run_cache,
+        force_downstream=force_downstream,
+        commit=not no_commit,
     )
     with opened() as repo:
         if dry_run:
@@ -67,23 +96,36 @@ def repro(
             for decision in decisions:
                 show.report(f"{decision.stage}: {decision.action}" + _because(decision.reasons))
             return
-        done = api.repro(repo, os.environ, options, output=_STDERR, progress=show.Line())
+        options = replace(options, jobs=1 if interactive else api.jobs(repo, jobs))
+        with display(jobs=options.jobs, as_json=as_json, explain=explain) as shown:
+            telling = api.Telling(shown, shown.hears, _agreed if interactive else None)
+            done = api.repro(repo, os.environ, options, telling=telling, progress=show.Line())
+        counts = dict(Counter(stage.outcome for stage in done.stages))
         if as_json:
-            show.json_out(_done_json(done))
+            summary(done, counts)
         else:
-            counts = Counter(stage.outcome for stage in done.stages)
             show.err("pipeline: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
-            if done.record and not done.error:
+            if no_commit and "ran" in counts:
+                show.err("hint: `mlvc repro` stores what was made without running it again")
+            elif done.record and not done.error:
                 show.hint_git(done.record, repo.cwd)
     if done.error:
         raise done.error
 
 
-def _done_json(done: ReproResult) -> list[shapes.Outcome]:
-    return [
-        {"stage": s.stage, "outcome": s.outcome, "reasons": list(s.reasons), "seconds": round(s.seconds, 3)}
-        for s in done.stages
-    ]
+def _check_interactive(jobs: int | None, *, as_json: bool) -> None:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError("there is nobody to ask: standard input is no terminal", hint="leave out --interactive")
+    if as_json or (jobs or 1) > 1:
+        other = "--json" if as_json else "--jobs"
+        raise UsageError(f"--interactive and {other} do not go together", hint="leave one of them out")
+
+
+def _agreed(decision: Decision) -> bool:
+    """Ask a person whether a Stage is to be brought to what its inputs make of it."""
+    verb = "restore" if decision.action is Action.RESTORE else "run"
+    terminal.ask(f"{verb} stage '{show.clean(decision.stage)}'{_because(decision.reasons)}? [y/N] ")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _because(reasons: tuple[str, ...]) -> str:
@@ -169,29 +211,20 @@ def _params(given: Any) -> list[object]:
     return found
 
 
-def stage_list(as_json: Json = False) -> None:
+def stage_list(
+    targets: Annotated[list[str] | None, argument("[TARGET]...", help="Only these stages: names, patterns.")] = None,
+    as_json: Json = False,
+) -> None:
     """List the stages with what they need and make.
+
+    With --json all that is known of each, with templates resolved.
 
     Example: mlvc stage list
     """
     with opened() as repo:
-        found = api.load(repo).stages.values()
+        found = _chosen(repo, targets)
         if as_json:
-            show.json_out(
-                [
-                    {
-                        "name": s.name,
-                        "file": s.file,
-                        "cmd": list(s.cmd),
-                        "wdir": s.wdir,
-                        "deps": list(s.deps),
-                        "outs": [o.path for o in s.outs],
-                        "params": [str(p) for p in s.params],
-                        "desc": s.desc,
-                    }
-                    for s in found
-                ]
-            )
+            show.json_out([language.resolved(stage) for stage in found])
             return
         if not found:
             show.err(_NONE)
@@ -199,6 +232,32 @@ def stage_list(as_json: Json = False) -> None:
         for s in found:
             about = s.desc or f"makes {', '.join(o.path for o in s.outs) or 'nothing'}"
             show.out(f"{s.name:<{width}}  {about}")
+
+
+def stage_show(
+    targets: Annotated[list[str], argument("STAGE...", help="Stages: names, patterns, or what they make.")],
+    as_json: Json = False,
+) -> None:
+    """Show all that is said of stages, with templates resolved.
+
+    Paths are from the root of the repository. What is as it would be without a word is left out; --json has it all.
+
+    Example: mlvc stage show train
+    """
+    with opened() as repo:
+        found = _chosen(repo, targets)
+        if as_json:
+            show.json_out([language.resolved(stage) for stage in found])
+            return
+        for line in (line for stage in found for line in language.described(stage)):
+            show.out(line)
+
+
+def _chosen(repo: Repo, targets: Many) -> list[Stage]:
+    """The Stages that ``targets`` name, all without any, in the order of the Graph."""
+    whole = api.load(repo)
+    names = {name for word in targets or () for name in api.targets(repo, whole, word)}
+    return [stage for stage in whole.stages.values() if not targets or stage.name in names]
 
 
 # -- dag ---------------------------------------------------------------------------------------
@@ -224,8 +283,7 @@ def dag(
         whole = api.load(repo)
         chosen = None
         if targets:
-            named = [api.target(repo, whole, word) for word in targets]
-            chosen = ancestors(whole, named) | set(named)
+            chosen = ancestors(whole, [name for word in targets for name in api.targets(repo, whole, word)])
         if as_json:
             names = [name for name in whole.stages if chosen is None or name in chosen]
             show.json_out({"stages": names, "edges": [list(edge) for edge in draw.edges(whole, chosen)]})
@@ -253,7 +311,7 @@ def demo(
 
 group = Group(
     "Describe the stages of the pipeline.",
-    {"add": stage_add, "list": stage_list},
+    {"add": stage_add, "list": stage_list, "show": stage_show},
     example="mlvc stage add -n clean -d raw.csv -o clean.csv python3 clean.py",
 )
 COMMANDS = {"repro": repro, "stage": group, "dag": dag, "demo": demo}

@@ -151,7 +151,7 @@ TABLE: dict[str, tuple[str, dict[str, str], list[str]]] = {
     "status": (
         "Show what has changed, is missing or would rerun.",
         {"--exit-code": "", "--json": "", "-q": "", "--quiet": "", "-v": "", "--verbose": "", "--no-progress": ""},
-        ["[PATH]..."],
+        ["[TARGET]..."],
     ),
     "diff": (
         "Show which tracked files differ between two revisions.",
@@ -390,6 +390,13 @@ TABLE: dict[str, tuple[str, dict[str, str], list[str]]] = {
             "-k": "",
             "--keep-going": "",
             "--no-run-cache": "",
+            "-j": "N",
+            "--jobs": "N",
+            "--force-downstream": "",
+            "--no-commit": "",
+            "-i": "",
+            "--interactive": "",
+            "--explain": "",
             "--dry-run": "",
             "--dry": "",
             "--json": "",
@@ -407,6 +414,8 @@ TABLE: dict[str, tuple[str, dict[str, str], list[str]]] = {
             "-s": "",
             "--single-item": "",
             "--tolerance": "N",
+            "-j": "N",
+            "--jobs": "N",
             "-r": "NAME",
             "--remote": "NAME",
             "--no-fetch": "",
@@ -456,7 +465,12 @@ TABLE: dict[str, tuple[str, dict[str, str], list[str]]] = {
     "stage list": (
         "List the stages with what they need and make.",
         {"--json": "", "-q": "", "--quiet": "", "-v": "", "--verbose": "", "--no-progress": ""},
-        [],
+        ["[TARGET]..."],
+    ),
+    "stage show": (
+        "Show all that is said of stages, with templates resolved.",
+        {"--json": "", "-q": "", "--quiet": "", "-v": "", "--verbose": "", "--no-progress": ""},
+        ["STAGE..."],
     ),
     "dag": (
         "Show which stage feeds which.",
@@ -471,6 +485,21 @@ TABLE: dict[str, tuple[str, dict[str, str], list[str]]] = {
             "--no-progress": "",
         },
         ["[TARGET]..."],
+    ),
+    "freeze": (
+        "Make stages stay as they are until `mlvc unfreeze`.",
+        {"-q": "", "--quiet": "", "-v": "", "--verbose": "", "--no-progress": ""},
+        ["TARGET..."],
+    ),
+    "unfreeze": (
+        "Let frozen stages run again.",
+        {"-q": "", "--quiet": "", "-v": "", "--verbose": "", "--no-progress": ""},
+        ["TARGET..."],
+    ),
+    "schema": (
+        "Print the JSON Schema of mlvc.yaml, for editors.",
+        {"-q": "", "--quiet": "", "-v": "", "--verbose": "", "--no-progress": ""},
+        [],
     ),
     "demo": (
         "Watch the main job on real data, step by step.",

@@ -1,6 +1,7 @@
-"""Standard output and error: what stands there, in which manner, and the one line that is drawn again and again.
+"""Standard output and error: what stands there, in which manner, and the lines that are drawn again and again.
 
-Every line that mlvc writes goes through ``put``, so that none is ever glued to the line of progress.
+Every line that mlvc writes goes through ``put``, so that none is ever glued to what is drawn: the lines of ``stand``,
+and below them the line of progress. What others print goes through ``pass_on``, which knows whether it ended a line.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from mlvc.text import folded, painted
 
 WIDTH = 80
 """Columns, where a terminal does not tell how many it has."""
+HEIGHT = 24
 _CLEAR = "\r\x1b[K"
+_ABOVE = "\x1b[A\x1b[K"
 
 
 @dataclass(slots=True)
@@ -37,7 +40,13 @@ manner = Manner()
 speaking = RLock()
 """Held while anything is written: progress comes from several threads."""
 _drawn = ""
-"""The line that stands on the terminal and has no end yet."""
+"""The line of progress that stands on the terminal and has no end yet."""
+_standing: list[str] = []
+"""The lines above it, which stay when others are written."""
+_height = 0
+"""How many lines are drawn now."""
+_open = False
+"""What was passed on last did not end its line."""
 
 
 def begin() -> None:
@@ -95,34 +104,122 @@ def width(stream: Any) -> int:
         return WIDTH
 
 
+def height(stream: Any) -> int:
+    """The lines of a terminal, as they are now."""
+    try:
+        return os.get_terminal_size(stream.fileno()).lines or HEIGHT
+    except (OSError, ValueError, AttributeError):
+        return HEIGHT
+
+
 def put(text: str, stream: Any, *, laid_out: bool) -> None:
     """Write a line. ``laid_out``: on a terminal it is folded between words; and it may have colour."""
+    global _drawn  # noqa: PLW0603  (there is one terminal)
     with speaking:
-        if _drawn:
-            clear()
+        _drawn = ""
+        _erase()
+        _end_line()
         if laid_out:
             text = folded(text, width(stream)) if stream.isatty() else text
             text = painted(text) if has_colour(stream) else text
         stream.write(text + "\n")
+        if _standing:
+            stream.flush()
+            _paint()
+
+
+def ask(text: str) -> None:
+    """Write a question, behind which a person answers."""
+    with speaking:
+        clear()
+        _end_line()
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def pass_on(data: bytes) -> None:
+    """Write to standard error what somebody else printed, as it is."""
+    global _drawn, _open  # noqa: PLW0603  (there is one terminal)
+    with speaking:
+        _drawn = ""
+        _erase()
+        sys.stderr.flush()
+        _all_written(data)
+        _open = not data.endswith(b"\n")
+
+
+def _all_written(data: bytes) -> None:
+    try:
+        sys.stderr.buffer.write(data)
+        sys.stderr.buffer.flush()
+    except OSError:
+        sys.stderr.write("")  # nobody reads it any more; the stream knows what to do
+        sys.stderr.flush()
+
+
+def _end_line() -> None:
+    global _open  # noqa: PLW0603  (there is one terminal)
+    if _open:
+        _open = False
+        sys.stderr.write("\n")
+        sys.stderr.flush()
 
 
 def draw(text: str) -> None:
     """Draw the line of progress over the one that stands there."""
     global _drawn  # noqa: PLW0603  (there is one terminal)
     with speaking:
-        sys.stderr.write(_CLEAR + text)
-        sys.stderr.flush()
+        _end_line()
         _drawn = text
+        _repaint()
+
+
+def stand(lines: list[str]) -> None:
+    """Draw these lines, and again below whatever is written, until there are others."""
+    global _standing  # noqa: PLW0603  (there is one terminal)
+    with speaking:
+        if lines or _standing:
+            _end_line()
+            _standing = lines
+            _repaint()
 
 
 def clear() -> None:
     """Take the line of progress off the terminal, if it is there."""
-    global _drawn  # noqa: PLW0603  (as above)
+    global _drawn  # noqa: PLW0603  (there is one terminal)
     with speaking:
         if _drawn:
             _drawn = ""
-            sys.stderr.write(_CLEAR)
-            sys.stderr.flush()
+            _repaint()
+
+
+def _repaint() -> None:
+    if _height == 1 and len(_lines()) == 1:
+        _paint(_CLEAR)  # over itself, without a moment of nothing
+    else:
+        _erase()
+        _paint()
+
+
+def _lines() -> list[str]:
+    return [*_standing, _drawn] if _drawn else _standing
+
+
+def _erase() -> None:
+    global _height  # noqa: PLW0603  (there is one terminal)
+    if _height:
+        sys.stderr.write(_CLEAR + _ABOVE * (_height - 1))
+        sys.stderr.flush()
+        _height = 0
+
+
+def _paint(before: str = _CLEAR) -> None:
+    global _height  # noqa: PLW0603  (there is one terminal)
+    lines = _lines()
+    if lines:
+        sys.stderr.write(before + "\n".join(lines))
+        sys.stderr.flush()
+    _height = len(lines)
 
 
 ending: Callable[[], None] = clear

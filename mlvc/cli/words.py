@@ -118,7 +118,7 @@ def _take(found: dict[str, Any], key: str, kind: Any, word: Word, value: str) ->
         return True
     if key in found:
         return False
-    if kind is int:
+    if kind in (int, int | None):
         if not (value.isascii() and value.isdigit()) or int(value) < (word.least or 0):
             return False
         found[key] = int(value)

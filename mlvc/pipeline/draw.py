@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,8 +31,8 @@ def text(graph: Graph, names: Iterable[str] | None = None) -> str:
 def dot(graph: Graph, names: Iterable[str] | None = None) -> str:
     """The Graph in the language of Graphviz."""
     chosen = _chosen(graph, names)
-    nodes = [f"  {json.dumps(name)};\n" for name in chosen]
-    arrows = [f"  {json.dumps(maker)} -> {json.dumps(name)};\n" for maker, name in edges(graph, chosen)]
+    nodes = [f"  {_quoted(name)};\n" for name in chosen]
+    arrows = [f"  {_quoted(maker)} -> {_quoted(name)};\n" for maker, name in edges(graph, chosen)]
     return "".join(["digraph pipeline {\n", *nodes, *arrows, "}\n"])
 
 
@@ -41,9 +40,19 @@ def mermaid(graph: Graph, names: Iterable[str] | None = None) -> str:
     """The Graph as a Mermaid flowchart."""
     chosen = _chosen(graph, names)
     ids = {name: f"s{number}" for number, name in enumerate(chosen)}
-    nodes = [f'  {ids[name]}["{name}"]\n' for name in chosen]
+    nodes = [f'  {ids[name]}["{_escaped(name)}"]\n' for name in chosen]
     arrows = [f"  {ids[maker]} --> {ids[name]}\n" for maker, name in edges(graph, chosen)]
     return "".join(["flowchart TD\n", *nodes, *arrows])
+
+
+def _quoted(name: str) -> str:
+    """A name in Graphviz, which knows a backslash before a quote and nothing else of JSON."""
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _escaped(name: str) -> str:
+    """A name in Mermaid: its own signs for what it would read as Markdown, a quote or an entity."""
+    return "".join(f"#{ord(sign)};" if sign in '"#&<>`' else sign for sign in name)
 
 
 def _chosen(graph: Graph, names: Iterable[str] | None) -> list[str]:

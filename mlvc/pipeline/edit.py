@@ -1,4 +1,4 @@
-"""Adds a Stage to the text of ``mlvc.yaml`` and leaves every other byte of it as it is."""
+"""Adds a Stage or a key to the text of ``mlvc.yaml``, or takes a key out, and leaves every other byte as it is."""
 
 from __future__ import annotations
 
@@ -34,6 +34,75 @@ def add_stage(text: str, name: str, fields: Mapping[str, Any], *, file: str = sp
     edited = _edit(text, document, name, fields)
     _verify(edited, {**before, "stages": {**stages, name: fields}}, file)
     return edited
+
+
+def set_flag(text: str, name: str, key: str, *, on: bool, file: str = spec.FILE) -> str:
+    """``text`` with ``key: true`` below the entry ``name`` of the stages, or without that key.
+
+    Where the entry is a ``foreach``, it goes below its ``do``. PipelineError for a layout that cannot be changed.
+    """
+    document = codec.parse_yaml(text, file)
+    stages = document.value["stages"]
+    written = next(each for each in stages if str(each) == name)
+    value = stages[written]
+    path = ("stages", name, "do") if "do" in value else ("stages", name)
+    body = value.get("do", value)
+    if body.get(key, False) is on:
+        return text
+    node = document.node(path)
+    here = any(each.value == key for each, _ in node.value)
+    if not on and not here:  # merged in from an anchor
+        raise PipelineError(f"'{key}' of stage '{name}' does not stand below it in {file}", hint=_BY_HAND)
+    edited = (_without if not on else _with_value if here else _with_key)(text, node, key)
+    wanted = {**body, key: True} if on else {other: item for other, item in body.items() if other != key}
+    entry = {**value, "do": wanted} if "do" in value else wanted
+    _verify(edited, {**document.value, "stages": {**stages, written: entry}}, file)
+    return edited
+
+
+def _with_key(text: str, node: Any, key: str) -> str:
+    """``key: true`` at the end of a block, or at the beginning of what stands in braces."""
+    if node.flow_style:
+        start = _offset(text, node.start_mark) + 1
+        return f"{text[:start]}{key}: true, {text[start:]}"
+    newline = "\r\n" if "\r\n" in text else "\n"
+    lines = text.replace("\r\n", "\n").split("\n")
+    indent = node.value[0][0].start_mark.column
+    end = _end(lines, node, indent)
+    edited = newline.join([*lines[:end], " " * indent + f"{key}: true", *lines[end:]])
+    return edited if edited.endswith("\n") else edited + newline
+
+
+def _pair(node: Any, key: str) -> tuple[Any, Any]:
+    return next((name, item) for name, item in node.value if name.value == key)
+
+
+def _with_value(text: str, node: Any, key: str) -> str:
+    item = _pair(node, key)[1]
+    return f"{text[: _offset(text, item.start_mark)]}true{text[_offset(text, item.end_mark) :]}"
+
+
+def _without(text: str, node: Any, key: str) -> str:
+    """Without the line of ``key``; in braces, without the comma that parts it from others."""
+    name, item = _pair(node, key)
+    start, end = _offset(text, name.start_mark), _offset(text, item.end_mark)
+    if node.flow_style:
+        after = re.match(r"\s*,\s*", text[end:])
+        before = re.search(r",\s*$", text[:start])
+        if after is None and before is not None:
+            return text[: before.start()] + text[end:]
+        return text[:start] + text[end + (after.end() if after else 0) :]
+    rest = re.match(r"[^\n]*\n?", text[end:])
+    assert rest is not None
+    return text[: start - name.start_mark.column] + text[end + rest.end() :]
+
+
+def _offset(text: str, mark: Any) -> int:
+    """Where in ``text`` a mark is."""
+    start = 0
+    for _ in range(mark.line):
+        start = text.index("\n", start) + 1
+    return start + int(mark.column)
 
 
 def _edit(text: str, document: codec.Yaml, name: str, fields: Mapping[str, Any]) -> str:

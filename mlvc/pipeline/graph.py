@@ -6,12 +6,14 @@ Nothing here recurses or is quadratic: 10,000 Stages take a fraction of a second
 from __future__ import annotations
 
 import heapq
+import posixpath
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mlvc import codec
+from mlvc import codec, globs
 from mlvc.errors import PipelineError
+from mlvc.pipeline import where
 from mlvc.snapshot import parents
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ class Graph:
     downstream: Mapping[str, tuple[str, ...]]
     outputs: Mapping[str, str]
     """Which Stage makes an output path."""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Stages that are left out, and why: their condition does not hold, or they need what such a Stage makes."""
 
 
 def build(stages: Iterable[Stage]) -> Graph:
@@ -40,7 +44,7 @@ def build(stages: Iterable[Stage]) -> Graph:
     PipelineError for two Stages of one name, for outputs that are the same or inside one another, and for a cycle.
     """
     named = _by_name(stages)
-    outputs = _outputs(named.values())
+    outputs = _outputs(named)
     makers = _makers(named.values(), outputs)
     upstream = {
         stage.name: tuple(dict.fromkeys(maker for path in inputs(stage) for maker in makers.get(path, ())))
@@ -51,13 +55,28 @@ def build(stages: Iterable[Stage]) -> Graph:
         for maker in needed:
             downstream[maker].append(name)
     order = _topological(upstream, downstream)
+    if len(order) < len(named):
+        raise _circular(named, makers, upstream, order)
     return Graph(
         stages={name: named[name] for name in order},
         makers=makers,
         upstream=upstream,
         downstream={name: tuple(found) for name, found in downstream.items()},
         outputs=outputs,
+        skipped=_skipped([named[name] for name in order], upstream),
     )
+
+
+def _skipped(ordered: Iterable[Stage], upstream: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """``ordered``: topologically. A frozen Stage takes nothing, so it is left out only for its own condition."""
+    found: dict[str, str] = {}
+    for stage in ordered:
+        before = next((name for name in upstream[stage.name] if name in found), "")
+        if stage.skip:
+            found[stage.name] = f"`when: {stage.skip}` does not hold"
+        elif before and not stage.frozen:
+            found[stage.name] = f"needs {before}, which is skipped"
+    return found
 
 
 def inputs(stage: Stage) -> Iterator[str]:
@@ -70,26 +89,33 @@ def _by_name(stages: Iterable[Stage]) -> dict[str, Stage]:
     named: dict[str, Stage] = {}
     for stage in stages:
         if stage.name in named:
-            raise PipelineError(f"two stages have the name '{stage.name}'")
+            other = where.of(named[stage.name])
+            raise PipelineError(
+                f"{where.of(stage)}: two stages have the name '{stage.name}'; the other is at {other}",
+                hint="give each a name of its own",
+            )
         named[stage.name] = stage
     return named
 
 
-def _outputs(stages: Iterable[Stage]) -> dict[str, str]:
+def _outputs(stages: Mapping[str, Stage]) -> dict[str, str]:
     outputs: dict[str, str] = {}
-    for stage in stages:
+    for stage in stages.values():
         for out in stage.outs:
             other = outputs.setdefault(out.path, stage.name)
             if other != stage.name:
                 raise PipelineError(
-                    f"the stages '{other}' and '{stage.name}' both make '{out.path}'",
+                    f"{where.of(stage, out.path)}: the stages '{other}' and '{stage.name}' both make '{out.path}'; "
+                    f"the other is at {where.of(stages[other], out.path)}",
                     hint="give each stage an output path of its own",
                 )
     for path, maker in outputs.items():
         around = next((parent for parent in parents(path) if parent in outputs), None)
         if around is not None:
+            here, owner = where.of(stages[maker], path), stages[outputs[around]]
             raise PipelineError(
-                f"outputs overlap: '{path}' of stage '{maker}' is inside '{around}' of stage '{outputs[around]}'",
+                f"{here}: outputs overlap: '{path}' of stage '{maker}' is inside '{around}' of stage '{owner.name}' at "
+                f"{where.of(owner, around)}",
                 hint="name either the directory or what is in it",
             )
     return outputs
@@ -106,17 +132,44 @@ def _makers(stages: Iterable[Stage], outputs: Mapping[str, str]) -> dict[str, tu
 
 
 def _makers_of(path: str, outputs: Mapping[str, str], ordered: Sequence[str]) -> tuple[str, ...]:
+    if globs.is_pattern(path):
+        return _makers_of_pattern(path, outputs, ordered)
     if path in outputs:
         return (outputs[path],)
     around = next((parent for parent in parents(path) if parent in outputs), None)
     if around is not None:
         return (outputs[around],)
+    return tuple(dict.fromkeys(outputs[found] for found in _inside(path, ordered)))
+
+
+def _inside(directory: str, ordered: Sequence[str]) -> Sequence[str]:
+    """Those of the sorted paths that are inside a directory; '' is the top."""
     # '0' follows '/': between them in sort order lies exactly what is inside the directory.
-    inside = ordered[bisect_left(ordered, path + "/") : bisect_left(ordered, path + "0")]
-    return tuple(dict.fromkeys(outputs[found] for found in inside))
+    return (
+        ordered[bisect_left(ordered, directory + "/") : bisect_left(ordered, directory + "0")] if directory else ordered
+    )
+
+
+def _makers_of_pattern(pattern: str, outputs: Mapping[str, str], ordered: Sequence[str]) -> tuple[str, ...]:
+    """Who makes what may fit: the directory that all of it is in, a file that fits, a directory on the way to some.
+
+    An output whose name has a suffix counts as a file.
+    """
+    below = globs.fixed(pattern)
+    around = next((parent for parent in (below, *parents(below)) if parent in outputs), None)
+    if around is not None:
+        return (outputs[around],)
+    fits, leads = globs.fits(pattern), globs.leads(pattern)
+    found = (path for path in _inside(below, ordered) if fits(path) or (not _is_file(path) and leads(path)))
+    return tuple(dict.fromkeys(outputs[path] for path in found))
+
+
+def _is_file(path: str) -> bool:
+    return bool(posixpath.splitext(path)[1])
 
 
 def _topological(upstream: Mapping[str, Sequence[str]], downstream: Mapping[str, Sequence[str]]) -> list[str]:
+    """The Stages that are in no circle and need none that is in one, in order."""
     names = list(upstream)
     index = {name: number for number, name in enumerate(names)}
     left = {name: len(needed) for name, needed in upstream.items()}
@@ -129,13 +182,23 @@ def _topological(upstream: Mapping[str, Sequence[str]], downstream: Mapping[str,
             left[follower] -= 1
             if not left[follower]:
                 heapq.heappush(ready, index[follower])
-    if len(order) < len(names):
-        circle = _circle(upstream, [name for name in names if left[name]])
-        raise PipelineError(
-            f"the stages need one another in a circle: {' -> '.join(circle)}",
-            hint="a dependency of the first of them is made by the last",
-        )
     return order
+
+
+def _circular(
+    stages: Mapping[str, Stage],
+    makers: Mapping[str, Sequence[str]],
+    upstream: Mapping[str, Sequence[str]],
+    order: Sequence[str],
+) -> PipelineError:
+    done = set(order)
+    circle = _circle(upstream, [name for name in stages if name not in done])
+    first, last = stages[circle[0]], stages[circle[-2]]
+    path = next(path for path in inputs(first) if last.name in makers.get(path, ()))
+    return PipelineError(
+        f"{where.of(first, path)}: the stages need one another in a circle: {' -> '.join(circle)}",
+        hint=f"stage '{first.name}' needs '{path}', which '{last.name}' at {where.of(last)} makes",
+    )
 
 
 def _circle(upstream: Mapping[str, Sequence[str]], stuck: Sequence[str]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +17,7 @@ from mlvc.snapshot import LOCK_REPAIR, LOCK_VERSION, LOCKFILE, content_of, oid_o
 
 FILE = LOCKFILE
 _KNOWN = ("key", "cmd", "deps", "params", "outs")
+_OPTIONAL = ("env",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ class Entry:
     """Keys that this version does not know."""
     source: Mapping[str, Any] | None = field(default=None, compare=False)
     """As it was read; what is not replaced is written back just so."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Values of the environment variables that count as inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,7 @@ def _entry_value(entry: Entry) -> Mapping[str, Any]:
         "cmd": list(entry.cmd),
         "deps": {path: content_value(content) for path, content in entry.deps.items()},
         "params": entry.params,
+        **({"env": dict(entry.env)} if entry.env else {}),
         "outs": outs,
     }
 
@@ -130,13 +136,17 @@ def _entry(value: object, name: str) -> Entry:
         raise FormatError(f"{name}: 'cmd' is not a list of text", hint=LOCK_REPAIR)
     if not all(isinstance(keys, dict) for keys in value["params"].values()):
         raise FormatError(f"{name}: 'params' does not map files to keys", hint=LOCK_REPAIR)
-    extra = {key: item for key, item in value.items() if key not in _KNOWN}
+    env = value.get("env", {})
+    if not isinstance(env, dict) or not all(isinstance(text, str) for text in env.values()):
+        raise FormatError(f"{name}: 'env' does not map names to text", hint=LOCK_REPAIR)
+    extra = {key: item for key, item in value.items() if key not in (*_KNOWN, *_OPTIONAL)}
     _check_numbers([value["params"], extra], name)
     return Entry(
         key=oid_of(value["key"], name),
         cmd=tuple(value["cmd"]),
         deps={path: content_of(item, name) for path, item in value["deps"].items()},
         params=value["params"],
+        env=env,
         outs={path: content_of(item, name) for path, item in value["outs"].items()},
         uncached=frozenset(path for path, item in value["outs"].items() if item.get("cache") is False),
         extra=extra,
@@ -145,20 +155,43 @@ def _entry(value: object, name: str) -> Entry:
 
 
 class LockfileStore:
-    """The Lockfile on disk."""
+    """The Lockfile on disk. ``held``: the file by which those who change it keep one another away."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, held: str = "") -> None:
         self.path = path
+        self._held = held
         self._known: dict[str, tuple[Entry, str]] = {}
+        self._last: tuple[tuple[int, ...], Lockfile] | None = None
 
     def load(self) -> Lockfile:
         """The Lockfile; an empty one where there is no file. FormatError as from ``decode``."""
+        stamp = self._stamp()
+        if self._last is None or self._last[0] != stamp:
+            data = files.read_or_none(self.path)
+            self._last = (stamp, Lockfile() if data is None else decode(data))
+        return self._last[1]
+
+    def _stamp(self) -> tuple[int, ...]:
+        """What is another after every change: the file is always replaced, never written into."""
         try:
-            with open(self.path, "rb") as file:
-                return decode(file.read())
+            about = os.stat(self.path)
         except FileNotFoundError:
-            return Lockfile()
+            return ()
+        return (about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
 
     def save(self, lockfile: Lockfile, *, durable: bool = True) -> None:
         """Put ``lockfile`` in place of the file, whole: a crash leaves the old or the new one."""
         files.replace(self.path, encode(lockfile, self._known), durable=durable)
+        self._last = (self._stamp(), lockfile)
+
+    def change(self, entries: Mapping[str, Entry | None], *, durable: bool = True) -> Lockfile:
+        """Put ``entries`` in, and take out those that are None; what others changed meanwhile stays.
+
+        The Lockfile as it is then. Two processes that change it do so one after the other.
+        """
+        with files.exclusive(self._held) if self._held else contextlib.nullcontext():
+            lockfile = self.load()
+            stages = {name: entry for name, entry in {**lockfile.stages, **entries}.items() if entry is not None}
+            changed = Lockfile(stages, lockfile.extra)
+            self.save(changed, durable=durable)
+        return changed

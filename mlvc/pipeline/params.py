@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mlvc import codec
+from mlvc import codec, globs
 from mlvc.errors import FormatError, PipelineError
 
 if TYPE_CHECKING:
@@ -32,11 +32,13 @@ class ParamFiles:
     """The bytes at a repository-relative path, None where there is no file."""
     _parsed: dict[str, tuple[bytes, Any]] = field(default_factory=dict)
 
-    def values(self, refs: Iterable[ParamRef], *, pending: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
+    def values(
+        self, refs: Iterable[ParamRef], *, pending: Iterable[str] = (), place: Callable[[ParamRef], str] = lambda _: ""
+    ) -> dict[str, dict[str, Any]]:
         """The values of ``refs`` as they are now.
 
-        PipelineError names the file, or the key and the nearest known one, that is not there.
-        Of ``pending``, the files that a Stage has yet to make, missing ones are left out.
+        PipelineError names the file, or the key and the nearest known one, that is not there; before it stands what
+        ``place`` says of a parameter. Of ``pending``, the files that a Stage has yet to make, missing ones are left out.
         """
         found: dict[str, dict[str, Any]] = {}
         waiting = frozenset(pending)
@@ -45,9 +47,13 @@ class ParamFiles:
             if data is None and ref.file in waiting:
                 continue
             if data is None:
-                raise PipelineError(f"the parameter file '{ref.file}' is not there", hint=_wanted(ref))
+                told = "fits no file" if globs.is_pattern(ref.file) else "is not there"
+                raise PipelineError(f"{place(ref)}the parameter file '{ref.file}' {told}", hint=_wanted(ref))
             content = self._content(ref.file, data)
-            found.setdefault(ref.file, {})[ref.key] = pick(content, ref)
+            try:
+                found.setdefault(ref.file, {})[ref.key] = pick(content, ref)
+            except PipelineError as error:
+                raise PipelineError(f"{place(ref)}{error.message}", hint=error.hint) from None
         return found
 
     def _content(self, file: str, data: bytes) -> Any:
@@ -92,11 +98,13 @@ def pick(content: Any, ref: ParamRef) -> Any:
 
 
 def _missing(ref: ParamRef, before: list[str], value: object, step: str) -> PipelineError:
-    near = codec.nearest(step, map(str, value)) if isinstance(value, dict) else ""
-    return PipelineError(
-        f"{ref.file} has no parameter '{ref.key}'",
-        hint=f"did you mean '{'.'.join([*before, near])}'?" if near else "",
-    )
+    known = [".".join([*before, str(key)]) for key in value] if isinstance(value, dict) else []
+    near = codec.nearest(".".join([*before, step]), known)
+    hint = f"did you mean '{near}'?" if near else f"it has {', '.join(known[:_SHOWN])}" if known else ""
+    return PipelineError(f"{ref.file} has no parameter '{ref.key}'", hint=hint or "add it, or correct its name")
+
+
+_SHOWN = 10
 
 
 def plain(value: Any) -> Any:

@@ -10,18 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
-from mlvc import codec
+from mlvc import codec, globs
 from mlvc.errors import PipelineError
 from mlvc.hashing import Hashing
 from mlvc.oid import Oid
+from mlvc.pipeline import where
 from mlvc.pipeline.graph import Graph, inputs
 from mlvc.pipeline.lockfile import Entry, Lockfile
 from mlvc.pipeline.params import Values
 from mlvc.pipeline.run import Inputs, Run, key_of
 from mlvc.pipeline.spec import ParamRef, Stage
 from mlvc.pointer import Content
+
+_NO_ENV: Mapping[str, str] = MappingProxyType({})
 
 
 class Action(StrEnum):
@@ -32,6 +36,8 @@ class Action(StrEnum):
     RUN = "run"
     WAIT = "may run"
     FROZEN = "frozen"
+    SKIPPED = "skipped"
+    """Its condition does not hold, or it needs what such a Stage makes."""
     STUCK = "cannot run"
     """It is frozen, and the outputs that are missing cannot be brought back."""
 
@@ -73,6 +79,8 @@ class Seen:
     contents: Mapping[str, Content | None]
     params: Mapping[str, Values]
     """By Stage."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """The environment that mlvc runs in."""
 
 
 def plan(graph: Graph, names: Iterable[str], seen: Seen, known: Known) -> tuple[Decision, ...]:
@@ -80,10 +88,13 @@ def plan(graph: Graph, names: Iterable[str], seen: Seen, known: Known) -> tuple[
     contents = dict(seen.contents)
     decisions: dict[str, Decision] = {}
     for name in names:
+        if name in graph.skipped:
+            decisions[name] = Decision(name, Action.SKIPPED, (graph.skipped[name],))
+            continue
         stage = graph.stages[name]
         unknown = {path: _waits(graph, path, decisions) for path in inputs(stage)}
         unknown = {path: makers for path, makers in unknown.items() if makers}
-        decision = decide(stage, contents, seen.params.get(name, {}), known, unknown=unknown)
+        decision = decide(stage, contents, seen.params.get(name, {}), known, env=seen.env, unknown=unknown)
         decisions[name] = decision
         contents.update(decision.restore)
     return tuple(decisions.values())
@@ -99,7 +110,7 @@ def _may_change(decision: Decision, path: str) -> bool:
     if decision.action is Action.RESTORE:
         # Restored whole, it is known; what lies inside or around it is not.
         return bool(decision.restore) and (decision.entry is None or path not in decision.entry.outs)
-    return decision.action not in (Action.UNCHANGED, Action.FROZEN)
+    return decision.action not in (Action.UNCHANGED, Action.FROZEN, Action.SKIPPED)
 
 
 def decide(
@@ -108,16 +119,20 @@ def decide(
     params: Values,
     known: Known,
     *,
+    env: Mapping[str, str] = _NO_ENV,
     unknown: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Decision:
-    """The Decision for one Stage; ``unknown`` are the inputs that other Stages have yet to make, with these."""
+    """The Decision for one Stage; ``unknown`` are the inputs that other Stages have yet to make, with these.
+
+    ``env``: the environment that mlvc runs in.
+    """
     unknown = unknown or {}
     entry = known.lockfile.stages.get(stage.name)
     if stage.frozen and stage.name not in known.forced:
         return _frozen(stage, contents, entry, known)
     must = tuple(_must(stage, known))
-    taken = None if unknown else inputs_of(stage, contents, params)
-    why = _differences(stage, contents, params, entry, unknown=unknown)
+    taken = None if unknown else inputs_of(stage, contents, params, env)
+    why = _differences(stage, contents, params, entry, env=env, unknown=unknown)
     if entry is not None and taken is not None and not why and key_of(taken, known.hashing) != entry.key:
         why = ("its working directory or the declaration of its outputs changed",)
     made = tuple(_outputs(stage, contents, entry))
@@ -146,7 +161,14 @@ def _must(stage: Stage, known: Known) -> Iterator[str]:
         yield "it names neither a dependency nor an output"
 
 
-def inputs_of(stage: Stage, contents: Mapping[str, Content | None], params: Values) -> Inputs | None:
+def env_of(stage: Stage, env: Mapping[str, str]) -> dict[str, str]:
+    """The variables that count as inputs of a Stage; one that is let through and not set counts as empty."""
+    return {name: env.get(name, "") for name in stage.env_through} | dict(stage.env)
+
+
+def inputs_of(
+    stage: Stage, contents: Mapping[str, Content | None], params: Values, env: Mapping[str, str] = _NO_ENV
+) -> Inputs | None:
     """What a Run would take now; None while a dependency is missing."""
     deps: dict[str, Content] = {}
     for path in stage.deps:
@@ -155,7 +177,7 @@ def inputs_of(stage: Stage, contents: Mapping[str, Content | None], params: Valu
             return None
         deps[path] = content
     declared = {out.path: out.persist for out in stage.outs}
-    return Inputs(cmd=stage.cmd, wdir=stage.wdir, deps=deps, params=params, outs=declared)
+    return Inputs(cmd=stage.cmd, wdir=stage.wdir, deps=deps, params=params, outs=declared, env=env_of(stage, env))
 
 
 def same(one: Content | None, other: Content | None) -> bool:
@@ -169,6 +191,7 @@ def _differences(
     params: Values,
     entry: Entry | None,
     *,
+    env: Mapping[str, str],
     unknown: Mapping[str, object],
 ) -> tuple[str, ...]:
     """Why the inputs are not those of the entry."""
@@ -179,6 +202,7 @@ def _differences(
         *command,
         *_dependencies(stage, contents, entry, unknown),
         *_parameters(stage, params, entry, unknown),
+        *_variables(env_of(stage, env), entry.env),
         *_declared({out.path for out in stage.outs}, set(entry.outs), "output"),
     )
 
@@ -211,6 +235,12 @@ def _parameters(stage: Stage, params: Values, entry: Entry, unknown: Mapping[str
             yield from differing(ref.file, ref.key, params[ref.file][ref.key], entry.params[ref.file][ref.key])
     for file, key in sorted(before - named):
         yield f"parameter {ParamRef(file, key)} is no longer named"
+
+
+def _variables(now: Mapping[str, str], before: Mapping[str, str]) -> Iterator[str]:
+    """The values are not told: they may be secret."""
+    yield from (f"environment variable {name} changed" for name in now if now[name] != before.get(name, now[name]))
+    yield from _declared(set(now), set(before), "environment variable")
 
 
 def differing(file: str, key: str, now: Any, before: Any) -> Iterator[str]:
@@ -260,6 +290,7 @@ def entry_of(stage: Stage, key: Oid, taken: Inputs, outs: Mapping[str, Content],
         deps=taken.deps,
         params=taken.params,
         outs=outs,
+        env=taken.env,
         uncached=frozenset(out.path for out in stage.outs if not out.cache),
         extra=before.extra if before is not None else {},
     )
@@ -309,15 +340,16 @@ def _frozen(stage: Stage, contents: Mapping[str, Content | None], entry: Entry |
 
 def check_dependencies(graph: Graph, names: Iterable[str], contents: Mapping[str, Content | None]) -> None:
     """PipelineError for a dependency that is not there and that none of ``names`` makes."""
-    chosen = dict.fromkeys(names)
+    chosen = dict.fromkeys(name for name in names if name not in graph.skipped)
     for name in chosen:
         stage = graph.stages[name]
         for path in () if stage.frozen else stage.deps:
             makers = graph.makers.get(path, ())
             if contents.get(path) is not None or any(maker in chosen for maker in makers):
                 continue
+            told = "fits no file" if globs.is_pattern(path) else "is not there"
             raise PipelineError(
-                f"the dependency '{path}' of stage '{name}' is not there",
+                f"{where.of(stage, path)}: the dependency '{path}' of stage '{name}' {told}",
                 hint=f"`mlvc repro {makers[0]}` makes it"
                 if makers
                 else "if it is tracked, `mlvc pull` or `mlvc checkout` brings it; otherwise correct its path",

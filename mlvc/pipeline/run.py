@@ -17,6 +17,8 @@ from mlvc.pointer import Content
 from mlvc.snapshot import content_of
 
 VERSION = 1
+_WORTH = 500
+"""Milliseconds from which on a Run is worth waiting for the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +128,11 @@ class RunCache:
         return run if fits else None
 
     def put(self, run: Run) -> None:
-        """Record ``run``, in place of an older one of its key. Its outputs must be durable already."""
-        files.replace(self.path_of(run.key), encode(run))
+        """Record ``run``, in place of an older one of its key. Its outputs must be durable already.
+
+        One that took a moment may be lost in a power cut: to run it again costs less than to wait for the disk.
+        """
+        files.replace(self.path_of(run.key), encode(run), durable=run.milliseconds >= _WORTH)
 
     def keys(self) -> Iterator[Oid]:
         """The keys of all records; OSError where they cannot be listed."""

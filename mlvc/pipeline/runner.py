@@ -1,5 +1,8 @@
 """Reproduction: plans, runs what has to run, and records it.
 
+One thread decides, hashes, stores and records. Commands run beside it, and tell when they have ended; those that have
+ended in the meantime are stored together.
+
 Write order, for each Stage: outputs durable in the Store, then the record of the Run, then the Lockfile. Killed at
 any point, the next reproduction finds in the run cache what was finished and goes on from there. That is why the
 Lockfile need not be written after every one of a thousand short Stages: it is written as often as costs a tenth of the
@@ -9,27 +12,38 @@ time at most, and in any case before this module is left.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NoReturn, Protocol
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Protocol
 
 from mlvc import codec
-from mlvc.errors import MlvcError, StageFailedError
+from mlvc.errors import MlvcError
 from mlvc.hashing import Hashing
 from mlvc.oid import Oid
+from mlvc.pipeline import failures, logs, where
 from mlvc.pipeline import plan as plans
 from mlvc.pipeline import schedule as schedules
-from mlvc.pipeline.executors.local import Ended, Executor
-from mlvc.pipeline.graph import Graph, select
+from mlvc.pipeline.claims import NOBODY, Claim, Claims, Held
+from mlvc.pipeline.executors.base import Ended, Executor, Job
+from mlvc.pipeline.graph import Graph, ancestors, descendants, inputs, select
+from mlvc.pipeline.graph import target as named
 from mlvc.pipeline.lockfile import Entry, Lockfile
+from mlvc.pipeline.logs import Logs
 from mlvc.pipeline.params import ParamFiles, Values
 from mlvc.pipeline.plan import Decision, Known, Seen
 from mlvc.pipeline.run import Inputs, Run, key_of
 from mlvc.pipeline.spec import ParamRef, Stage
+from mlvc.pipeline.told import Considered, Listener, Printed, StageResult, Started, Waiting
 from mlvc.pointer import Content
 from mlvc.progress import Progress
+
+_LOOK_AGAIN = 0.2
+"""Seconds until it is asked again whether another process has done its work."""
 
 
 class Tree(Protocol):
@@ -50,6 +64,9 @@ class Tree(Protocol):
     def remove(self, paths: Sequence[str]) -> None:
         """Take ``paths`` out of the way. What is not stored is kept aside, not deleted; missing ones are no error."""
 
+    def set_aside(self, paths: Sequence[str]) -> str:
+        """Move what a command that failed left at ``paths`` out of the working tree. Where to; '' where nothing was."""
+
 
 class Records(Protocol):
     """Where the Lockfile lies."""
@@ -57,8 +74,8 @@ class Records(Protocol):
     def load(self) -> Lockfile:
         """The Lockfile, an empty one where there is none."""
 
-    def save(self, lockfile: Lockfile, *, durable: bool = True) -> None:
-        """Put ``lockfile`` in place of what was there, in one step."""
+    def change(self, entries: Mapping[str, Entry | None], *, durable: bool = True) -> Lockfile:
+        """Put ``entries`` in, in one step, and take out those that are None. The Lockfile as it is then."""
 
 
 class Runs(Protocol):
@@ -69,6 +86,10 @@ class Runs(Protocol):
 
     def put(self, run: Run) -> None:
         """Record ``run``."""
+
+
+def _silence(_event: object) -> None:
+    """Nobody listens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +103,20 @@ class Tools:
     params: ParamFiles
     hashing: Hashing
     progress: Progress
+    root: str = ""
+    """The directory that all paths are relative to."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """The environment that mlvc runs in."""
+    claims: Claims = NOBODY
+    logs: Logs | None = None
+    """Where what the commands print is kept; without, it goes nowhere."""
+    unstored: Runs | None = None
+    """Runs whose outputs stand in the working tree and are not stored."""
+    listener: Listener = _silence
+    hears: bool = True
+    """Whether the listener wants to know what the commands print."""
+    ask: Callable[[Decision], bool] | None = None
+    """Whether a Stage is to run; without, nobody is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +136,14 @@ class Options:
     keep_going: bool = False
     run_cache: bool = True
     """Whether Runs that were recorded before count."""
-
-
-@dataclass(frozen=True, slots=True)
-class StageResult:
-    """What came of one Stage."""
-
-    stage: str
-    outcome: str
-    """``unchanged``, ``frozen``, ``restored``, ``ran``, ``failed`` or ``blocked``."""
-    reasons: tuple[str, ...] = ()
-    seconds: float = 0.0
+    force_downstream: bool = False
+    """Run the targets, and whatever follows from them or from another Stage that ran, whatever is known."""
+    commit: bool = True
+    """Whether what is made is stored and recorded."""
+    jobs: int = 1
+    """How many Stages may run at the same time."""
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """What all running Stages together may take; what is not in here is not limited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +191,25 @@ def repro(graph: Graph, tools: Tools, options: Options | None = None) -> ReproRe
 
 
 @dataclass(slots=True)
+class _Running:
+    """A Stage whose commands run."""
+
+    stage: Stage
+    decision: Decision
+    before: Inputs
+    key: Oid
+    log: int = -1
+    """The open file of its log."""
+    path: str = ""
+    tries: int = 0
+    since: float = 0.0
+    seconds: float = 0.0
+
+
+_NOT_DONE = ("failed", "blocked", "skipped", "declined")
+
+
+@dataclass(slots=True)
 class _Session:
     """The state of one reproduction."""
 
@@ -166,17 +217,31 @@ class _Session:
     tools: Tools
     options: Options
     names: tuple[str, ...] = ()
+    forced: set[str] = field(default_factory=set)
     lockfile: Lockfile = field(default_factory=Lockfile)
+    changes: dict[str, Entry | None] = field(default_factory=dict)
+    """What is not yet in the Lockfile for certain."""
+    save_at: float = 0.0
     results: list[StageResult] = field(default_factory=list)
     errors: list[MlvcError] = field(default_factory=list)
-    unsaved: bool = False
-    save_at: float = 0.0
+    claims: dict[str, Claim] = field(default_factory=dict)
+    held: dict[str, str] = field(default_factory=dict)
+    """Stages that wait for another process, and for what."""
+    running: dict[str, _Running] = field(default_factory=dict)
+    ends: SimpleQueue[Ended] = field(default_factory=SimpleQueue)
 
     def __post_init__(self) -> None:
-        self.names = select(
-            self.graph, self.options.targets, single=self.options.single, downstream=self.options.downstream
-        )
+        options = self.options
+        self.names = select(self.graph, options.targets, single=options.single, downstream=options.downstream)
+        if options.force:
+            self.forced.update(self.names)
+        if options.force_downstream and options.targets:
+            self.forced |= descendants(self.graph, [named(self.graph, word) for word in options.targets])
+            chosen = ancestors(self.graph, self.forced)
+            self.names = tuple(name for name in self.graph.stages if name in chosen)
         self.lockfile = self.tools.records.load()
+
+    # -- what is to be done ------------------------------------------------------------------------
 
     def plan(self, *, strict: bool = True) -> tuple[Decision, ...]:
         stages = [self.graph.stages[name] for name in self.names]
@@ -187,12 +252,12 @@ class _Session:
         broken: dict[str, str] = {}
         for stage in stages:
             try:
-                params[stage.name] = self.params(stage)
+                params[stage.name] = self.params(stage, placed=strict)
             except MlvcError as error:
                 if strict:
                     raise
                 broken[stage.name] = error.message
-        decisions = plans.plan(self.graph, self.names, Seen(contents, params), self.known())
+        decisions = plans.plan(self.graph, self.names, Seen(contents, params, self.tools.env), self.known())
         return tuple(
             replace(decision, action=plans.Action.RUN, reasons=(broken[decision.stage],))
             if decision.stage in broken
@@ -200,12 +265,14 @@ class _Session:
             for decision in decisions
         )
 
-    def params(self, stage: Stage) -> Values:
-        """Parameters now; of files that other Stages make, those that are there."""
-        if stage.frozen and not self.options.force:
+    def params(self, stage: Stage, *, placed: bool = True) -> Values:
+        """Parameters now; of files that other Stages make, those that are there. ``placed``: errors say where."""
+        if (stage.frozen and stage.name not in self.forced) or stage.name in self.graph.skipped:
             return {}
         pending = [ref.file for ref in stage.params if ref.file in self.graph.makers]
-        return self.tools.params.values(stage.params, pending=pending)
+        if not placed:
+            return self.tools.params.values(stage.params, pending=pending)
+        return self.tools.params.values(stage.params, pending=pending, place=partial(where.before, stage))
 
     def known(self) -> Known:
         return Known(
@@ -213,17 +280,44 @@ class _Session:
             self.tools.hashing,
             self.tools.runs.lookup if self.options.run_cache else _nothing,
             self.tools.tree.available,
-            frozenset(self.names if self.options.force else ()),
+            frozenset(self.forced),
         )
 
+    def schedule(self, decisions: Sequence[Decision]) -> schedules.Schedule:
+        """The Schedule of what is to be done; PipelineError for a Stage that never fits the limits."""
+        doing = [decision for decision in decisions if decision.action not in schedules.IDLE]
+        schedules.check_resources((self.graph.stages[decision.stage] for decision in doing), self.options.limits)
+        return schedules.Schedule(
+            self.graph,
+            decisions,
+            jobs=self.options.jobs,
+            keep_going=self.options.keep_going,
+            limits=self.options.limits,
+            lengths=self.lengths(doing) if self.options.jobs > 1 else {},
+        )
+
+    def lengths(self, decisions: Iterable[Decision]) -> dict[str, float]:
+        """How long the last Run of each Stage took, where that is known."""
+        found: dict[str, float] = {}
+        for decision in decisions:
+            entry = self.lockfile.stages.get(decision.stage)
+            run = self.tools.runs.lookup(entry.key) if entry is not None else None
+            if run is not None:
+                found[decision.stage] = run.milliseconds + 1.0
+        return found
+
+    # -- doing it ----------------------------------------------------------------------------------
+
     def repro(self) -> ReproResult:
-        schedule = schedules.Schedule(self.graph, self.plan(), keep_going=self.options.keep_going)
+        decisions = self.plan()
+        schedule = self.schedule(decisions)
+        self.tools.listener(Considered(decisions))
         self.forget()
-        with self.saving():
+        with self.saving(), self.stopping():
             todo = deque(schedule.begin())
-            while todo:
-                event = self.obey(todo.popleft())
-                if event is not None:
+            while not (todo and isinstance(todo[0], schedules.Done)):
+                events = self.obey(todo.popleft()) if todo else self.wait()
+                for event in events:
                     todo += schedule.tell(event)
         return ReproResult(tuple(self.results), tuple(self.cached()), tuple(self.errors))
 
@@ -231,13 +325,13 @@ class _Session:
         """Drop what the Lockfile says of Stages that are described nowhere any more."""
         gone = self.lockfile.stages.keys() - self.graph.stages.keys()
         stale = frozenset(name for name in gone if not name.startswith(self.options.elsewhere))
-        if stale:
+        if stale and self.options.commit:
             self.lockfile = self.lockfile.without(stale)
-            self.unsaved = True
+            self.changes.update(dict.fromkeys(stale))
 
     def cached(self) -> Iterator[str]:
-        for result in self.results:
-            if result.outcome not in ("failed", "blocked"):
+        for result in self.results if self.options.commit else ():
+            if result.outcome not in _NOT_DONE:
                 yield from (out.path for out in self.graph.stages[result.stage].outs if out.cache)
 
     @contextlib.contextmanager
@@ -247,58 +341,104 @@ class _Session:
         finally:
             self.save(durable=True)
 
+    @contextlib.contextmanager
+    def stopping(self) -> Iterator[None]:
+        """Whatever happens, nothing runs any more and nothing is held on leaving."""
+        try:
+            yield
+        except BaseException:
+            if self.running:
+                self.tools.executor.stop()
+                for ended in self.ended():
+                    self.close(self.running.pop(ended.job.stage), ended)
+            raise
+        finally:
+            for name in list(self.claims):
+                self.release(name)
+
     def record(self, stage: Stage, entry: Entry) -> None:
         if self.lockfile.stages.get(stage.name) != entry:
             self.lockfile = self.lockfile.having(stage.name, entry)
-            self.unsaved = True
+            self.changes[stage.name] = entry
             if time.monotonic() >= self.save_at:
                 self.save(durable=False)
 
     def save(self, *, durable: bool) -> None:
-        if not self.unsaved:
+        if not self.changes:
             return
         start = time.monotonic()
-        self.tools.records.save(self.lockfile, durable=durable)
-        # What was written without being flushed is written once more at the end.
-        self.unsaved = not durable
+        self.lockfile = self.tools.records.change(self.changes, durable=durable)
+        if durable:  # what was written without being flushed is written once more at the end
+            self.changes.clear()
         end = time.monotonic()
         self.save_at = end + 10 * (end - start)
 
-    def obey(self, command: schedules.Command) -> schedules.Event | None:
+    def tell(self, result: StageResult) -> None:
+        self.results.append(result)
+        self.tools.listener(result)
+
+    def obey(self, command: schedules.Command) -> list[schedules.Event]:
         if isinstance(command, schedules.Skip):
-            self.results.append(StageResult(command.stage, command.outcome, command.reasons))
-            return None
+            self.tell(StageResult(command.stage, command.outcome, command.reasons))
+            return []
         if isinstance(command, schedules.Done):
-            return None
+            return []
         name = command.stage if isinstance(command, schedules.Look) else command.decision.stage
         start = time.monotonic()
         try:
-            return self.act(command, self.graph.stages[name])
+            event = self.act(command, self.graph.stages[name])
         except MlvcError as error:
-            self.errors.append(error)
-            self.results.append(StageResult(name, "failed", (error.message,), time.monotonic() - start))
-            return schedules.Failed(name)
+            event = self.failed(name, error, time.monotonic() - start)
+        if not (event is None or (isinstance(event, schedules.Planned) and _works(event.decision))):
+            self.release(name)
+        return [] if event is None else [event]
 
-    def act(self, command: schedules.Look | schedules.Execute | schedules.Restore, stage: Stage) -> schedules.Event:
+    def act(
+        self, command: schedules.Look | schedules.Execute | schedules.Restore, stage: Stage
+    ) -> schedules.Event | None:
         if isinstance(command, schedules.Look):
-            decision = self.look(stage)
-            if decision.action is plans.Action.STUCK:
-                raise _stuck(decision)
-            return schedules.Planned(decision)
-        start = time.monotonic()
+            return self.look(stage)
+        if self.tools.ask is not None and not self.tools.ask(command.decision):
+            self.tell(StageResult(stage.name, "declined", command.decision.reasons))
+            return schedules.Declined(stage.name)
         if isinstance(command, schedules.Restore):
+            start = time.monotonic()
             self.restore(stage, command.decision)
-            outcome = "restored"
-        else:
-            self.execute(stage, command.decision)
-            outcome = "ran"
-        seconds = time.monotonic() - start
-        self.results.append(StageResult(stage.name, outcome, command.decision.reasons, seconds))
-        return schedules.Finished(stage.name)
+            self.tell(StageResult(stage.name, "restored", command.decision.reasons, time.monotonic() - start))
+            return schedules.Finished(stage.name)
+        return self.execute(stage, command.decision)
 
-    def look(self, stage: Stage) -> Decision:
+    def look(self, stage: Stage) -> schedules.Event:
+        claim = self.tools.claims.claim(stage.name, _reads(stage), (out.path for out in stage.outs))
+        if isinstance(claim, Held):
+            self.hold(stage.name, str(claim))
+            return schedules.Held(stage.name)
+        self.claims[stage.name] = claim
+        if self.held.pop(stage.name, ""):
+            self.refresh()
         contents = self.tools.tree.identify(_paths(stage))
-        return plans.decide(stage, contents, self.params(stage), self.known())
+        decision = plans.decide(stage, contents, self.params(stage), self.known(), env=self.tools.env)
+        if decision.action is plans.Action.STUCK:
+            raise failures.of_stuck(decision)
+        return schedules.Planned(decision)
+
+    def hold(self, name: str, cause: str) -> None:
+        if self.held.get(name) != cause:
+            self.held[name] = cause
+            self.tools.progress.note(f"Stage '{name}' waits for {cause}")
+            self.tools.listener(Waiting(name, cause))
+
+    def refresh(self) -> None:
+        """Take note of what another process has recorded."""
+        lockfile = self.tools.records.load()
+        for name, entry in self.changes.items():
+            lockfile = lockfile.having(name, entry) if entry is not None else lockfile.without(frozenset({name}))
+        self.lockfile = lockfile
+
+    def release(self, name: str) -> None:
+        claim = self.claims.pop(name, None)
+        if claim is not None:
+            claim.release()
 
     def restore(self, stage: Stage, decision: Decision) -> None:
         assert decision.entry is not None
@@ -315,61 +455,228 @@ class _Session:
         if alone:
             self.tools.tree.remove(alone)
 
-    def execute(self, stage: Stage, decision: Decision) -> None:
+    # -- running commands --------------------------------------------------------------------------
+
+    def execute(self, stage: Stage, decision: Decision) -> schedules.Event | None:
         before = self.inputs(stage)
+        running = _Running(stage, decision, before, key_of(before, self.tools.hashing))
+        if self.stands(running):
+            outcome = "stored" if self.options.commit else "unchanged"
+            return self.take_in([running], outcome)[0]
         self.tools.progress.note(f"Running stage '{stage.name}': {_told(decision)}")
+        self.start(running)
+        return None
+
+    def stands(self, running: _Running) -> bool:
+        """Whether what these inputs make was made without being stored, and stands there as it was made."""
+        if self.tools.unstored is None or running.stage.name in self.forced or running.stage.always_changed:
+            return False
+        run = self.tools.unstored.lookup(running.key)
+        now = self.tools.tree.identify(list(run.outs)) if run is not None else {}
+        return run is not None and all(plans.same(now[path], content) for path, content in run.outs.items())
+
+    def start(self, running: _Running) -> None:
+        """Begin the commands of a Stage, for the first time or once more."""
+        stage = running.stage
         self.tools.tree.remove([out.path for out in stage.outs if not out.persist])
-        start = time.monotonic()
-        ended = self.tools.executor.run(stage.cmd, stage.wdir)
-        milliseconds = round(1000 * (time.monotonic() - start))
-        if ended.code:
-            _command_failed(stage, ended)
-        self.check(stage, before)
-        outs = self.take(stage)
-        key = key_of(before, self.tools.hashing)
-        self.tools.runs.put(Run(key, before, outs, milliseconds))
-        self.record(stage, plans.entry_of(stage, key, before, outs, self.lockfile.stages.get(stage.name)))
+        if self.tools.logs is not None and running.log < 0:
+            running.log, running.path = self.tools.logs.create(stage.name, running.key, stage.cmd, stage.wdir)
+        running.tries += 1
+        running.since = time.monotonic()
+        self.tools.listener(
+            Started(stage.name, running.decision.reasons, running.tries, stage.retries + 1, running.path)
+        )
+        self.running[stage.name] = running
+        try:
+            self.tools.executor.start(self.job(running), self.ends.put)
+        except BaseException:
+            del self.running[stage.name]
+            self.close(running, None)
+            raise
+
+    def job(self, running: _Running) -> Job:
+        stage, listener = running.stage, self.tools.listener
+        return Job(
+            stage.name,
+            stage.cmd,
+            os.path.join(self.tools.root, stage.wdir),
+            env=stage.env,
+            timeout=stage.timeout,
+            image=stage.image,
+            output=running.log,
+            claim=self.claims.get(stage.name, NOBODY),
+            hear=(lambda data: listener(Printed(stage.name, data))) if self.tools.hears else None,
+        )
+
+    def close(self, running: _Running, ended: Ended | None) -> None:
+        """End the log of a Stage whose commands have ended."""
+        if running.log >= 0:
+            with contextlib.suppress(OSError):  # a full disk; what counts is elsewhere
+                if ended is not None:
+                    logs.ended(running.log, ended.code, ended.seconds)
+            os.close(running.log)
+            running.log = -1
+
+    def wait(self) -> list[schedules.Event]:
+        """What has happened when something has."""
+        batch = self.ended(wait=True)
+        events = self.finish(batch)
+        return [*events, schedules.Freed()] if self.held else events
+
+    def ended(self, *, wait: bool = False) -> list[Ended]:
+        """All ends that were posted and not yet taken; at least one if ``wait``, unless Stages are held."""
+        found: list[Ended] = []
+        with contextlib.suppress(Empty):
+            if wait:
+                found.append(self.ends.get(timeout=_LOOK_AGAIN if self.held else None))
+            while True:
+                found.append(self.ends.get_nowait())
+        return found
+
+    def finish(self, batch: Iterable[Ended]) -> list[schedules.Event]:
+        """Take in what has ended, or begin it once more."""
+        events: list[schedules.Event] = []
+        good: list[_Running] = []
+        for ended in batch:
+            running = self.running.pop(ended.job.stage)
+            running.seconds = ended.seconds
+            if ended.fault is not None and not isinstance(ended.fault, MlvcError):
+                self.close(running, ended)
+                raise ended.fault
+            if not (ended.code or ended.timed_out or ended.fault):
+                self.close(running, ended)
+                good.append(running)
+            elif ended.fault is None and running.tries <= running.stage.retries:
+                events += self.again(running, ended)
+            else:
+                self.close(running, ended)
+                events.append(self.fail(running, ended.fault or failures.of_command(running.stage, ended)))
+        return [*events, *self.take_in(good, "ran")]
+
+    def again(self, running: _Running, ended: Ended) -> list[schedules.Event]:
+        stage = running.stage
+        of = stage.retries + 1
+        how = f"failed with exit code {ended.code}" if ended.code > 0 else "was ended"
+        how = "took longer than its timeout" if ended.timed_out else how
+        self.tools.progress.note(f"Stage '{stage.name}' {how}; trying again ({running.tries + 1} of {of})")
+        try:
+            if running.log >= 0:
+                logs.again(running.log, running.tries + 1, of)
+            self.start(running)
+        except MlvcError as error:
+            self.close(running, ended)
+            return [self.fail(running, error)]
+        return []
+
+    def failed(self, name: str, error: MlvcError, seconds: float) -> schedules.Failed:
+        self.errors.append(error)
+        self.tell(StageResult(name, "failed", (error.message,), seconds))
+        return schedules.Failed(name)
+
+    def fail(self, running: _Running, error: MlvcError) -> schedules.Failed:
+        """The Stage failed: what its commands left at its outputs is kept, but not where it looks like a result."""
+        stage = running.stage
+        place = self.tools.tree.set_aside([out.path for out in stage.outs if not out.persist])
+        if place:
+            error = type(error)(f"{error.message}; what it left of its outputs is kept in {place}", hint=error.hint)
+        self.release(stage.name)
+        return self.failed(stage.name, error, time.monotonic() - running.since)
+
+    # -- taking in what they made ------------------------------------------------------------------
 
     def inputs(self, stage: Stage) -> Inputs:
         """What a Run takes now; StageFailedError where a Stage before it did not make a dependency."""
         contents = self.tools.tree.identify(stage.deps)
-        taken = plans.inputs_of(stage, contents, self.tools.params.values(stage.params))
+        params = self.tools.params.values(stage.params, place=partial(where.before, stage))
+        taken = plans.inputs_of(stage, contents, params, self.tools.env)
         if taken is None:
             missing = next(path for path in stage.deps if contents.get(path) is None)
-            makers = self.graph.makers.get(missing, ())
-            told = f", and stage '{makers[0]}' did not make it" if makers else ""
-            raise StageFailedError(f"the dependency '{missing}' of stage '{stage.name}' is not there{told}")
+            raise failures.of_dependency(stage, missing, self.graph.makers.get(missing, ()))
         return taken
 
-    def check(self, stage: Stage, before: Inputs) -> None:
-        """StageFailedError when the inputs are not what they were."""
-        now = self.tools.tree.identify(stage.deps)
+    def take_in(self, good: Sequence[_Running], outcome: str) -> list[schedules.Event]:
+        """Store and record together what has come out well. What cannot be stored fails alone."""
+        if not good:
+            return []
+        try:
+            lost, outs = self.take(good)
+        except MlvcError as error:
+            if len(good) == 1:
+                return [self.fail(good[0], error)]
+            return [event for running in good for event in self.take_in([running], outcome)]
+        events: list[schedules.Event] = []
+        for running in good:
+            name = running.stage.name
+            if name in lost:
+                events.append(self.fail(running, lost[name]))
+                continue
+            self.keep(running, {out.path: outs[out.path] for out in running.stage.outs})
+            self.release(name)
+            self.tell(StageResult(name, outcome, running.decision.reasons, running.seconds))
+            if self.options.force_downstream and outcome == "ran":
+                self.forced |= descendants(self.graph, [name]) & set(self.names)
+            events.append(schedules.Finished(name))
+        return events
+
+    def take(self, good: Sequence[_Running]) -> tuple[dict[str, MlvcError], dict[str, Content]]:
+        """What came out, durable where it is to be stored; and the Stages of which it cannot be taken, with why."""
+        lost: dict[str, MlvcError] = {}
+        now = self.tools.tree.identify(_once(path for running in good for path in running.stage.deps))
+        for running in good:
+            changed = self.changed(running, now)
+            if changed:
+                lost[running.stage.name] = failures.of_change(running.stage, changed)
+        left = [out for running in good if running.stage.name not in lost for out in running.stage.outs]
+        stored = [out.path for out in left if out.cache and self.options.commit]
+        seen = [out.path for out in left if not (out.cache and self.options.commit)]
+        outs = {path: content for path, content in self.tools.tree.identify(seen).items() if content is not None}
+        if stored:
+            outs |= self.tools.tree.store(stored)
+        for running in good:
+            missing = next((out.path for out in running.stage.outs if out.path not in outs), None)
+            if missing is not None and running.stage.name not in lost:
+                lost[running.stage.name] = failures.of_missing(running.stage, missing)
+        return lost, outs
+
+    def changed(self, running: _Running, now: Mapping[str, Content | None]) -> str:
+        """An input that is not what it was; '' where all are."""
+        stage, before = running.stage, running.before
         changed = [path for path in stage.deps if not plans.same(now.get(path), before.deps[path])]
         values = self.tools.params.values(stage.params)
         changed += [str(ref) for ref in stage.params if _value(values, ref) != _value(before.params, ref)]
-        if changed:
-            raise StageFailedError(
-                f"'{changed[0]}' changed while stage '{stage.name}' ran, so its result is not recorded",
-                hint="run `mlvc repro` again when nothing writes to it; a stage must not write to what it depends on",
-            )
+        return changed[0] if changed else ""
 
-    def take(self, stage: Stage) -> dict[str, Content]:
-        """The outputs, durable where they are cached; StageFailedError names one that the command did not make."""
-        outs: dict[str, Content | None] = {}
-        outs |= self.tools.tree.identify([out.path for out in stage.outs if not out.cache])
-        outs |= self.tools.tree.store([out.path for out in stage.outs if out.cache])
-        found = {path: content for path, content in outs.items() if content is not None}
-        missing = next((out.path for out in stage.outs if out.path not in found), None)
-        if missing is not None:
-            raise StageFailedError(
-                f"the command of stage '{stage.name}' ended well but did not make its output '{missing}'",
-                hint="correct the command, or the path under 'outs'",
-            )
-        return found
+    def keep(self, running: _Running, outs: Mapping[str, Content]) -> None:
+        """Record a Run, and where its outputs are stored, enter it in the Lockfile."""
+        run = Run(running.key, running.before, outs, round(1000 * running.seconds))
+        if not self.options.commit:
+            if self.tools.unstored is not None:
+                self.tools.unstored.put(run)
+            return
+        self.tools.runs.put(run)
+        stage = running.stage
+        known = self.lockfile.stages.get(stage.name)
+        self.record(stage, plans.entry_of(stage, running.key, running.before, outs, known))
+
+
+def _works(decision: Decision) -> bool:
+    return decision.action in (plans.Action.RUN, plans.Action.RESTORE)
 
 
 def _paths(stage: Stage) -> list[str]:
     return [*stage.deps, *(out.path for out in stage.outs)]
+
+
+def _reads(stage: Stage) -> Iterator[str]:
+    """What a Stage reads; of a pattern the directory below which all is that may fit."""
+    for path in inputs(stage):
+        parts = path.split("/")
+        fixed = next((at for at, part in enumerate(parts) if "*" in part or "?" in part), len(parts))
+        yield "/".join(parts[:fixed])
+
+
+def _once(paths: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(paths))
 
 
 def _nothing(_key: Oid) -> None:
@@ -382,31 +689,3 @@ def _told(decision: Decision) -> str:
 
 def _value(values: Values, ref: ParamRef) -> str:
     return codec.compact_json(values.get(ref.file, {}).get(ref.key))
-
-
-def _stuck(decision: Decision) -> StageFailedError:
-    _, missing, *more = decision.reasons
-    also = f" (and {len(more)} more)" if more else ""
-    return StageFailedError(
-        f"stage '{decision.stage}' is frozen, and its {missing} and cannot be brought back{also}",
-        hint=f"`mlvc fetch` may bring it; `mlvc repro -f -s {decision.stage}` runs the stage all the same",
-    )
-
-
-_NOT_FOUND, _NOT_EXECUTABLE = 127, 126
-
-
-def _command_failed(stage: Stage, ended: Ended) -> NoReturn:
-    command = ended.command.splitlines()[0]
-    if ended.code < 0:
-        how = f"was ended by signal {-ended.code}"
-    elif ended.code == _NOT_FOUND:
-        how = "names a program that was not found (exit code 127)"
-    elif ended.code == _NOT_EXECUTABLE:
-        how = "names a file that cannot be executed (exit code 126)"
-    else:
-        how = f"failed with exit code {ended.code}"
-    raise StageFailedError(
-        f"the command of stage '{stage.name}' {how}: {command}",
-        hint="its own output says why; what was finished before is recorded, `mlvc repro` goes on from there",
-    )

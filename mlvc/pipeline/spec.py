@@ -9,10 +9,13 @@ import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from mlvc import codec
-from mlvc.errors import PipelineError
+from mlvc import codec, globs
+from mlvc.pipeline import expand, quantities, schema
+from mlvc.pipeline.place import Place
+from mlvc.pipeline.place import kind as _kind
+from mlvc.pipeline.variables import NOWHERE, Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,18 +24,14 @@ _T = TypeVar("_T")
 FILE = "mlvc.yaml"
 DEFAULT_PARAMS = "params.yaml"
 NAME = re.compile(r"[A-Za-z0-9_.-]+")
-TOP_KEYS = ("stages", "vars", "params", "metrics", "plots", "artifacts")
+TOP_RESOLVED = ("params", "metrics", "plots", "artifacts")
+TOP_KEYS = ("stages", "vars", *TOP_RESOLVED)
 STAGE_KEYS = (
     *("cmd", "wdir", "deps", "outs", "params", "metrics", "plots"),
     *("frozen", "always_changed", "desc", "meta", "vars", "foreach", "do", "matrix"),
+    *("when", "env", "timeout", "retries", "resources", "image", "each", "batch"),
 )
 _CONTROL = frozenset({".gitignore", ".gitattributes", ".gitmodules", ".mlvcignore", "mlvc.yaml", "mlvc.lock"})
-LATER_KEYS = ("vars", "foreach", "do", "matrix")
-LATER_FLAGS: Mapping[str, tuple[object, str]] = {
-    "push": (True, "`cache: false` keeps an output out of every Remote: Git has it then"),
-    "remote": ("", "leave it out: `mlvc push -r NAME` sends everything to the Remote NAME"),
-}
-"""Flags of outputs that only say what holds anyway: that value, and what to do where another one was wanted."""
 OUT_FLAGS: Mapping[str, type | tuple[type, ...]] = {
     "cache": bool,
     "persist": bool,
@@ -49,7 +48,6 @@ PLOT_FLAGS: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("x_label", "y_label", "title", "template"), str),
     "header": bool,
 }
-_WRITE_OUT = "write out each stage and each value"
 FLAGS = {"outs": OUT_FLAGS, "metrics": OUT_FLAGS, "plots": PLOT_FLAGS}
 
 
@@ -64,6 +62,10 @@ class Out:
     """Whether its bytes go into the Store; without, it is a small file that Git keeps."""
     persist: bool = False
     """Whether the command finds what it made last time."""
+    push: bool = True
+    """Whether its objects go to Remotes."""
+    remote: str = ""
+    """The only Remote that its objects go to and come from; '' for any."""
     desc: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Flags that say how to show it: type, labels, meta, and those of plots."""
@@ -119,6 +121,8 @@ class Stage:
     """A pattern: the commands run for each file that fits it; '' for once."""
     batch: int = 0
     """With ``each``: how many files one command is given in a list; 0 for one without a list."""
+    at: Place | None = field(default=None, compare=False, repr=False)
+    """Where it is described; ``where.of`` tells of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,68 +148,76 @@ def address(file: str, name: str) -> str:
     return name if file == FILE else f"{file}:{name}"
 
 
-def parse(text: str, file: str) -> tuple[Stage, ...]:
+def name_in_file(stage: Stage) -> str:
+    """The name of a Stage in its own file: ``address`` the other way round."""
+    return stage.name.removeprefix(address(stage.file, ""))
+
+
+def parse(text: str, file: str, around: Surroundings = NOWHERE) -> tuple[Stage, ...]:
     """The Stages of the file ``file`` (repository-relative), in their order there. Errors as ``parse_file``."""
-    return parse_file(text, file).stages
+    return parse_file(text, file, around).stages
 
 
-def parse_file(text: str, file: str) -> Pipeline:
-    """All that the pipeline file ``file`` (repository-relative) says.
+def parse_file(text: str, file: str, around: Surroundings = NOWHERE) -> Pipeline:
+    """All that the pipeline file ``file`` (repository-relative) says, with all templates resolved.
 
-    FormatError for what is not YAML; PipelineError with file and line for anything that is not of the vocabulary.
+    FormatError for what is not YAML, here or in a file of variables; PipelineError with file, line and column for
+    anything that is not of the vocabulary, and for a template that does not resolve.
     """
     document = codec.parse_yaml(text, file)
-    at = _At(file, document, ())
+    at = Place(file, document, ())
+    problem = schema.validate(document.value)
+    if problem is not None:
+        stage = str(problem.path[1]) if problem.path[0:1] == ("stages",) and len(problem.path) > 1 else ""
+        at.on(*problem.path).of(stage).fail(problem.message, hint=problem.hint)
     if document.value is None:
         return Pipeline(file)
     top = _mapping(at, document.value, TOP_KEYS, "a pipeline file")
-    if top.get("vars"):
-        at.on("vars").fail("'vars' is not supported yet", hint=_WRITE_OUT)
-    stages = top.get("stages")
-    at = at.on("stages")
+    context = expand.Context(at, top.get("vars"), around)
+    stages = _mapping(at.on("stages"), {} if top.get("stages") is None else top["stages"], None, "'stages'")
     lines = document.lines_of_keys(("stages",))
     found = tuple(
-        _stage(at.on(str(name)), str(name), body, lines.get(str(name), 1))
-        for name, body in _mapping(at, {} if stages is None else stages, None, "'stages'").items()
+        stage
+        for name, body in stages.items()
+        for stage in _of_entry(at.on("stages", str(name)).of(str(name)), body, lines.get(str(name), 1), context)
     )
-    return Pipeline(file, found, *(top.get(key) for key in ("params", "metrics", "plots", "artifacts")))
+    return Pipeline(file, found, *(context.resolved(key, top.get(key)) for key in TOP_RESOLVED))
 
 
 def parse_stage(name: str, fields: Mapping[str, Any], file: str) -> Stage:
-    """The Stage that ``fields``, the mapping below its name in ``mlvc.yaml``, describe. PipelineError as from parse."""
-    return _stage(_At(file, None, ()), name, fields, 0)
+    """The Stage that ``fields``, the mapping below its name in ``mlvc.yaml``, describe; templates stay as they are.
+
+    PipelineError as from parse.
+    """
+    at = Place(file, None, (), name)
+    _check_name(at, name)
+    return _stage(at, name, _mapping(at, fields, STAGE_KEYS, "a stage"))
 
 
-@dataclass(frozen=True, slots=True)
-class _At:
-    """A place in a pipeline file; the line is looked up only for a message."""
-
-    file: str
-    document: codec.Yaml | None
-    path: tuple[str | int, ...]
-
-    def on(self, *steps: str | int) -> _At:
-        return _At(self.file, self.document, self.path + steps)
-
-    def fail(self, message: str, *, hint: str = "") -> NoReturn:
-        where = f"{self.file}, line {self.document.position(self.path)[0]}: " if self.document else ""
-        stage = f"stage '{self.path[1]}': " if len(self.path) > 1 and self.path[0] == "stages" else ""
-        raise PipelineError(where + stage + message, hint=hint)
-
-
-def _stage(at: _At, name: str, body: object, line: int) -> Stage:
+def _check_name(at: Place, name: str) -> None:
     if not NAME.fullmatch(name):
         at.fail(f"the stage name '{name}' has a character other than letters, digits, '_', '.' and '-'")
+
+
+def _of_entry(at: Place, body: object, line: int, context: expand.Context) -> Iterator[Stage]:
+    """The Stages that one entry below ``stages`` describes."""
+    _check_name(at, at.stage)
     fields = _mapping(at, body, STAGE_KEYS, "a stage")
-    for key in LATER_KEYS:
-        if key in fields:
-            at.on(key).fail(f"'{key}' is not supported yet", hint=_WRITE_OUT)
+    if "do" in fields:
+        _mapping(at.on("do"), fields["do"], [key for key in STAGE_KEYS if key not in expand.GROUPS], "a stage in 'do'")
+    for made in expand.stages(at, fields, context):
+        yield _stage(made.place, made.name, made.fields, line=line, group=made.group, skip=made.skip)
+
+
+def _stage(at: Place, name: str, fields: Mapping[str, Any], *, line: int = 0, group: str = "", skip: str = "") -> Stage:
     directory = posixpath.dirname(at.file)
     wdir = _inside(at.on("wdir"), directory, _text(at.on("wdir"), fields.get("wdir", ".")), root=True)
     return Stage(
         name=address(at.file, name),
         file=at.file,
         line=line,
+        group=group,
+        skip=skip,
         cmd=_commands(at.on("cmd"), fields.get("cmd")),
         wdir=wdir,
         deps=tuple(_paths(at.on("deps"), wdir, fields.get("deps"))),
@@ -215,10 +227,19 @@ def _stage(at: _At, name: str, body: object, line: int) -> Stage:
         always_changed=_typed(at.on("always_changed"), fields.get("always_changed", False), bool),
         desc=_typed(at.on("desc"), fields.get("desc", ""), str),
         meta=fields.get("meta"),
+        env=dict(_env_values(at.on("env"), fields.get("env"))),
+        env_through=tuple(dict.fromkeys(_env_names(fields.get("env")))),
+        timeout=_timeout(at.on("timeout"), fields.get("timeout", 0)),
+        retries=_count(at.on("retries"), fields.get("retries", 0)),
+        resources=dict(_resources(at.on("resources"), fields.get("resources"))),
+        image=_text(at.on("image"), fields.get("image", "")),
+        each=_each(at.on("each"), wdir, fields),
+        batch=_batch(at.on("batch"), fields),
+        at=at,
     )
 
 
-def _mapping(at: _At, value: object, known: Iterable[str] | None, what: str) -> Mapping[str, Any]:
+def _mapping(at: Place, value: object, known: Iterable[str] | None, what: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         at.fail(f"{what} must be a mapping of keys, and this is {_kind(value)}")
     for key in value:
@@ -231,33 +252,20 @@ def _mapping(at: _At, value: object, known: Iterable[str] | None, what: str) -> 
     return value
 
 
-def _kind(value: object) -> str:
-    kinds = {bool: "true or false", str: "text", int: "a number", float: "a number", list: "a list", dict: "a mapping"}
-    return "empty" if value is None else kinds.get(type(value), type(value).__name__)
-
-
-def _typed(at: _At, value: object, kind: type[_T]) -> _T:
+def _typed(at: Place, value: object, kind: type[_T]) -> _T:
     if not isinstance(value, kind):
         at.fail(f"'{at.path[-1]}' must be {_kind(kind())}, and this is {_kind(value)}")
     return value
 
 
-def _text(at: _At, value: object) -> str:
-    """A string, in which a backslash before ``${`` makes it the shell's; templates are refused."""
+def _text(at: Place, value: object) -> str:
     text = _typed(at, value, str) if isinstance(at.path[-1], str) else value
     if not isinstance(text, str):
         at.fail(f"an entry of '{at.path[-2]}' must be text, and this is {_kind(value)}", hint="put it in quotes")
-    if "${" not in text:
-        return text
-    template = re.search(r"(?<!\\)\$\{[^}]*\}?", text)
-    if template:
-        at.fail(
-            f"the template '{template[0]}' is not supported yet", hint=r"write `\${` where the shell should see `${`"
-        )
-    return text.replace("\\${", "${")
+    return text
 
 
-def _commands(at: _At, value: object) -> tuple[str, ...]:
+def _commands(at: Place, value: object) -> tuple[str, ...]:
     if isinstance(value, list):
         commands = tuple(_text(at.on(number), item) for number, item in enumerate(value))
     else:
@@ -269,7 +277,7 @@ def _commands(at: _At, value: object) -> tuple[str, ...]:
     return tuple(command.strip() for command in commands if command.strip())
 
 
-def _inside(at: _At, directory: str, text: str, *, root: bool = False) -> str:
+def _inside(at: Place, directory: str, text: str, *, root: bool = False) -> str:
     """``text``, relative to ``directory``, as a path of the repository."""
     if "://" in text:
         at.fail(f"'{text}' is an address, and stages work on paths of the repository")
@@ -283,7 +291,7 @@ def _inside(at: _At, directory: str, text: str, *, root: bool = False) -> str:
     return "" if path == "." else path
 
 
-def _items(at: _At, value: object) -> Iterator[tuple[_At, Any]]:
+def _items(at: Place, value: object) -> Iterator[tuple[Place, Any]]:
     if value is None:
         return
     if not isinstance(value, list):
@@ -292,7 +300,7 @@ def _items(at: _At, value: object) -> Iterator[tuple[_At, Any]]:
         yield at.on(number), item
 
 
-def _paths(at: _At, wdir: str, value: object) -> dict[str, None]:
+def _paths(at: Place, wdir: str, value: object) -> dict[str, None]:
     found: dict[str, None] = {}
     for here, item in _items(at, value):
         path = _inside(here, wdir, _text(here, item))
@@ -302,7 +310,7 @@ def _paths(at: _At, wdir: str, value: object) -> dict[str, None]:
     return found
 
 
-def _all_outs(at: _At, wdir: str, fields: Mapping[str, Any]) -> Iterator[Out]:
+def _all_outs(at: Place, wdir: str, fields: Mapping[str, Any]) -> Iterator[Out]:
     seen: set[str] = set()
     for role in FLAGS:
         for here, out in _outs(at.on(role), wdir, fields.get(role)):
@@ -312,7 +320,7 @@ def _all_outs(at: _At, wdir: str, fields: Mapping[str, Any]) -> Iterator[Out]:
             yield out
 
 
-def _outs(at: _At, wdir: str, value: object) -> Iterator[tuple[_At, Out]]:
+def _outs(at: Place, wdir: str, value: object) -> Iterator[tuple[Place, Out]]:
     entries = [{key: flags} for key, flags in value.items()] if isinstance(value, Mapping) else value
     for here, item in _items(at, entries):
         pairs = item if isinstance(item, Mapping) else {item: None}
@@ -320,7 +328,7 @@ def _outs(at: _At, wdir: str, value: object) -> Iterator[tuple[_At, Out]]:
             yield here, _out(here, wdir, _text(here, key), flags)
 
 
-def _out(at: _At, wdir: str, text: str, flags: object) -> Out:
+def _out(at: Place, wdir: str, text: str, flags: object) -> Out:
     role = str(at.path[-2])
     known = FLAGS[role]
     given = dict(_mapping(at.on(text), flags or {}, known, f"an entry of '{role}'"))
@@ -329,17 +337,16 @@ def _out(at: _At, wdir: str, text: str, flags: object) -> Out:
         if not isinstance(value, kind):
             wanted = _kind(kind()) if isinstance(kind, type) else "text or a list"
             at.on(text, key).fail(f"'{key}' must be {wanted}, and this is {_kind(value)}")
-    for key, (value, hint) in LATER_FLAGS.items():
-        if given.pop(key, value) != value:
-            at.on(text, key).fail(f"'{key}' of an output is not supported yet", hint=hint)
-    direct = {key: given.pop(key) for key in ("cache", "persist", "desc") if key in given}
+    direct = {key: given.pop(key) for key in ("cache", "persist", "push", "remote", "desc") if key in given}
     path = _inside(at, wdir, text)
+    if globs.is_pattern(path):
+        at.fail(f"the output '{text}' is a pattern", hint="name the directory, or each of the files")
     if posixpath.basename(path) in _CONTROL or path.split("/")[0] == ".mlvc":
         at.fail(f"'{text}' cannot be an output: Git or mlvc reads it", hint="choose another name")
     return Out(path=path, role=role, options=given, **direct)
 
 
-def _params(at: _At, wdir: str, value: object) -> Iterator[ParamRef]:
+def _params(at: Place, wdir: str, value: object) -> Iterator[ParamRef]:
     for here, item in _items(at, value):
         if not isinstance(item, Mapping):
             yield ParamRef(_inside(here, wdir, DEFAULT_PARAMS), _text(here, item))
@@ -352,3 +359,78 @@ def _params(at: _At, wdir: str, value: object) -> Iterator[ParamRef]:
                 yield ParamRef(path, _text(here.on(str(file), number), key))
             if not keys:
                 yield ParamRef(path)
+
+
+def _env_entries(value: object) -> Iterator[tuple[tuple[str | int, ...], Any, Any]]:
+    """Where each entry of ``env`` stands, its name, and its value: ``_THROUGH`` for a name that is let through."""
+    for number, item in enumerate(value if isinstance(value, list) else ()):
+        if isinstance(item, Mapping):
+            yield from (((number, str(name)), name, given) for name, given in item.items())
+        else:
+            yield (number,), item, _THROUGH
+    for name, given in value.items() if isinstance(value, Mapping) else ():
+        yield (str(name),), name, given
+
+
+_THROUGH = object()
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _env_values(at: Place, value: object) -> Iterator[tuple[str, str]]:
+    if value is not None and not isinstance(value, list | Mapping):
+        at.fail(f"'env' must be a mapping or a list, and this is {_kind(value)}")
+    seen: set[str] = set()
+    for steps, name, given in _env_entries(value):
+        here = at.on(*steps)
+        if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
+            here.fail(f"'{name}' cannot be the name of a variable", hint="it has letters, digits and '_'")
+        if name in seen:
+            here.fail(f"the variable '{name}' is named twice")
+        seen.add(name)
+        if given is _THROUGH:
+            continue
+        if not isinstance(given, str | int | float) or "\0" in str(given):
+            hint = f"to let the variable through, write it in a list: `- {name}`" if given is None else ""
+            here.fail(f"the variable '{name}' must be text, and this is {_kind(given)}", hint=hint)
+        yield name, str(given).lower() if isinstance(given, bool) else _text(here, str(given))
+
+
+def _env_names(value: object) -> Iterator[str]:
+    yield from (name for _, name, given in _env_entries(value) if given is _THROUGH)
+
+
+def _timeout(at: Place, value: object) -> float:
+    found = quantities.seconds(value)
+    if found is None:
+        at.fail(f"'timeout' must be a time, and this is {_shown(value)}", hint="such as 90, 30s, 10m or 2h")
+    return found
+
+
+def _count(at: Place, value: object, least: int = 0) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        at.fail(f"'{at.path[-1]}' must be a whole number from {least} on, and this is {_shown(value)}")
+    return value
+
+
+def _shown(value: object) -> str:
+    return f"'{value}'" if isinstance(value, str | int | float) and not isinstance(value, bool) else _kind(value)
+
+
+def _resources(at: Place, value: object) -> Iterator[tuple[str, float]]:
+    for name, amount in _mapping(at, {} if value is None else value, None, "'resources'").items():
+        memory = name == "memory"
+        found = quantities.size(amount) if memory else quantities.number(amount)
+        if found is None:
+            wanted, hint = ("a size", "such as 4GB or 512MiB") if memory else ("a number", "")
+            at.on(str(name)).fail(f"the resource '{name}' must be {wanted}, and this is {_shown(amount)}", hint=hint)
+        yield str(name), found
+
+
+def _each(at: Place, wdir: str, fields: Mapping[str, Any]) -> str:
+    return _inside(at, wdir, _text(at, fields["each"])) if "each" in fields else ""
+
+
+def _batch(at: Place, fields: Mapping[str, Any]) -> int:
+    if "batch" in fields and "each" not in fields:
+        at.fail("'batch' is of no use without 'each'", hint="say with 'each' which files the commands run for")
+    return _count(at, fields["batch"], 1) if "batch" in fields else 0

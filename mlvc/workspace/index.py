@@ -16,6 +16,8 @@ from mlvc.database import Disposable, recovering
 from mlvc.oid import Oid
 from mlvc.pointer import Content
 
+_TAKEN_APART = 8
+"""So many directories stay as they were taken apart."""
 NEVER = -1
 """An mtime that no file has."""
 
@@ -46,7 +48,7 @@ class Index(Disposable):
 
     def __init__(self, path: str, digest_size: int) -> None:
         self._record = struct.Struct(f"<QqqQc{digest_size}s")
-        self._last: tuple[bytes, Records] = (b"", {})
+        self._last: dict[str, tuple[bytes, Records]] = {}
         self._seen: tuple[sqlite3.Connection, int] | None = None
         super().__init__(path, _VERSIONS[digest_size], _SCHEMA, bool)
 
@@ -66,14 +68,17 @@ class Index(Disposable):
     def of_dir(self, path: str) -> Records:
         """The Records of the files directly in one directory; not to be changed.
 
-        Who asks for many files of one directory, one after the other, has its row taken apart once.
+        Who asks for many files of a few directories has their rows taken apart once.
         """
         row = self._db.execute("SELECT entries FROM dirs WHERE path = ?", (path,)).fetchone()
         if row is None:
             return {}
-        if row[0] != self._last[0]:
-            self._last = (row[0], self._decode(row[0]))
-        return self._last[1]
+        known = self._last.get(path)
+        if known is None or known[0] != row[0]:
+            if len(self._last) >= _TAKEN_APART:
+                self._last.clear()
+            known = self._last[path] = (row[0], self._decode(row[0]))
+        return known[1]
 
     @recovering
     def root(self, path: str) -> Content | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
-from mlvc import files, manifest
+from mlvc import files, globs, manifest
 from mlvc.hashing import Hashing
-from mlvc.ignore import Ignore
-from mlvc.manifest import EXECUTABLE, Entry
+from mlvc.ignore import ALWAYS, Ignore
+from mlvc.manifest import EMPTY_DIR, EXECUTABLE, Entry
 from mlvc.oid import Oid
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
@@ -50,6 +51,8 @@ class WorkTree:
         self.index = index
         self.hashing = hashing
         self.scratch = files.Scratch(os.path.join(os.path.dirname(index.path), "tmp"))
+        self._ignore = ignore
+        self._loose = loose
         self._scanner = Scanner(root, ignore=ignore, loose=loose, hashing=hashing)
 
     def beside(self, directory: str) -> str:
@@ -116,6 +119,62 @@ class WorkTree:
         self.remember(found.values())
         progress.finish()
         return found
+
+    def fitting(self, pattern: str, *, progress: Progress = QUIET) -> Look:
+        """The files that fit ``pattern`` (see globs), as the content of the directory that all of them lie below.
+
+        As ``look``; None where none fits. Only what may fit is walked and hashed.
+        """
+        top = globs.fixed(pattern)
+        fits, leads, ignore = globs.fits(pattern), globs.leads(pattern), self._ignore
+
+        def left_out(path: str, is_dir: bool) -> bool:  # noqa: FBT001  (the shape of a callback)
+            return not (leads if is_dir else fits)(path) or (ignore is not None and ignore(path, is_dir))
+
+        since = self.begin()
+        known = {top: self.index.of_dir(top)} if globs.is_flat(pattern) else self.index.below(top)
+        fitting = {path: _only(records, path, fits) for path, records in known.items()}
+        scanner = Scanner(self.root, ignore=left_out, loose=self._loose, hashing=self.hashing)
+        scan = scanner.scan(top, fitting, since=since)
+        if not scan.is_dir:
+            return Look(pattern, None, scan)
+        refuse([scan])
+        self._tell("hashing", [scan], progress)
+        digest(self.root, scan, self.hashing, progress=progress)
+        for directory, records in scan.dirs.items():
+            scan.dirs[directory] = {name: r for name, r in records.items() if r.kind != EMPTY_DIR}
+        self._learn(scan, known, fits)
+        entries = scan.entries()
+        return Look(pattern, manifest.build(entries, self.hashing)[0] if entries else None, scan)
+
+    def named(self, pattern: str) -> list[str]:
+        """The paths of the files that fit ``pattern`` (see globs), sorted. Nothing is hashed."""
+        fits, leads = globs.fits(pattern), globs.leads(pattern)
+        found: list[str] = []
+        pending = [globs.fixed(pattern)]
+        while pending:
+            directory = pending.pop()
+            with suppress(FileNotFoundError, NotADirectoryError), os.scandir(f"{self.root}/{directory}") as listing:
+                for entry in listing:
+                    path = f"{directory}/{entry.name}" if directory else entry.name
+                    if entry.is_dir(follow_symlinks=False):
+                        if entry.name not in ALWAYS and leads(path) and not self.is_ignored(path):
+                            pending.append(path)
+                    elif fits(path) and not self.is_ignored(path):
+                        found.append(path)
+        return sorted(found)
+
+    def _learn(self, scan: Scan, known: Mapping[str, Records], fits: globs.Fits) -> None:
+        """Write to the Index what a scan of the fitting files alone has found; what it knows of others stays."""
+        changed: dict[str, Records] = {}
+        for directory in {*scan.dirs, *known}:
+            before = known.get(directory, {})
+            fitting = _only(before, directory, fits)
+            found = scan.dirs.get(directory, {})
+            if fitting != found:
+                changed[directory] = {name: r for name, r in before.items() if name not in fitting} | found
+        if changed:
+            self.index.update(changed)
 
     def store(self, paths: Iterable[str], store: Store, *, progress: Progress = QUIET) -> dict[str, Look]:
         """As ``look``, and everything is in ``store``, durable and visible, on return.
@@ -202,3 +261,9 @@ class WorkTree:
             if directory not in dirs:
                 dirs[directory] = dict(self.index.of_dir(directory))
             dirs[directory].update(records)
+
+
+def _only(records: Records, directory: str, fits: globs.Fits) -> Records:
+    """Those of the files in a directory that fit."""
+    prefix = f"{directory}/" if directory else ""
+    return {name: record for name, record in records.items() if record.kind != EMPTY_DIR and fits(prefix + name)}

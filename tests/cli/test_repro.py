@@ -11,10 +11,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pytest
 
-from tests.helpers import SOURCES, git, run_mlvc, shell
+from tests.helpers import SOURCES, Result, git, run_mlvc, shell
 
 PIPELINE = """\
 # The whole of it.
@@ -104,12 +106,23 @@ def test_dry_run_says_why_and_changes_nothing(pipeline: Path) -> None:
     assert shell.image(pipeline, git_index=True) == before
 
 
-def test_json_is_all_that_stdout_has(pipeline: Path) -> None:
-    (pipeline / "mlvc.yaml").write_text(PIPELINE.replace("echo upper >> log", "echo noise"))
-    result = run_mlvc("repro", "--json", cwd=pipeline)
-    assert {item["outcome"] for item in json.loads(result.out)} == {"ran"}
-    assert set(json.loads(result.out)[0]) == {"stage", "outcome", "reasons", "seconds"}
-    assert "noise" in result.err
+def events(result: Result, kind: str = "finished") -> list[dict[str, Any]]:
+    """The lines of one kind that ``repro --json`` printed."""
+    return [event for event in map(json.loads, result.out.splitlines()) if event["event"] == kind]
+
+
+def test_json_is_a_line_for_each_event_and_all_that_stdout_has(pipeline: Path) -> None:
+    (pipeline / "mlvc.yaml").write_text(PIPELINE.replace("echo upper >> log", "echo noise; printf more"))
+    result = run_mlvc("repro", "--json", "upper", cwd=pipeline)
+    assert [json.loads(line) for line in result.out.splitlines()] == [
+        {"event": "planned", "stage": "upper", "action": "run", "reasons": ["never run"]},
+        {"event": "started", "stage": "upper", "reasons": ["never run"], "try": 1},
+        {"event": "line", "stage": "upper", "text": "noise"},
+        {"event": "line", "stage": "upper", "text": "more"},
+        {"event": "finished", "stage": "upper", "outcome": "ran", "reasons": ["never run"], "seconds": mock.ANY},
+        {"event": "summary", "counts": {"ran": 1}, "error": None},
+    ]
+    assert "noise" not in result.err
 
 
 @pytest.mark.parametrize("keep_going", [False, True])
@@ -118,7 +131,7 @@ def test_json_tells_of_a_failure_too(pipeline: Path, keep_going: bool) -> None:
         PIPELINE.replace("cat upper.txt upper.txt", "exit 5").replace("cp model", "exit 6")
     )
     result = run_mlvc("repro", "--json", *(["-k"] if keep_going else []), cwd=pipeline, check=False)
-    told = {item["stage"]: item["outcome"] for item in json.loads(result.out)}
+    told = {item["stage"]: item["outcome"] for item in events(result)}
     assert told == {"upper": "ran", "repeat": "failed"} | ({"other": "failed"} if keep_going else {})
     assert result.code == 7
     shell.ends(result, "'repeat'", "exit code 5", *(["failed too: other"] if keep_going else []))
@@ -139,13 +152,16 @@ def test_outputs_travel_with_the_commit(pipeline: Path) -> None:
     assert run_mlvc("status", "--exit-code", cwd=clone).code == 0
 
 
-def test_another_repro_at_work(pipeline: Path) -> None:
-    import fcntl
-
-    path = pipeline / ".git/mlvc/repro"
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        shell.refused(run_mlvc("repro", cwd=pipeline, check=False), 8, "another `mlvc repro`")
+def started(*args: str, cwd: Path) -> subprocess.Popen[str]:
+    """mlvc, begun; its output can be read."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "mlvc", *args],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": SOURCES, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 @pytest.fixture
@@ -170,31 +186,54 @@ def hanging(pipeline: Path) -> Iterator[subprocess.Popen[bytes]]:
 def test_a_command_that_outlives_its_mlvc_is_waited_for(pipeline: Path, hanging: subprocess.Popen[bytes]) -> None:
     hanging.kill()
     hanging.wait()
-    shell.refused(run_mlvc("repro", cwd=pipeline, check=False), 8, "killed `mlvc repro`", "process ")
     assert run_mlvc("status", cwd=pipeline).code == 0
-    (pipeline / "go").touch()
-    while "x" not in (pipeline / "out").read_text():
-        time.sleep(0.01)
-    while (result := run_mlvc("repro", cwd=pipeline, check=False)).code == 8:
-        pass
-    assert result.code == 0
-    assert not (pipeline / ".git/mlvc/running").exists()
+    with started("repro", cwd=pipeline) as again:
+        told = again.stderr.readline()
+        assert told.startswith(
+            "Stage 'hang' waits for stage 'hang', which a killed `mlvc repro` left running (process "
+        )
+        group = int(told.rpartition(" ")[2].rstrip(")\n"))
+        assert os.getpgid(group) == group
+        (pipeline / "go").touch()
+        assert "Running stage 'hang'" in again.communicate(timeout=60)[1]
+    assert (again.returncode, (pipeline / "out").read_text()) == (0, "x\n")
+    assert os.listdir(pipeline / ".git/mlvc/claims") == ["guard"]
 
 
 def test_ctrl_c_while_a_command_runs(pipeline: Path, hanging: subprocess.Popen[bytes]) -> None:
     hanging.send_signal(signal.SIGINT)
     assert hanging.wait(timeout=60) == 130
-    assert not (pipeline / ".git/mlvc/running").exists()
+    assert os.listdir(pipeline / ".git/mlvc/claims") == ["guard"]
     assert not (pipeline / "mlvc.lock").exists()
     (pipeline / "go").touch()
     run_mlvc("repro", cwd=pipeline)
     assert (pipeline / "out").read_text() == "x\n"
 
 
-def test_two_at_once(pipeline: Path, hanging: subprocess.Popen[bytes]) -> None:
-    shell.refused(run_mlvc("repro", cwd=pipeline, check=False), 8, "another `mlvc repro`")
+def test_what_works_on_the_same_waits_and_then_does_nothing_again(
+    pipeline: Path, hanging: subprocess.Popen[bytes]
+) -> None:
+    with started("repro", "--json", cwd=pipeline) as second:
+        waiting = [json.loads(second.stdout.readline()) for _ in range(2)][1]
+        cause = f"stage 'hang' of another `mlvc repro` (process {hanging.pid})"
+        assert waiting == {"event": "waiting", "stage": "hang", "cause": cause}
+        (pipeline / "go").touch()
+        out = second.communicate(timeout=60)[0]
+    assert hanging.wait(timeout=60) == 0
+    assert [json.loads(line)["outcome"] for line in out.splitlines()[:-1]] == ["unchanged"]
+
+
+def test_two_that_do_not_overlap_run_side_by_side_and_both_are_recorded(
+    pipeline: Path, hanging: subprocess.Popen[bytes]
+) -> None:
+    text = (pipeline / "mlvc.yaml").read_text()
+    (pipeline / "mlvc.yaml").write_text(text + "  beside: {cmd: echo > beside.txt, outs: [beside.txt]}\n")
+    run_mlvc("repro", "beside", cwd=pipeline)
+    assert hanging.poll() is None
     (pipeline / "go").touch()
     assert hanging.wait(timeout=60) == 0
+    assert set(json.loads((pipeline / "mlvc.lock").read_text())["stages"]) == {"hang", "beside"}
+    assert run_mlvc("repro", cwd=pipeline).err.strip() == "pipeline: 2 unchanged"
 
 
 def test_what_a_command_leaves_in_the_background_is_not_waited_for(pipeline: Path) -> None:
@@ -342,7 +381,7 @@ def test_an_output_that_overlaps_what_is_tracked(project: Path, tracked: str, ou
     (project / "mlvc.yaml").write_text(text)
     before = shell.image(project)
     for command in (["repro"], ["repro", "--dry-run"]):
-        shell.refused(run_mlvc(*command, cwd=project, check=False), 2, "mlvc.yaml, line 2: output", *parts)
+        shell.refused(run_mlvc(*command, cwd=project, check=False), 2, "mlvc.yaml, line 4, column 12: output", *parts)
     assert shell.image(project) == before
 
 
@@ -484,4 +523,4 @@ def test_the_exit_code_of_a_stage_that_did_not_end_well(project: Path, stage: by
     shell.write(project, {"mlvc.yaml": b"stages:\n  first: " + stage + b"\n  second: {cmd: 'true'}\n"})
     result = run_mlvc("repro", "--json", cwd=project, check=False)
     assert result.code == code
-    assert [(each["stage"], each["outcome"]) for each in json.loads(result.out)] == [("first", "failed")]
+    assert [(each["stage"], each["outcome"]) for each in events(result)] == [("first", "failed")]

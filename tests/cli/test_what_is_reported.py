@@ -177,8 +177,8 @@ def test_gc_and_fsck(big: Path, heard: Heard) -> None:
 
 def test_repro(big: Path, heard: Heard) -> None:
     shell.write(big, {"mlvc.yaml": b"stages: {copy: {cmd: cp big.bin out.bin, deps: [big.bin], outs: [out.bin]}}\n"})
-    with opened(big) as repo, open(os.devnull, "w", encoding="utf-8") as quiet:
-        pipeline.repro(repo, os.environ, Options(), output=quiet.fileno(), progress=heard)
+    with opened(big) as repo:
+        pipeline.repro(repo, os.environ, Options(), progress=heard)
     part = heard.only("storing")
     assert (part.objects, part.size) == (1, len(BIG))
     assert heard.notes == ["Running stage 'copy': never run"]

@@ -1,4 +1,4 @@
-"""Writes docs/reference/cli.md, json.md and python.md, and mlvc/cli/table.py.
+"""Writes docs/reference/cli.md, json.md, python.md and mlvc.schema.json, and mlvc/cli/table.py.
 
 Run ``python -m tests.docs.generate_reference``, at the top of the checkout.
 """
@@ -16,13 +16,14 @@ from pathlib import Path
 
 from mlvc.cli import main
 from mlvc.cli.words import Command, Group, declared
+from mlvc.pipeline import schema
 from tests import helpers
 from tests.docs import key_tables
 from tests.docs.python_reference import python
 from tests.helpers import run_mlvc, shell
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
-GROUPS = {"remote": ("add", "list", "modify", "default", "rename", "remove"), "stage": ("add", "list")}
+GROUPS = {"remote": ("add", "list", "modify", "default", "rename", "remove"), "stage": ("add", "list", "show")}
 HOME = "/path/to"
 """What stands in the examples in place of the folder that they were made in."""
 
@@ -68,8 +69,9 @@ More values may come in later versions.
 | `action` | `unchanged`, `run`, `restore` | what `mlvc repro` would do |
 | | `may run` | it waits for a Stage that runs, and whose outputs may come out the same |
 | | `frozen` | nothing, because it is frozen |
+| | `skipped` | its `when` does not hold, or it needs what such a Stage makes |
 | | `cannot run` | it is frozen, and an output is gone and cannot be brought back |
-| `outcome` | `unchanged`, `ran`, `restored`, `frozen` | what became of it |
+| `outcome` | `unchanged`, `ran`, `restored`, `frozen`, `skipped` | what became of it |
 | | `failed` | its command failed, or it could not begin, or it did not make an output |
 | | `blocked` | with `-k`: a Stage that it needs failed |
 | `outcome` of `mlvc reproduce` | `ran`, `failed`, `blocked` | as above |
@@ -154,6 +156,7 @@ def _scene(home: Path):
     yield "mlvc remote default", ["remote", "default"], root
     shell.write(root, {"mlvc.yaml": b"stages: {sum: {cmd: cat data/*.csv > sum.txt, deps: [data], outs: [sum.txt]}}\n"})
     yield "mlvc stage list", ["stage", "list"], root
+    yield "mlvc stage show", ["stage", "show", "sum"], root
     yield "mlvc dag", ["dag"], root
     yield "mlvc repro --dry-run", ["repro", "--dry-run"], root
     yield "mlvc repro", ["repro"], root
@@ -211,7 +214,7 @@ def _scene_of_paths(root: Path):
     yield "mlvc unprotect", ["unprotect", "table.bin"], root
 
 
-PAGES = {"cli.md": cli, "json.md": examples, "python.md": python}
+PAGES = {"cli.md": cli, "json.md": examples, "python.md": python, "mlvc.schema.json": schema.text}
 TABLE = Path(main.__file__).with_name("table.py")
 _TABLE = '''\
 """What each command is for, its options with the value that they take, and its arguments.

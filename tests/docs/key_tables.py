@@ -24,14 +24,19 @@ def of(title: str, told: dict[object, str]) -> str:
     name = title.removeprefix("mlvc ")
     kind = shapes.PRINTED[name] if name in shapes.PRINTED else shapes.PRINTED[name.partition(" --")[0]]
     inner = kind
-    if get_origin(kind) in (list, dict):
+    if get_origin(kind) in (list, dict, Iterator):
         inner = get_args(kind)[-1]
     if not is_typeddict(inner):
         return "The value of each setting, by its name."
     if inner in told:
         return f"As of [{told[inner]}](#{told[inner].replace(' ', '-')})."
     told[inner] = title
-    begin = {list: "A list. Each value in it:\n\n", dict: "By the name of each setting:\n\n"}.get(get_origin(kind), "")
+    begins = {
+        list: "A list. Each value in it:\n\n",
+        dict: "By the name of each setting:\n\n",
+        Iterator: "One value on each line, as it happens:\n\n",
+    }
+    begin = begins.get(get_origin(kind), "")
     return begin + _table(inner, (*_PARTS, *(each for each in told if each is not inner)), told)
 
 

@@ -184,8 +184,7 @@ PIPELINE = "docs/reference/pipeline.md"
     [
         ("file", spec.TOP_KEYS),
         ("stage", spec.STAGE_KEYS),
-        # Those of dvc.yaml that are refused are told too, whether the code lists them or not.
-        ("out", {*spec.OUT_FLAGS, "push", "remote"}),
+        ("out", spec.OUT_FLAGS),
         ("plot", spec.PLOT_FLAGS.keys() - spec.OUT_FLAGS.keys()),
     ],
 )
@@ -198,15 +197,7 @@ def test_the_keys_of_mlvc_yaml_are_those_that_the_code_knows(table, known):
 def test_the_defaults_of_an_output_are_those_of_the_code():
     text = (ROOT / PIPELINE).read_text(encoding="utf-8")
     told = dict(re.findall(r"^\| `(cache|persist|push)` \| .* \| `(\w+)` \|$", text, re.MULTILINE))
-    assert told.pop("push") == "true"  # the only value that is taken
-    assert told == {key: shown(getattr(spec.Out("x"), key)) for key in ("cache", "persist")}
-
-
-@pytest.mark.parametrize("key", spec.LATER_KEYS)
-def test_the_keys_that_are_told_to_be_refused_are(key):
-    assert f"| `{key}` | refused as not supported yet" in (ROOT / PIPELINE).read_text(encoding="utf-8")
-    with pytest.raises(errors.PipelineError, match="not supported yet"):
-        spec.parse_stage("s", {"cmd": "x", key: "y"}, "mlvc.yaml")
+    assert told == {key: shown(getattr(spec.Out("x"), key)) for key in ("cache", "persist", "push")}
 
 
 HOWTO = "docs/howto/tracking.md"

@@ -9,8 +9,8 @@ from mlvc.errors import WouldOverwriteError
 from mlvc.hashing import Hashing, oid_of
 from mlvc.oid import Oid
 from mlvc.pipeline import graph, spec
-from mlvc.pipeline.executors.local import Ended
-from mlvc.pipeline.lockfile import Lockfile
+from mlvc.pipeline.executors.base import Ended, Job, Post
+from mlvc.pipeline.lockfile import Entry, Lockfile
 from mlvc.pipeline.params import ParamFiles
 from mlvc.pipeline.run import Run
 from mlvc.pipeline.runner import Tools
@@ -84,6 +84,15 @@ class FakeTree:
             for rest in self.below(path):
                 del self.files[path + rest]
 
+    def set_aside(self, paths: Sequence[str]) -> str:
+        """See Tree."""
+        left = [path for path in paths if self._identify(path) is not None]
+        self.aside += left
+        for path in left:
+            for rest in self.below(path):
+                del self.files[path + rest]
+        return "aside" if left else ""
+
 
 class DiskTree(FakeTree):
     """Files on disk, read whenever they are asked for; objects stay in memory."""
@@ -111,6 +120,13 @@ class DiskTree(FakeTree):
         for path in paths:
             (self.root / path).unlink(missing_ok=True)
 
+    def set_aside(self, paths: Sequence[str]) -> str:
+        """See Tree."""
+        left = [path for path in paths if (self.root / path).exists()]
+        for path in left:
+            (self.root / path).rename(self.root / f"{path}.aside")
+        return "aside" if left else ""
+
     def restore(self, contents: Mapping[str, Content]) -> None:
         """See Tree."""
         for path, wanted in contents.items():
@@ -128,10 +144,12 @@ class FakeRecords:
         """See Records."""
         return self.lockfile
 
-    def save(self, lockfile: Lockfile, *, durable: bool = True) -> None:
+    def change(self, entries: Mapping[str, Entry | None], *, durable: bool = True) -> Lockfile:
         """See Records."""
-        self.lockfile = lockfile
+        stages = {name: entry for name, entry in {**self.lockfile.stages, **entries}.items() if entry is not None}
+        self.lockfile = Lockfile(stages, self.lockfile.extra)
         self.saves += durable
+        return self.lockfile
 
 
 class FakeRuns:
@@ -156,15 +174,18 @@ class FakeExecutor:
         self.commands = commands
         self.ran: list[str] = []
 
-    def run(self, commands: Sequence[str], wdir: str) -> Ended:
-        """See Executor."""
+    def start(self, job: Job, post: Post) -> None:
+        """See Executor: it has ended on return."""
         code = 0
-        for command in commands:
+        for command in job.commands:
             self.ran.append(command)
             code = self.commands[command]() or 0
             if code:
                 break
-        return Ended(code, self.ran[-1])
+        post(Ended(job, code, self.ran[-1], 0.001))
+
+    def stop(self) -> None:
+        """See Executor."""
 
 
 class Notes:

@@ -77,15 +77,23 @@ def check(arguments: Sequence[str], code: int, printed: str) -> None:
 
 
 def _wrong(arguments: Sequence[str], printed: str) -> list[str]:
-    try:
-        value = json.loads(printed)
-    except json.JSONDecodeError:  # a test cut it short
-        return []
     # What a command prints may be one of several kinds, as its options say: any of them will do.
     kinds = [kind for name, kind in PRINTED.items() if _words(name) == list(arguments)[: len(_words(name))]]
     if not kinds:
         return ["mlvc/cli/shapes.py does not say what this prints"]
-    return min((list(unfit(value, kind)) for kind in kinds), key=len)
+    try:
+        values = [json.loads(printed)]
+    except json.JSONDecodeError:
+        kinds = [kind for kind in kinds if get_origin(kind) is Iterator]
+        if not kinds:  # a test cut it short
+            return []
+        values = [json.loads(line) for line in printed.splitlines()]
+    return [wrong for value in values for wrong in min((list(unfit(value, _one(kind))) for kind in kinds), key=len)]
+
+
+def _one(kind: Any) -> Any:
+    """What stands on a line, of what is printed in lines."""
+    return get_args(kind)[0] if get_origin(kind) is Iterator else kind
 
 
 def _words(name: str) -> list[str]:

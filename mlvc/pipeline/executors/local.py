@@ -1,4 +1,8 @@
-"""Runs the commands of a Stage on this machine, in a process group of their own."""
+"""Runs the commands of Stages on this machine, each in a process group of its own.
+
+A command appends what it prints to the log of its Run, and is read from there. So nothing holds it up, what it leaves
+in the background holds nothing up, and where mlvc is killed it goes on to the end.
+"""
 
 from __future__ import annotations
 
@@ -9,165 +13,206 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import IO, Protocol
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from mlvc import files
 from mlvc.errors import PipelineError, SystemFailureError
+from mlvc.pipeline.executors.base import Ended, Job, Post
 
 WINDOWS = sys.platform == "win32"
-_ROOM = 20
-"""Bytes for the number of a process."""
+_SOON = 0.05
+"""Seconds until somebody sees what a command printed."""
+_PIECE = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How the commands of a Stage ended. ``command`` is the last one that was started."""
+class _Tail:
+    """Reads what commands append to files, and hands it on."""
 
-    code: int
-    """0 when all went well; negative: the signal that ended it."""
-    command: str
+    def __init__(self) -> None:
+        self._places: dict[Job, int] = {}
+        self._reading = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def follow(self, job: Job) -> None:
+        """Hand on what is appended from now on."""
+        if job.hear is None or job.output < 0:
+            return
+        with self._reading:
+            self._places[job] = os.fstat(job.output).st_size
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, daemon=True)
+                self._thread.start()
+
+    def end(self, job: Job) -> None:
+        """Hand on what is there, and no more."""
+        with self._reading:
+            if job in self._places:
+                self._read(job, os.fstat(job.output).st_size)
+                del self._places[job]
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(_SOON)
+            with self._reading:
+                if not self._places:
+                    self._thread = None
+                    return
+                for job in list(self._places):
+                    self._read(job, min(os.fstat(job.output).st_size, self._places[job] + _PIECE))
+
+    def _read(self, job: Job, until: int) -> None:
+        while self._places[job] < until:
+            data = files.read_at(job.output, min(_PIECE, until - self._places[job]), self._places[job])
+            if not data:
+                return  # somebody has cut the file
+            self._places[job] += len(data)
+            assert job.hear is not None
+            job.hear(data)
 
 
-class Executor(Protocol):
-    """Where commands run."""
-
-    def run(self, commands: Sequence[str], wdir: str) -> Ended:
-        """Run ``commands`` one after another in the repository's directory ``wdir``; the first that fails is the last.
-
-        KeyboardInterrupt passes through, with no process of the Stage left behind.
-        """
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Local:
     """An Executor: the shell of this machine."""
 
-    root: str
     env: Mapping[str, str]
-    output: int | IO[bytes] | None = None
-    """Where standard output and standard error of the commands go; None: where those of this process go."""
     shell: str | None = None
     """A shell that knows ``-c``; None is ``/bin/sh``, and ``cmd.exe`` on Windows."""
     grace: float = 10.0
     """Seconds that a process group has after each signal before it gets a stronger one."""
-    running: str = ""
-    """A file that a command holds while it runs, with the number of its process group: where mlvc itself is killed,
-    the command goes on, and the next reproduction has to know. None on Windows."""
+    _exclusive: threading.Lock = field(default_factory=threading.Lock)
+    _processes: dict[Job, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _threads: dict[Job, threading.Thread] = field(default_factory=dict)
+    _stopping: bool = False
+    _tail: _Tail = field(default_factory=_Tail)
 
-    def run(self, commands: Sequence[str], wdir: str) -> Ended:
-        """Run ``commands``; PipelineError where ``wdir`` is no directory."""
-        directory = os.path.join(self.root, wdir)
-        if not os.path.isdir(directory):
-            raise PipelineError(f"the working directory '{wdir}' is not there", hint="make it, or correct 'wdir'")
-        ended = Ended(0, "")
-        for command in commands:
-            ended = Ended(self._one(command, directory), command)
-            if ended.code:
+    def start(self, job: Job, post: Post) -> None:
+        """See Executor."""
+        if not os.path.isdir(job.directory):
+            raise PipelineError(
+                f"the working directory of stage '{job.stage}' is not there: {job.directory}",
+                hint="make it, or correct 'wdir'",
+            )
+        thread = threading.Thread(target=self._work, args=(job, post), daemon=True)
+        with self._exclusive:
+            self._threads[job] = thread
+        self._tail.follow(job)
+        thread.start()
+
+    def _work(self, job: Job, post: Post) -> None:
+        began = time.monotonic()
+        try:
+            ended = self._all(job, began + job.timeout if job.timeout else None)
+        except Exception as error:  # noqa: BLE001  (it is raised where the end is taken in)
+            ended = (0, "", False, error)
+        code, command, timed_out, fault = ended
+        seconds = time.monotonic() - began
+        try:
+            self._tail.end(job)
+        finally:
+            with self._exclusive:
+                self._threads.pop(job, None)
+            post(Ended(job, code, command, seconds, timed_out, fault))
+
+    def _all(self, job: Job, until: float | None) -> tuple[int, str, bool, Exception | None]:
+        code, command = 0, ""
+        for command in job.commands:
+            process = self._begin(job, command)
+            if process is None:
+                return -signal.SIGINT, command, False, None
+            try:
+                code = process.wait(None if until is None else max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                end([process], self.grace)
+                return process.returncode or -signal.SIGTERM, command, True, None
+            finally:
+                with self._exclusive:
+                    self._processes.pop(job, None)
+            if code:
                 break
-        return ended
+        return code, command, False, None
 
-    def _one(self, command: str, directory: str) -> int:
-        with _deferred() as interrupted:
-            process = self._start(command, directory)
-        try:
-            if interrupted:
-                raise KeyboardInterrupt  # noqa: TRY301  (the clause below stops the process)
-            return process.wait()
-        except BaseException:
-            stop(process, self.grace)
-            raise
-        finally:
-            if self.running:
-                files.remove(self.running)  # what the command leaves in the background on purpose holds nothing
-
-    def _start(self, command: str, directory: str) -> subprocess.Popen[bytes]:
-        held = [files.held(self.running)] if self.running and not WINDOWS else []
-        try:
-            for fd in held:
-                os.pwrite(fd, b" " * _ROOM, 0)  # on a full disk this fails before anything runs
-            process = self._spawn(command, directory, held)
-            for fd in held:
-                os.pwrite(fd, b"%d" % process.pid, 0)
-        finally:
-            for fd in held:
-                os.close(fd)
+    def _begin(self, job: Job, command: str) -> subprocess.Popen[bytes] | None:
+        """The process of a command; None where everything is being stopped."""
+        with self._exclusive:  # so that nothing is begun that ``stop`` does not see
+            if self._stopping:
+                return None
+            process = self._processes[job] = self._spawn(job, command)
+        job.claim.started(process.pid)
         return process
 
-    def _spawn(self, command: str, directory: str, held: Sequence[int]) -> subprocess.Popen[bytes]:
+    def _spawn(self, job: Job, command: str) -> subprocess.Popen[bytes]:
         # No terminal to read from: a group in the background that reads one is stopped for ever.
+        output = subprocess.DEVNULL if job.output < 0 else job.output
         try:
             return subprocess.Popen(  # noqa: S602 - a Stage is a shell command
                 command,
                 shell=True,
                 executable=self.shell,
-                cwd=directory,
-                env=dict(self.env),
+                cwd=job.directory,
+                env={**self.env, **job.env},
                 stdin=subprocess.DEVNULL,
-                stdout=self.output,
-                stderr=self.output,
+                stdout=output,
+                stderr=output,
                 start_new_session=not WINDOWS,
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-                pass_fds=held,
+                pass_fds=() if WINDOWS or job.claim.fd < 0 else (job.claim.fd,),
             )
         except OSError as error:
             raise SystemFailureError(f"the shell cannot be started: {error.strerror}") from error
 
+    def stop(self) -> None:
+        """See Executor."""
+        with self._exclusive:
+            self._stopping = True
+            processes = list(self._processes.values())
+            threads = list(self._threads.values())
+        end(processes, self.grace)
+        for thread in threads:
+            while thread.is_alive():
+                with contextlib.suppress(KeyboardInterrupt):  # all has been ended: there is nothing to hurry
+                    thread.join()
 
-@contextlib.contextmanager
-def _deferred() -> Iterator[list[int]]:
-    """Interruptions wait until the block is left, and are in the list then.
 
-    A process that was started, and whose starting was interrupted before anyone knew it, would be left behind.
+def end(processes: Iterable[subprocess.Popen[bytes]], grace: float) -> None:
+    """End the process groups of ``processes``: asked as Ctrl-C does, then to terminate, then killed.
+
+    Each step has ``grace`` seconds for all of them together; another Ctrl-C goes to the next step at once. On return
+    nothing of them runs.
     """
-    came: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield came  # Python interrupts the main thread only
-        return
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda number, _frame: came.append(number)) for number in signals}
-    try:
-        yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
-
-
-def stop(process: subprocess.Popen[bytes], grace: float) -> None:
-    """End the process group of ``process``: asked as Ctrl-C does, then to terminate, then killed.
-
-    Each step has ``grace`` seconds; another Ctrl-C goes to the next step at once. On return nothing of it runs.
-    """
-    for send in _steps(process):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            send()
+    left = list(processes)
+    for step in range(_STEPS):
+        for process in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                _send(process, step)
+        until = time.monotonic() + grace
         with contextlib.suppress(KeyboardInterrupt):
-            if _gone(process, time.monotonic() + grace):
-                return
+            while left := [process for process in left if _runs(process)]:
+                if time.monotonic() > until:
+                    break
+                time.sleep(0.01)
+        left = [process for process in left if _runs(process)]
+        if not left:
+            return
 
 
-def _steps(process: subprocess.Popen[bytes]) -> list[Callable[[], object]]:
+_STEPS = 2 if WINDOWS else 3
+
+
+def _send(process: subprocess.Popen[bytes], step: int) -> None:
     if sys.platform == "win32":
-        tree = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
-        return [
-            lambda: process.send_signal(signal.CTRL_BREAK_EVENT),
-            lambda: subprocess.run(tree, check=False, capture_output=True),
-        ]
-    return [
-        lambda: os.killpg(process.pid, signal.SIGINT),
-        lambda: os.killpg(process.pid, signal.SIGTERM),
-        lambda: os.killpg(process.pid, signal.SIGKILL),
-    ]
+        if step:
+            tree = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
+            subprocess.run(tree, check=False, capture_output=True)
+        else:
+            process.send_signal(signal.CTRL_BREAK_EVENT)
+    else:
+        os.killpg(process.pid, (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)[step])
 
 
-def _gone(process: subprocess.Popen[bytes], until: float) -> bool:
-    """Wait until the process and all of its group are gone; False when it takes too long."""
-    while process.poll() is None or _group_runs(process.pid):
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.01)
-    return True
+def _runs(process: subprocess.Popen[bytes]) -> bool:
+    """Whether the process or anything of its group runs."""
+    return process.poll() is None or _group_runs(process.pid)
 
 
 def _group_runs(group: int) -> bool:

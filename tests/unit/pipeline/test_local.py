@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
@@ -16,7 +17,8 @@ import mlvc
 from mlvc.errors import PipelineError, StageFailedError, SystemFailureError
 from mlvc.hashing import Hashing
 from mlvc.pipeline import graph, runner, spec
-from mlvc.pipeline.executors.local import Ended, Local
+from mlvc.pipeline.executors.base import Ended, Job
+from mlvc.pipeline.executors.local import Local
 from mlvc.pipeline.lockfile import LockfileStore
 from mlvc.pipeline.params import ParamFiles
 from mlvc.pipeline.run import RunCache
@@ -34,59 +36,139 @@ def shown(tmp_path):
         yield file
 
 
-def local(tmp_path, shown, **named):
-    return Local(str(tmp_path), named.pop("env", ENV), shown.fileno(), **named)
+@pytest.fixture
+def run(tmp_path, shown):
+    """Run commands to the end: its code, and which was the last."""
+
+    def to_the_end(commands, wdir="", *, env=ENV, job_env=None, shell=None, grace=10.0, **named):
+        ended = SimpleQueue()
+        job = Job("s", tuple(commands), str(tmp_path / wdir), env=job_env or {}, output=shown.fileno(), **named)
+        Local(env, shell, grace).start(job, ended.put)
+        found = ended.get(timeout=60)
+        assert isinstance(found, Ended)
+        assert found.job is job
+        if found.fault is not None:
+            raise found.fault
+        return found
+
+    return to_the_end
 
 
 def text(shown):
     return Path(shown.name).read_text()
 
 
-def test_commands_run_in_turn_in_their_directory_with_the_given_environment(tmp_path, shown):
+def test_commands_run_in_turn_in_their_directory_with_the_given_environment(tmp_path, run, shown):
     (tmp_path / "w").mkdir()
-    done = local(tmp_path, shown, env={**ENV, "A": "b"}).run(["pwd", "echo $A; echo err >&2"], "w")
-    assert done == Ended(0, "echo $A; echo err >&2")
-    assert text(shown) == f"{tmp_path}/w\nb\nerr\n"
+    done = run(["pwd", "echo $A$B; echo err >&2"], "w", env={**ENV, "A": "b", "B": "-"}, job_env={"B": "c"})
+    assert (done.code, done.command, done.timed_out) == (0, "echo $A$B; echo err >&2", False)
+    assert text(shown) == f"{tmp_path}/w\nbc\nerr\n"
 
 
-def test_nothing_of_our_own_environment_gets_in(tmp_path, shown, monkeypatch):
+def test_nothing_of_our_own_environment_gets_in(run, shown, monkeypatch):
     monkeypatch.setenv("SECRET", "x")
-    local(tmp_path, shown).run(["echo .$SECRET."], "")
+    run(["echo .$SECRET."])
     assert text(shown) == "..\n"
 
 
-def test_the_first_failure_is_the_last_command(tmp_path, shown):
-    assert local(tmp_path, shown).run(["echo a", "exit 3", "echo b"], "") == Ended(3, "exit 3")
+def test_the_first_failure_is_the_last_command(run, shown):
+    done = run(["echo a", "exit 3", "echo b"])
+    assert (done.code, done.command) == (3, "exit 3")
     assert text(shown) == "a\n"
 
 
 @pytest.mark.parametrize(("command", "code"), [("no-such-program", 127), ("./shown", 126), ("kill -9 $$", -9)])
-def test_how_a_command_ended(tmp_path, shown, command, code):
-    assert local(tmp_path, shown).run([command], "").code == code
+def test_how_a_command_ended(run, command, code):
+    assert run([command]).code == code
 
 
-def test_a_command_has_nothing_to_read(tmp_path, shown):
-    assert local(tmp_path, shown).run(["cat"], "").code == 0
+def test_a_command_has_nothing_to_read(run):
+    assert run(["cat"]).code == 0
 
 
-def test_a_missing_directory_and_a_missing_shell_are_named(tmp_path, shown):
-    with pytest.raises(PipelineError, match="the working directory 'w' is not there"):
-        local(tmp_path, shown).run(["true"], "w")
+def test_a_missing_directory_and_a_missing_shell_are_named(run):
+    with pytest.raises(PipelineError, match=r"the working directory of stage 's' is not there: .*/w"):
+        run(["true"], "w")
     with pytest.raises(SystemFailureError, match="the shell cannot be started"):
-        local(tmp_path, shown, shell="/no/such/shell").run(["true"], "")
+        run(["true"], shell="/no/such/shell")
 
 
-def test_another_shell(tmp_path, shown):
-    local(tmp_path, shown, shell="/bin/bash").run(["[[ a == a ]] && echo $BASH_VERSION | wc -l"], "")
+def test_another_shell(run, shown):
+    run(["[[ a == a ]] && echo $BASH_VERSION | wc -l"], shell="/bin/bash")
     assert text(shown).strip() == "1"
+
+
+def test_what_a_command_prints_is_heard_soon_and_whole(run, shown):
+    heard = []
+    start = time.monotonic()
+    run(["printf one; sleep 1; echo two"], hear=lambda data: heard.append((data, time.monotonic() - start)))
+    assert heard[0][0] == b"one"
+    assert heard[0][1] < 0.9
+    assert b"".join(data for data, _ in heard) == b"onetwo\n" == text(shown).encode()
+
+
+def test_any_bytes_and_lines_of_any_length_are_heard(tmp_path, run):
+    data = os.urandom(300_000) + b"x" * 300_000
+    (tmp_path / "data").write_bytes(data)
+    heard = []
+    run(["cat data; cat data >&2"], hear=heard.append)
+    assert b"".join(heard) == data * 2
+    assert max(map(len, heard)) <= 65536
+
+
+def test_what_stays_in_the_background_holds_nothing_up_and_what_it_prints_later_is_kept(tmp_path, run, shown):
+    heard = []
+    start = time.monotonic()
+    assert run(["{ sleep 2; echo late; touch done; } & echo now"], hear=heard.append).code == 0
+    assert time.monotonic() - start < 1.9
+    assert heard == [b"now\n"]
+    while not (tmp_path / "done").exists():
+        time.sleep(0.05)
+    assert text(shown) == "now\nlate\n"
+    assert heard == [b"now\n"]
+
+
+def test_a_timeout_is_for_all_commands_together_and_ends_the_whole_group(tmp_path, run):
+    start = time.monotonic()
+    done = run(["sleep 0.6", "sleep 60 & echo $! > pid; sleep 60", "touch no"], timeout=1.0, grace=0.3)
+    assert done.timed_out
+    assert done.command.startswith("sleep 60 &")
+    assert 0.9 < time.monotonic() - start < 10
+    assert not runs(int((tmp_path / "pid").read_text()))
+    assert not (tmp_path / "no").exists()
+
+
+def test_what_ends_in_time_is_not_timed_out(run):
+    assert not run(["true"], timeout=30.0).timed_out
+
+
+def test_stop_ends_all_that_runs_and_nothing_begins_afterwards(tmp_path, shown):
+    ended = SimpleQueue()
+    executor = Local(ENV)
+    for number in range(4):
+        commands = (f"touch up{number}; sleep 60", f"touch no{number}")
+        executor.start(Job(f"s{number}", commands, str(tmp_path), output=shown.fileno()), ended.put)
+    while len(list(tmp_path.glob("up*"))) < 4:
+        time.sleep(0.01)
+    executor.stop()
+    assert all(ended.get_nowait().code < 0 for _ in range(4))
+    assert not list(tmp_path.glob("no*"))
+    executor.start(Job("late", ("touch late",), str(tmp_path)), ended.put)
+    ended.get(timeout=60)
+    assert not (tmp_path / "late").exists()
 
 
 INTERRUPTED = """
 import os, sys
+from queue import SimpleQueue
+from mlvc.pipeline.executors.base import Job
 from mlvc.pipeline.executors.local import Local
+executor, ended = Local(dict(os.environ), grace=float(sys.argv[2])), SimpleQueue()
 try:
-    Local({root!r}, dict(os.environ), grace=float(sys.argv[2])).run([sys.argv[1]], "")
+    executor.start(Job("s", (sys.argv[1],), {root!r}), ended.put)
+    ended.get()
 except KeyboardInterrupt:
+    executor.stop()
     sys.exit(130)
 """
 
@@ -184,7 +266,7 @@ stages:
 
 
 @pytest.fixture
-def tools(tmp_path, shown):
+def tools(tmp_path):
     hashing = Hashing("xxh128")
 
     def read(path):
@@ -194,10 +276,12 @@ def tools(tmp_path, shown):
         DiskTree(tmp_path),
         LockfileStore(str(tmp_path / "mlvc.lock")),
         RunCache(str(tmp_path / "runs"), hashing),
-        local(tmp_path, shown),
+        Local(ENV),
         ParamFiles(read),
         hashing,
         QUIET,
+        root=str(tmp_path),
+        env=ENV,
     )
 
 
@@ -223,7 +307,8 @@ def test_a_command_that_is_not_found_is_said_clearly(tmp_path, tools):
     error = runner.repro(made, tools).error
     assert isinstance(error, StageFailedError)
     assert error.message == (
-        "the command of stage 's' names a program that was not found (exit code 127): no-such-program --x"
+        "mlvc.yaml, line 2: the command of stage 's' names a program that was not found (exit code 127): "
+        "no-such-program --x"
     )
     assert not (tmp_path / "mlvc.lock").exists()
 
@@ -243,7 +328,7 @@ KILLED = textwrap.dedent("""
     here, hashing = Path.cwd(), Hashing("xxh128")
     tools = runner.Tools(
         DiskTree(here), LockfileStore(str(here / "mlvc.lock")), RunCache(str(here / "runs"), hashing),
-        Local(str(here), {env!r}), ParamFiles(lambda path: None), hashing, QUIET,
+        Local({env!r}), ParamFiles(lambda path: None), hashing, QUIET, root=str(here),
     )
     runner.repro(graph.build(spec.parse(Path("mlvc.yaml").read_text(), "mlvc.yaml")), tools)
 """)
@@ -267,7 +352,7 @@ def test_after_kill_9_nothing_that_was_finished_runs_again(tmp_path, tools):
     assert (tmp_path / "y").read_text() == "1"
 
 
-def test_an_interruption_while_a_command_is_started_leaves_no_process(tmp_path, monkeypatch):
+def test_an_interruption_while_a_command_is_started_leaves_no_process(tmp_path, monkeypatch, tools):
     started = []
     real = subprocess.Popen
 
@@ -278,7 +363,8 @@ def test_an_interruption_while_a_command_is_started_leaves_no_process(tmp_path, 
         return process
 
     monkeypatch.setattr(subprocess, "Popen", popen)
+    made = graph.build(spec.parse("stages:\n  s: {cmd: sleep 60, outs: [o]}\n", "mlvc.yaml"))
     with pytest.raises(KeyboardInterrupt):
-        Local(str(tmp_path), dict(os.environ), grace=5).run(["sleep 60"], "")
+        runner.repro(made, tools)
     assert started[0].wait(1) < 0
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

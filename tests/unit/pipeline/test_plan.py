@@ -187,6 +187,49 @@ def test_a_frozen_stage_whose_outputs_cannot_be_brought_back_fails_and_what_need
     assert project.ran() == ["o>p"]
 
 
+SKIPPING = """
+stages:
+  s: {cmd: 'i>o', deps: [i], outs: [o]}
+  t: {cmd: 'o>p', deps: [o], outs: [p]}
+  u: {cmd: 'p>q', deps: [p], outs: [q]}
+  v: {cmd: 'i>r', deps: [i], params: [none.yaml: ], outs: [r]}
+"""
+
+
+def test_a_stage_whose_condition_does_not_hold_is_skipped_and_so_is_what_needs_it():
+    project = Project(SKIPPING.replace("params: [none.yaml: ], ", ""), i=b"1")
+    runner.repro(project.graph, project.tools)
+    before = project.records.lockfile.stages
+    project.ran()
+    # A dependency and a parameter file of theirs that are missing are of no matter.
+    project.edit(
+        SKIPPING.replace("{cmd: 'o>p'", "{when: false, cmd: 'o>p'").replace("{cmd: 'i>r'", "{when: 1 > 2, cmd: 'i>r'")
+    )
+    project.tree.files["i"] = b"2"
+    del project.tree.files["p"]
+    decisions = runner.plan(project.graph, project.tools)
+    assert [(d.stage, d.action, d.reasons) for d in decisions][1:] == [
+        ("t", Action.SKIPPED, ("`when: false` does not hold",)),
+        ("u", Action.SKIPPED, ("needs t, which is skipped",)),
+        ("v", Action.SKIPPED, ("`when: 1 > 2` does not hold",)),
+    ]
+    for options in (Options(), Options(force=True), Options(targets=("u",), single=True), Options(keep_going=True)):
+        result = runner.repro(project.graph, project.tools, options)
+        assert [stage.outcome for stage in result.stages if stage.stage != "s"] == ["skipped"] * (
+            1 if options.single else 3
+        )
+        assert set(result.cached) <= {"o"}
+        assert result.error is None
+    assert set(project.ran()) == {"i>o"}
+    assert {name: project.records.lockfile.stages[name] for name in "tuv"} == {name: before[name] for name in "tuv"}
+
+
+def test_a_frozen_stage_after_a_skipped_one_is_not_skipped():
+    text = "stages:\n  s: {cmd: '>o', outs: [o], when: false}\n  t: {cmd: 'o>p', deps: [o], outs: [p], frozen: true}\n"
+    project = Project(text, p=b"1")
+    assert [d.action for d in runner.plan(project.graph, project.tools)] == [Action.SKIPPED, Action.FROZEN]
+
+
 def test_looking_changes_nothing(project):
     project.tree.files["i"] = b"new"
     before = dict(project.tree.files), project.records.lockfile, dict(project.runs.runs), project.records.saves

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from mlvc.errors import FormatError, PipelineError
-from mlvc.pipeline import spec
+from mlvc.pipeline import quantities, spec
 from mlvc.pipeline.edit import add_stage, emit
 from mlvc.pipeline.spec import Out, ParamRef
 
@@ -60,6 +62,55 @@ def test_the_whole_vocabulary():
     assert (following.wdir, following.cmd, following.line) == ("sub", ("three",), 21)
 
 
+ADDED = """
+stages:
+  s:
+    cmd: x
+    wdir: w
+    env: {B: 2, A: text, C: true}
+    timeout: 1.5m
+    retries: 2
+    resources: {cpus: 2, gpu: 0.5, memory: 4GB, licence: 1}
+    image: python:3.11
+    each: raw/*.jpg
+    batch: 256
+    outs:
+      - o: {push: false, remote: far}
+"""
+
+
+def test_what_dvc_yaml_does_not_have():
+    (stage,) = spec.parse(ADDED, "mlvc.yaml")
+    assert (stage.env, stage.env_through) == ({"B": "2", "A": "text", "C": "true"}, ())
+    assert (stage.timeout, stage.retries, stage.image) == (90, 2, "python:3.11")
+    assert stage.resources == {"cpus": 2, "gpu": 0.5, "memory": 4e9, "licence": 1}
+    assert (stage.each, stage.batch) == ("w/raw/*.jpg", 256)
+    assert stage.outs == (Out("w/o", push=False, remote="far"),)
+
+
+def test_variables_may_be_let_through():
+    (stage,) = spec.parse("stages: {s: {cmd: x, env: [A, {B: 1, C: x}, D]}}", "mlvc.yaml")
+    assert (stage.env, stage.env_through) == ({"B": "1", "C": "x"}, ("A", "D"))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("90", 90), (90, 90), ("30s", 30), ("10m", 600), ("2h", 7200), ("1d", 86400), (".5 H", 1800)]
+    + [(text, None) for text in ("", "s", "1w", "-1", "1 2", True, None, float("nan"), float("inf"), "9" * 400)],
+)
+def test_times(text, value):
+    assert quantities.seconds(text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [(5, 5), ("5", 5), ("4GB", 4e9), ("4g", 4e9), ("2 GiB", 2 << 30), ("1ki", 1024), ("1.5MB", 1.5e6), ("7B", 7)]
+    + [(text, None) for text in ("", "GB", "1XB", "-1", True, [])],
+)
+def test_sizes(text, value):
+    assert quantities.size(text) == value
+
+
 def test_the_stages_of_the_root_have_short_names():
     assert [stage.name for stage in spec.parse("stages: {a.b-c_1: {cmd: x}}", "mlvc.yaml")] == ["a.b-c_1"]
 
@@ -82,40 +133,55 @@ def test_no_stages(text):
         ("cmd: x\n    outs: [.]", 4, "'.' is the repository itself", ""),
         ("cmd: x\n    outs: ['']", 4, "'' is the repository itself", ""),
         ("cmd: x\n    outs: [.git/x]", 4, "'.git/x' belongs to Git", ""),
-        ("cmd: 3", 3, "'cmd' must be text, and this is a number", ""),
+        ("cmd: 3", 3, "'cmd' must be text or a list, and this is a number", ""),
         ("cmd: ' '", 3, "there is no command", "say in 'cmd'"),
         ("cmd: []", 3, "there is no command", "say in 'cmd'"),
-        ("deps: [a]", 2, "there is no command", "say in 'cmd'"),
-        ("cmd: x ${a.b}", 3, "the template '${a.b}' is not supported yet", r"write `\${`"),
-        ("cmd: x\n    outs:\n    - ${o}", 5, "the template '${o}' is not supported yet", ""),
-        ("foreach: [1]\n    do: {cmd: x}", 3, "'foreach' is not supported yet", ""),
-        ("cmd: x\n    matrix: {a: [1]}", 4, "'matrix' is not supported yet", ""),
-        ("cmd: x\n    vars: [a]", 4, "'vars' is not supported yet", "write out"),
-        (
-            "cmd: x\n    outs:\n    - a:\n        push: false",
-            6,
-            "'push' of an output is not supported",
-            "`cache: false`",
-        ),
-        ("cmd: x\n    metrics:\n    - a: {remote: far}", 5, "'remote' of an output is not supported yet", "-r NAME"),
+        ("deps: [a]", 2, "a stage has no 'cmd'", "a command for `/bin/sh`"),
+        ("cmd: x\n    metrics:\n    - a: {remote: 1}", 5, "'remote' must be text, and this is a number", ""),
         ("cmd: x\n    plots:\n    - a: {push: 0}", 5, "'push' must be true or false", ""),
         ("cmd: x\n    deps: a", 4, "'deps' must be a list, and this is text", "begin each entry"),
         ("cmd: x\n    deps: [a, ./a]", 4, "'a' is named twice in 'deps'", ""),
         ("cmd: x\n    deps: [1]", 4, "an entry of 'deps' must be text, and this is a number", "quotes"),
-        ("cmd: x\n    params: [1]", 4, "an entry of 'params' must be text", "quotes"),
-        ("cmd: x\n    params: [f: {a: 1}]", 4, "the keys of 'f' must be a list, and this is a mapping", ""),
-        ("cmd: x\n    outs:\n    - a: {cahce: 1}", 5, "'cahce' is not a key of an entry of 'outs'", "'cache'?"),
+        ("cmd: x\n    params: [1]", 4, "an entry of 'params' must be text or a mapping of keys, and this is a", ""),
+        ("cmd: x\n    params: [f: {a: 1}]", 4, "'f' must be a list or text, and this is a mapping", ""),
+        ("cmd: x\n    outs:\n    - a: {cahce: 1}", 5, "'cahce' is not a key of an output", "'cache'?"),
         ("cmd: x\n    outs:\n    - a:\n        cache: 1", 6, "'cache' must be true or false, and this is a number", ""),
         ("cmd: x\n    outs: [a]\n    metrics: [a]", 5, "the output 'a' is named twice", ""),
         ("cmd: x\n    frozen: 1", 4, "'frozen' must be true or false, and this is a number", ""),
-        ("- cmd", 2, "a stage must be a mapping of keys, and this is a list", ""),
+        ("cmd: x\n    env: X", 4, "'env' must be a mapping of keys or a list, and this is text", ""),
+        ("cmd: x\n    env: [A-B]", 4, "'A-B' cannot be the name of a variable", "letters"),
+        ("cmd: x\n    env: {A: }", 4, "'A' must be text, a number or true or false, and this is empty", ""),
+        ("cmd: x\n    env: {A-B: 1}", 4, "'A-B' must be the name of a variable, of letters, digits and '_'", ""),
+        ("cmd: x\n    env:\n    - A\n    - A: 1", 6, "the variable 'A' is named twice", ""),
+        (
+            "cmd: x\n    timeout: 3 weeks",
+            4,
+            "'timeout' must be a time, such as 90, 30s, 10m or 2h, and this is '3 weeks'",
+            "",
+        ),
+        ("cmd: x\n    timeout: -1", 4, "'timeout' must be at least 0, and this is -1", ""),
+        ("cmd: x\n    retries: 1.5", 4, "'retries' must be a whole number, and this is a number", ""),
+        ("cmd: x\n    retries: true", 4, "'retries' must be a whole number, and this is true or false", ""),
+        ("cmd: x\n    resources: [gpu]", 4, "'resources' must be a mapping of keys", ""),
+        ("cmd: x\n    resources:\n      gpu: all", 5, "'gpu' must be a number, and this is text", ""),
+        (
+            "cmd: x\n    resources: {memory: 4 apples}",
+            4,
+            "'memory' must be a size, such as 4GB or 512MiB, and this is '4 apples'",
+            "",
+        ),
+        ("cmd: x\n    image: [a]", 4, "'image' must be text, and this is a list", ""),
+        ("cmd: x\n    batch: 4", 4, "'batch' is of no use without 'each'", "which files"),
+        ("cmd: x\n    each: a/*\n    batch: 0", 5, "'batch' must be at least 1, and this is 0", ""),
+        ("cmd: x\n    each: ../a/*", 4, "'../a/*' is outside the repository", ""),
+        ("- cmd", 2, "'s' must be a mapping of keys, and this is a list", ""),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(body, line, words, hint):
     with pytest.raises(PipelineError) as caught:
         spec.parse(f"stages:\n  s:\n    {body}\n", "mlvc.yaml")
     message = caught.value.message
-    assert message.startswith(f"mlvc.yaml, line {line}: stage 's': "), message
+    assert re.match(rf"mlvc.yaml, line {line}, column \d+: stage 's': ", message), message
     assert words in message
     assert hint in caught.value.hint
 
@@ -123,11 +189,13 @@ def test_what_is_wrong_is_said_with_its_line(body, line, words, hint):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("stage:\n  a: {cmd: x}\n", "mlvc.yaml, line 1: 'stage' is not a key of a pipeline file"),
-        ("- a\n", "mlvc.yaml, line 1: a pipeline file must be a mapping of keys, and this is a list"),
-        ("stages: [a]\n", "mlvc.yaml, line 1: 'stages' must be a mapping of keys, and this is a list"),
-        ("\nvars: [a.yaml]\n", "mlvc.yaml, line 2: 'vars' is not supported yet"),
-        ("stages:\n  a b: {cmd: x}\n", "mlvc.yaml, line 2: stage 'a b': the stage name 'a b' has a character"),
+        ("stage:\n  a: {cmd: x}\n", "mlvc.yaml, line 1, column 1: 'stage' is not a key of a pipeline file"),
+        ("- a\n", "mlvc.yaml, line 1, column 1: a pipeline file must be a mapping of keys, and this is a list"),
+        ("stages: [a]\n", "mlvc.yaml, line 1, column 1: 'stages' must be a mapping of keys, and this is a list"),
+        (
+            "stages:\n  a b: {cmd: x}\n",
+            "mlvc.yaml, line 2, column 3: stage 'a b': the stage name 'a b' has a character",
+        ),
     ],
 )
 def test_what_is_wrong_around_the_stages(text, message):
@@ -155,7 +223,7 @@ LAYOUTS = [
     "stages: {}  # none\nplots: []\n",
     (
         "# top\nstages:\n    # first\n    a:\n        cmd: x   # why\n        # inside\n\n    # after\n\n"
-        "artifacts:\n  m: {}\n"
+        "artifacts:\n  m: {path: o}\n"
     ),
     "stages:\n  a:\n    cmd: |\n      x\n      y\n\n\nplots: []\n",
     "stages:\n  a:\n    cmd: >-\n      x\n  b:\n    cmd: x\n    outs:\n    - a\n    - {b: {cache: false}}",

@@ -1,0 +1,63 @@
+"""Why a Stage failed, as the error that a person reads: the file, the line, one sentence, and what to do."""
+
+from __future__ import annotations
+
+from mlvc.errors import StageFailedError
+from mlvc.pipeline import where
+from mlvc.pipeline.executors.base import Ended
+from mlvc.pipeline.plan import Decision
+from mlvc.pipeline.spec import Stage
+from mlvc.text import duration
+
+_NOT_FOUND, _NOT_EXECUTABLE = 127, 126
+
+
+def of_command(stage: Stage, ended: Ended) -> StageFailedError:
+    """A command did not end well."""
+    first, *more = ended.command.strip().splitlines() or [""]
+    if ended.timed_out:
+        how = f"took longer than its timeout of {duration(stage.timeout)}, and was stopped"
+    elif ended.code < 0:
+        how = f"was ended by signal {-ended.code}"
+    elif ended.code == _NOT_FOUND:
+        how = "names a program that was not found (exit code 127)"
+    elif ended.code == _NOT_EXECUTABLE:
+        how = "names a file that cannot be executed (exit code 126)"
+    else:
+        how = f"failed with exit code {ended.code}"
+    return StageFailedError(
+        f"{where.of(stage)}: the command of stage '{stage.name}' {how}: {first}{' …' if more else ''}",
+        hint="its own output says why; what was finished before is recorded, `mlvc repro` goes on from there",
+    )
+
+
+def of_missing(stage: Stage, path: str) -> StageFailedError:
+    """An output is not there although the command ended well."""
+    return StageFailedError(
+        f"{where.of(stage, path)}: the command of stage '{stage.name}' ended well but did not make its output '{path}'",
+        hint="correct the command, or the path under 'outs'",
+    )
+
+
+def of_change(stage: Stage, what: str) -> StageFailedError:
+    """An input is not what it was when the command began."""
+    return StageFailedError(
+        f"'{what}' changed while stage '{stage.name}' ran, so its result is not recorded",
+        hint="run `mlvc repro` again when nothing writes to it; a stage must not write to what it depends on",
+    )
+
+
+def of_dependency(stage: Stage, path: str, makers: tuple[str, ...]) -> StageFailedError:
+    """A dependency is not there when the Stage is to run."""
+    told = f", and stage '{makers[0]}' did not make it" if makers else ""
+    return StageFailedError(f"the dependency '{path}' of stage '{stage.name}' is not there{told}")
+
+
+def of_stuck(decision: Decision) -> StageFailedError:
+    """A frozen Stage cannot be brought back."""
+    _, missing, *more = decision.reasons
+    also = f" (and {len(more)} more)" if more else ""
+    return StageFailedError(
+        f"stage '{decision.stage}' is frozen, and its {missing} and cannot be brought back{also}",
+        hint=f"`mlvc fetch` may bring it; `mlvc repro -f -s {decision.stage}` runs the stage all the same",
+    )

@@ -1,0 +1,58 @@
+"""What a reproduction tells while it goes on, as it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mlvc.pipeline.plan import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class StageResult:
+    """What came of one Stage."""
+
+    stage: str
+    outcome: str
+    """``unchanged``, ``frozen``, ``skipped``, ``restored``, ``stored``, ``ran``, ``failed``, ``declined`` or
+    ``blocked``."""
+    reasons: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """What is going to be done, as far as that is known before anything runs."""
+
+    decisions: tuple[Decision, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The commands of a Stage begin, for the ``number``-th time of at most ``of``. ``log``: where they print to."""
+
+    stage: str
+    reasons: tuple[str, ...]
+    number: int = 1
+    of: int = 1
+    log: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """A piece of what the commands print, as it came: not a line, and not always text. Told in another thread."""
+
+    stage: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The Stage does not begin before another process has done ``cause``."""
+
+    stage: str
+    cause: str
+
+
+Told = Considered | Started | Printed | Waiting | StageResult
+Listener = Callable[[Told], object]
