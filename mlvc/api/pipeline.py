@@ -13,6 +13,7 @@ from typing import Any
 
 from mlvc import files, git, globs, manifest, snapshot
 from mlvc import pointer as pointers
+from mlvc.api.isolation import RepoIsolation
 from mlvc.errors import DamagedError, ObjectsMissingError, PipelineError, UsageError
 from mlvc.git import gitignore
 from mlvc.manifest import EMPTY_DIR
@@ -57,11 +58,11 @@ class RepoTree:
         found: dict[str, Content | None] = {
             path: tree.fitting(path, progress=self._progress).content for path in paths if globs.is_pattern(path)
         }
-        goals = {path: self._followed(path) for path in paths if path not in found}
+        goals = {path: self.followed(path) for path in paths if path not in found}
         looks = tree.look(dict.fromkeys(goals.values()), progress=self._progress)
         return found | {path: looks[goal].content for path, goal in goals.items()}
 
-    def _followed(self, path: str) -> str:
+    def followed(self, path: str) -> str:
         """Where ``path`` leads as a symbolic link within the repository, and not into the Store; else itself."""
         root = self._repo.root
         for _ in range(_MOST_LINKS):
@@ -198,8 +199,9 @@ def load(repo: Repo) -> Graph:
 
 def tools(repo: Repo, environment: Mapping[str, str], *, progress: Progress = QUIET) -> Tools:
     """What reproduction works with."""
+    tree = RepoTree(repo, progress)
     return Tools(
-        RepoTree(repo, progress),
+        tree,
         LockfileStore(os.path.join(repo.root, LOCKFILE), os.path.join(repo.git.own, "recording")),
         RunCache(os.path.join(repo.private, "runs"), repo.hashing),
         Local(environment),
@@ -210,6 +212,7 @@ def tools(repo: Repo, environment: Mapping[str, str], *, progress: Progress = QU
         env=environment,
         claims=HeldClaims(os.path.join(repo.git.own, "claims")),
         logs=logs(repo),
+        isolation=RepoIsolation(repo, tree.followed),
         unstored=RunCache(os.path.join(repo.git.own, "unstored"), repo.hashing),
     )
 

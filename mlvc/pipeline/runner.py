@@ -26,12 +26,14 @@ from mlvc.errors import MlvcError
 from mlvc.hashing import Hashing
 from mlvc.oid import Oid
 from mlvc.pipeline import failures, logs, where
+from mlvc.pipeline import isolation as isolations
 from mlvc.pipeline import plan as plans
 from mlvc.pipeline import schedule as schedules
 from mlvc.pipeline.claims import NOBODY, Claim, Claims, Held
 from mlvc.pipeline.executors.base import Ended, Executor, Job
 from mlvc.pipeline.graph import Graph, ancestors, descendants, inputs, select
 from mlvc.pipeline.graph import target as named
+from mlvc.pipeline.isolation import Isolation
 from mlvc.pipeline.lockfile import Entry, Lockfile
 from mlvc.pipeline.logs import Logs
 from mlvc.pipeline.params import ParamFiles, Values
@@ -42,6 +44,8 @@ from mlvc.pipeline.told import Considered, Listener, Printed, StageResult, Start
 from mlvc.pointer import Content
 from mlvc.progress import Progress
 
+_SHOWN = 1 << 16
+"""Bytes of what a command printed last in which names are looked for."""
 _LOOK_AGAIN = 0.2
 """Seconds until it is asked again whether another process has done its work."""
 
@@ -110,6 +114,8 @@ class Tools:
     claims: Claims = NOBODY
     logs: Logs | None = None
     """Where what the commands print is kept; without, it goes nowhere."""
+    isolation: Isolation | None = None
+    """Makes directories for Stages that run in one of their own."""
     unstored: Runs | None = None
     """Runs whose outputs stand in the working tree and are not stored."""
     listener: Listener = _silence
@@ -140,6 +146,10 @@ class Options:
     """Run the targets, and whatever follows from them or from another Stage that ran, whatever is known."""
     commit: bool = True
     """Whether what is made is stored and recorded."""
+    isolated: bool = False
+    """Whether commands run where only what their Stage declares is."""
+    check_deterministic: bool = False
+    """Whether each Stage that runs does so a second time, which has to make the same."""
     jobs: int = 1
     """How many Stages may run at the same time."""
     limits: Mapping[str, float] = field(default_factory=dict)
@@ -204,6 +214,12 @@ class _Running:
     tries: int = 0
     since: float = 0.0
     seconds: float = 0.0
+    place: str = ""
+    """The directory of its own that its commands run in, '' for the working tree."""
+    second: str = ""
+    """The one for the second time that they run."""
+    repeats: bool = False
+    """Whether that is now."""
 
 
 _NOT_DONE = ("failed", "blocked", "skipped", "declined")
@@ -481,6 +497,7 @@ class _Session:
         self.tools.tree.remove([out.path for out in stage.outs if not out.persist])
         if self.tools.logs is not None and running.log < 0:
             running.log, running.path = self.tools.logs.create(stage.name, running.key, stage.cmd, stage.wdir)
+        self.isolate(running)
         running.tries += 1
         running.since = time.monotonic()
         self.tools.listener(
@@ -494,12 +511,77 @@ class _Session:
             self.close(running, None)
             raise
 
+    def isolate(self, running: _Running) -> None:
+        """Make the directories in which the commands are to run, where that is not the working tree."""
+        isolation = self.tools.isolation
+        if isolation is None:
+            return
+        if running.place:
+            isolation.remove(running.place)
+        if self.options.isolated:
+            running.place = isolation.make(running.stage)
+        if self.options.check_deterministic and not running.second:
+            running.second = isolation.make(running.stage)  # before the first time: that may write where it reads
+
+    def repeat(self, running: _Running) -> None:
+        """Begin the commands of a Stage that has come out well for the second time."""
+        self.tools.progress.note(f"Running stage '{running.stage.name}' a second time")
+        running.repeats, running.place = True, running.second
+        self.running[running.stage.name] = running
+        try:
+            self.tools.executor.start(self.job(running), self.ends.put)
+        except BaseException:
+            del self.running[running.stage.name]
+            raise
+
+    def leave(self, running: _Running, *, good: bool) -> str:
+        """Bring what was made in a directory of its own to the working tree. An input that was written to, or ''."""
+        isolation, place = self.tools.isolation, running.place
+        if isolation is None or not place:
+            return ""
+        running.place = ""
+        try:
+            written = isolation.written(place) if good else ""
+            kept = [out.path for out in running.stage.outs if out.persist]
+            if good and not written and kept:
+                self.tools.tree.remove(kept)
+            took = good and not written
+            isolation.bring_back(place, [out.path for out in running.stage.outs if took or not out.persist])
+            return written
+        finally:
+            isolation.remove(place)
+
+    def came_out(self, running: _Running) -> MlvcError | None:
+        """After commands that ended well: why that does not do, or None. The Stage may be at work again afterwards."""
+        isolation, stage = self.tools.isolation, running.stage
+        if isolation is None or not running.repeats:
+            written = self.leave(running, good=True)
+            if written:
+                return failures.of_change(stage, written)
+            if running.second:
+                self.repeat(running)
+            return None
+        differing = isolation.differing(running.second, [out.path for out in stage.outs])
+        isolation.remove(running.second)
+        return isolations.of_difference(stage, differing) if differing else None
+
+    def explained(self, running: _Running, error: MlvcError) -> MlvcError:
+        """The error of commands that failed, with what they lacked where they found only what is declared."""
+        isolation, place = self.tools.isolation, running.place
+        if isolation is None or not place:
+            return error
+        text = logs.read(running.path).output[-_SHOWN:].decode(errors="replace") if running.path else ""
+        names = isolations.undeclared(running.stage, text, place, isolation.exists)
+        if not running.repeats:
+            self.leave(running, good=False)
+        return type(error)(error.message, hint=isolations.hint(names))
+
     def job(self, running: _Running) -> Job:
         stage, listener = running.stage, self.tools.listener
         return Job(
             stage.name,
             stage.cmd,
-            os.path.join(self.tools.root, stage.wdir),
+            os.path.join(running.place or self.tools.root, stage.wdir),
             env=stage.env,
             timeout=stage.timeout,
             image=stage.image,
@@ -544,14 +626,28 @@ class _Session:
                 self.close(running, ended)
                 raise ended.fault
             if not (ended.code or ended.timed_out or ended.fault):
-                self.close(running, ended)
-                good.append(running)
-            elif ended.fault is None and running.tries <= running.stage.retries:
+                events += self.went_well(running, ended, good)
+            elif ended.fault is None and not running.repeats and running.tries <= running.stage.retries:
                 events += self.again(running, ended)
             else:
                 self.close(running, ended)
-                events.append(self.fail(running, ended.fault or failures.of_command(running.stage, ended)))
+                error = ended.fault or failures.of_command(running.stage, ended)
+                events.append(self.fail(running, self.explained(running, error)))
         return [*events, *self.take_in(good, "ran")]
+
+    def went_well(self, running: _Running, ended: Ended, good: list[_Running]) -> list[schedules.Event]:
+        """Its commands ended well: it is done and among the ``good``, or runs once more, or fails all the same."""
+        try:
+            error = self.came_out(running)
+        except MlvcError as problem:
+            error = problem
+        if running.stage.name in self.running:
+            return []
+        self.close(running, ended)
+        if error is not None:
+            return [self.fail(running, error)]
+        good.append(running)
+        return []
 
     def again(self, running: _Running, ended: Ended) -> list[schedules.Event]:
         stage = running.stage
@@ -576,6 +672,9 @@ class _Session:
     def fail(self, running: _Running, error: MlvcError) -> schedules.Failed:
         """The Stage failed: what its commands left at its outputs is kept, but not where it looks like a result."""
         stage = running.stage
+        for made in (running.place, running.second):
+            if made and self.tools.isolation is not None:
+                self.tools.isolation.remove(made)
         place = self.tools.tree.set_aside([out.path for out in stage.outs if not out.persist])
         if place:
             error = type(error)(f"{error.message}; what it left of its outputs is kept in {place}", hint=error.hint)
