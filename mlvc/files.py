@@ -438,6 +438,18 @@ def remove_held(path: str, fd: int) -> None:
         remove(path)
 
 
+def is_held(path: str) -> bool:
+    """Whether a process holds the file ``path``; False where it is not there."""
+    try:
+        fd = os.open(path, os.O_RDWR | _CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _hold(fd, wait=False)
+    finally:
+        _let_go(fd)
+
+
 def shared(path: str) -> int:
     """Hold ``path`` together with others until the open file that this returns is closed, or the process ends.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import shlex
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -19,6 +20,7 @@ from mlvc.git import gitignore
 from mlvc.manifest import EMPTY_DIR
 from mlvc.pipeline import edit, graph, resources, runner, spec, where
 from mlvc.pipeline.claims import HeldClaims
+from mlvc.pipeline.executors.contained import Contained, Containers, remove_left
 from mlvc.pipeline.executors.local import Local
 from mlvc.pipeline.graph import Graph
 from mlvc.pipeline.lockfile import FILE as LOCKFILE
@@ -37,6 +39,7 @@ from mlvc.repo import Repo
 from mlvc.store.base import Lost
 from mlvc.workspace import checkout, placed
 from mlvc.workspace.clear import clear
+from mlvc.workspace.link import SYMLINK
 
 
 class RepoTree:
@@ -197,14 +200,17 @@ def load(repo: Repo) -> Graph:
     return graph.build(stages(repo))
 
 
-def tools(repo: Repo, environment: Mapping[str, str], *, progress: Progress = QUIET) -> Tools:
-    """What reproduction works with."""
+def tools(
+    repo: Repo, environment: Mapping[str, str], *, images: Containers | None = None, progress: Progress = QUIET
+) -> Tools:
+    """What reproduction works with. ``images``: where those of the Stages were looked up, else nowhere yet."""
     tree = RepoTree(repo, progress)
+    images = images or containers(repo, environment)
     return Tools(
         tree,
         LockfileStore(os.path.join(repo.root, LOCKFILE), os.path.join(repo.git.own, "recording")),
         RunCache(os.path.join(repo.private, "runs"), repo.hashing),
-        Local(environment),
+        Contained(Local(environment), images, _names(repo), _mounts(repo)),
         ParamFiles(lambda path: files.read_or_none(f"{repo.root}/{path}")),
         repo.hashing,
         progress,
@@ -213,8 +219,50 @@ def tools(repo: Repo, environment: Mapping[str, str], *, progress: Progress = QU
         claims=HeldClaims(os.path.join(repo.git.own, "claims")),
         logs=logs(repo),
         isolation=RepoIsolation(repo, tree.followed),
+        check_image=images.check,
         unstored=RunCache(os.path.join(repo.git.own, "unstored"), repo.hashing),
     )
+
+
+def containers(repo: Repo, environment: Mapping[str, str]) -> Containers:
+    """The container engine that the settings ask for."""
+    extra = shlex.split(repo.config.get("pipeline.container.args"))
+    return Containers(environment, repo.config.get("pipeline.container.engine"), extra)
+
+
+def with_images(repo: Repo, whole: Graph, images: Containers, names: Collection[str], *, pull: bool) -> Graph:
+    """The Graph with the ids of the images of the Stages ``names``, as far as they are to be had.
+
+    Where there is no engine to ask, an image counts as the one that the Lockfile names. ``pull``: see Containers.
+    """
+    wanted = [whole.stages[name] for name in names if whole.stages[name].image and name not in whole.skipped]
+    if not wanted:
+        return whole
+    entries = LockfileStore(os.path.join(repo.root, LOCKFILE)).load().stages
+    found = dict(whole.stages)
+    for stage in wanted:
+        id_ = images.identify(stage.image, pull=pull)
+        if id_ is None:
+            id_ = entries[stage.name].image if stage.name in entries else ""
+        found[stage.name] = replace(stage, image_id=id_)
+    return replace(whole, stages=found)
+
+
+def _selected(whole: Graph, options: Options) -> Collection[str]:
+    """The Stages that may run."""
+    if options.force_downstream:
+        return whole.stages
+    names = graph.select(whole, options.targets, single=options.single, downstream=options.downstream)
+    return [name for name in names if options.force or not whole.stages[name].frozen]
+
+
+def _names(repo: Repo) -> str:
+    return os.path.join(repo.git.own, "containers")
+
+
+def _mounts(repo: Repo) -> list[str]:
+    """What links in the working tree lead to: a command in a container has to see it."""
+    return [repo.store.root] if SYMLINK in repo.links else []
 
 
 def logs(repo: Repo) -> Logs:
@@ -237,6 +285,9 @@ def repro(
         raise UsageError("there is no pipeline here", hint=_no_pipeline(repo))
     _apart(repo, whole.stages.values())
     options = replace(_targets(repo, whole, options), elsewhere=_elsewhere(repo), limits=limits(repo))
+    images = containers(repo, environment)
+    remove_left(_names(repo), lambda: images.engine)
+    whole = with_images(repo, whole, images, _selected(whole, options), pull=True)
     repo.store.join()  # what is restored from the run cache gets a name in the Lockfile
     files.sweep_replaced(repo.root)  # beside the Lockfile, which may not be written this time
     cached = [out.path for stage in whole.stages.values() for out in stage.outs if out.cache]
@@ -244,7 +295,7 @@ def repro(
     with repo.exclusive():
         changed = gitignore.add(repo.git, cached)
     try:
-        given = tools(repo, environment, progress=progress)
+        given = tools(repo, environment, images=images, progress=progress)
         given = replace(given, listener=telling.listener, hears=telling.hears, ask=telling.ask)
         result = runner.repro(whole, given, options)
         with repo.exclusive():
@@ -435,7 +486,10 @@ def plan(repo: Repo, environment: Mapping[str, str], options: Options) -> tuple[
     """What ``repro`` would do, and why. Nothing is changed."""
     whole = load(repo)
     _apart(repo, whole.stages.values())
-    return runner.plan(whole, tools(repo, environment), _targets(repo, whole, options))
+    options = _targets(repo, whole, options)
+    images = containers(repo, environment)
+    whole = with_images(repo, whole, images, _selected(whole, options), pull=False)
+    return runner.plan(whole, tools(repo, environment, images=images), options)
 
 
 def waiting(repo: Repo, environment: Mapping[str, str], names: Collection[str] = ()) -> tuple[Decision, ...]:
@@ -444,7 +498,9 @@ def waiting(repo: Repo, environment: Mapping[str, str], names: Collection[str] =
     ``names``: only of these Stages.
     """
     whole = load(repo)
-    found = runner.status(whole, tools(repo, environment)) if whole.stages else ()
+    images = containers(repo, environment)
+    whole = with_images(repo, whole, images, _selected(whole, Options()), pull=False)
+    found = runner.status(whole, tools(repo, environment, images=images)) if whole.stages else ()
     silent = (Action.UNCHANGED, Action.FROZEN, Action.SKIPPED)
     asked = [decision for decision in found if decision.action not in silent]
     return tuple(decision for decision in asked if not names or decision.stage in names)

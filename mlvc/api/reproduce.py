@@ -19,6 +19,7 @@ from mlvc.git import apart
 from mlvc.oid import Oid
 from mlvc.pipeline import graph, plan, runner
 from mlvc.pipeline.compare import Tolerance, Verdict
+from mlvc.pipeline.executors.contained import Containers
 from mlvc.pipeline.graph import Graph
 from mlvc.pipeline.lockfile import FILE as LOCKFILE
 from mlvc.pipeline.lockfile import Entry, Lockfile, decode
@@ -108,11 +109,12 @@ def reproduce(
     commit = git.resolve(repo.git, rev)
     locked = _lockfile(repo, commit, rev)
     with _working_tree(repo, commit, options.keep) as (there, scratch):
-        job = _prepared(repo, there, _Asked(rev, commit, locked, options), progress)
         environment = git.elsewhere(environment)
+        images = pipeline.containers(repo, environment)
+        job = _prepared(repo, there, _Asked(rev, commit, locked, options), images, progress)
         telling = telling or pipeline.Telling()
         tools = replace(
-            pipeline.tools(there, environment, progress=progress),
+            pipeline.tools(there, environment, images=images, progress=progress),
             tree=_Tree(there, progress),
             records=_Records(locked),
             runs=_NoRuns(),
@@ -243,11 +245,12 @@ def _lockfile(repo: Repo, commit: str, rev: str) -> Lockfile:
     return decode(git.blobs(repo.git, [tree[LOCKFILE]])[tree[LOCKFILE]], f"{rev}:{LOCKFILE}")
 
 
-def _prepared(repo: Repo, there: Repo, asked: _Asked, progress: Progress) -> _Job:
+def _prepared(repo: Repo, there: Repo, asked: _Asked, images: Containers, progress: Progress) -> _Job:
     """What is to be done, with all inputs in place."""
     try:
         whole = pipeline.load(there)
         job = _chosen(there, whole, asked)
+        job = replace(job, run=_with_images(there, job, images))
     except PipelineError as error:
         raise type(error)(f"at {asked.rev}: {error.message}", hint=error.hint) from None
     for path in asked.options.tolerance.files - {out.path for stage in job.chosen for out in stage.outs}:
@@ -268,6 +271,18 @@ def _chosen(there: Repo, whole: Graph, asked: _Asked) -> _Job:
     chosen = tuple(whole.stages[name] for name in names)
     run = [replace(stage, frozen=False) for stage in chosen if not left[stage.name]]
     return _Job(asked, chosen, graph.build(run), {name: why for name, why in left.items() if why})
+
+
+def _with_images(there: Repo, job: _Job, images: Containers) -> Graph:
+    """The Graph with the ids of images: the one that was recorded, where it is here; else what has its name now."""
+    run = pipeline.with_images(there, job.run, images, job.run.stages, pull=True)
+    found = dict(run.stages)
+    for stage in run.stages.values():
+        entry = job.asked.locked.stages.get(stage.name)
+        recorded = entry.image if entry is not None else ""
+        if stage.image and recorded not in ("", stage.image_id) and images.identify(recorded, pull=False) == recorded:
+            found[stage.name] = replace(stage, image_id=recorded)
+    return replace(run, stages=found)
 
 
 def _needed(job: _Job) -> list[str]:

@@ -114,6 +114,8 @@ class Tools:
     claims: Claims = NOBODY
     logs: Logs | None = None
     """Where what the commands print is kept; without, it goes nowhere."""
+    check_image: Callable[[str], object] = bool
+    """PipelineError where nothing can run with this image."""
     isolation: Isolation | None = None
     """Makes directories for Stages that run in one of their own."""
     unstored: Runs | None = None
@@ -302,6 +304,9 @@ class _Session:
     def schedule(self, decisions: Sequence[Decision]) -> schedules.Schedule:
         """The Schedule of what is to be done; PipelineError for a Stage that never fits the limits."""
         doing = [decision for decision in decisions if decision.action not in schedules.IDLE]
+        for decision in doing:
+            if decision.action is plans.Action.RUN and self.graph.stages[decision.stage].image:
+                self.tools.check_image(self.graph.stages[decision.stage].image)
         schedules.check_resources((self.graph.stages[decision.stage] for decision in doing), self.options.limits)
         return schedules.Schedule(
             self.graph,
@@ -584,7 +589,9 @@ class _Session:
             os.path.join(running.place or self.tools.root, stage.wdir),
             env=stage.env,
             timeout=stage.timeout,
-            image=stage.image,
+            image=stage.image_id or stage.image,
+            root=running.place or self.tools.root,
+            through=stage.env_through,
             output=running.log,
             claim=self.claims.get(stage.name, NOBODY),
             hear=(lambda data: listener(Printed(stage.name, data))) if self.tools.hears else None,

@@ -109,6 +109,8 @@ class Stage:
     """Names of variables whose values, wherever mlvc runs, count as inputs."""
     image: str = ""
     """The container image that the commands run in; '' for none."""
+    image_id: str = ""
+    """The id that this image has here; '' where it is not here, or nobody has looked yet."""
     skip: str = ""
     """The condition of ``when``, as it was written, where it does not hold: the Stage is left out then."""
     timeout: float = 0.0
