@@ -394,6 +394,8 @@ TABLE: dict[str, tuple[str, dict[str, str], list[str]]] = {
             "--jobs": "N",
             "--force-downstream": "",
             "--no-commit": "",
+            "--isolated": "",
+            "--check-deterministic": "",
             "-i": "",
             "--interactive": "",
             "--explain": "",
