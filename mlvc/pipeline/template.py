@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -86,22 +86,23 @@ class Text:
             if self.allow is not Allow.ALL and isinstance(value, dict | list):
                 raise _composite(self.parts[0], value)
             return value
-        return "".join(part if isinstance(part, str) else self._text(part, scope) for part in self.parts)
+        return "".join(
+            [part if isinstance(part, str) else _within(part, scope.find(part), self.allow) for part in self.parts]
+        )
 
-    def _text(self, reference: Reference, scope: Scope) -> str:
-        value = scope.find(reference)
-        if isinstance(value, str):
-            return value
-        if self.allow is Allow.PLAIN and isinstance(value, dict | list):
-            raise _composite(reference, value)
-        if self.allow is Allow.FLAGS and isinstance(value, list):
-            raise _composite(reference, value)
-        return text_of(value, reference)
+
+def _within(reference: Reference, value: Any, allow: Allow) -> str:
+    """What ``value`` is within text; Trouble where it cannot stand there."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list if allow is Allow.FLAGS else list | dict) and allow is not Allow.ALL:
+        raise _composite(reference, value)
+    return text_of(value, reference)
 
 
 @dataclass(frozen=True, slots=True)
 class PerItem:
-    """A command of a Stage with ``each``: templates for the item stay, all others are resolved. See ``for_item``."""
+    """A command of a Stage with ``each``: templates for the item stay, all others are resolved. See ``per_item``."""
 
     parts: tuple[str | Reference, ...]
 
@@ -113,7 +114,7 @@ class PerItem:
         if isinstance(part, str):
             return escaped(part)
         value = scope.find(part)
-        return part.text if value is LATER else escaped(Text(("", part), Allow.FLAGS)._text(part, scope))  # noqa: SLF001
+        return part.text if value is LATER else escaped(_within(part, value, Allow.FLAGS))
 
 
 LATER = object()
@@ -199,6 +200,15 @@ def _below(step: str | int, value: Any, allow: Allow) -> Compiled:
 
 def _fixed(items: tuple[Compiled, ...] | list[Compiled]) -> bool:
     return all(isinstance(item, Fixed) for item in items)
+
+
+def may_be_number(compiled: Compiled) -> bool:
+    """Whether a template in it is the whole of a text, so that a number may come out."""
+    if isinstance(compiled, Listed):
+        return any(map(may_be_number, compiled.items))
+    if isinstance(compiled, Keyed):
+        return any(may_be_number(part) for _, *pair in compiled.pairs for part in pair)
+    return isinstance(compiled, Text) and len(compiled.parts) == 1
 
 
 def compile_per_item(value: Any) -> Compiled:
@@ -313,9 +323,32 @@ def _composite(reference: Reference, value: Any) -> Trouble:
     )
 
 
-def for_item(command: str, item: Scope) -> str:
-    """``command``, one of ``Stage.cmd`` of a Stage with ``each``, for one item.
+def per_item(commands: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[str, ...]]:
+    """What makes the commands for one item out of ``Stage.cmd`` of a Stage with ``each``.
 
-    ``Stage.cmd`` is a template there: what is left in it are references to the item, all else is escaped.
+    There ``Stage.cmd`` is a template still: what is left in it are references to the item, all else is escaped. It is
+    compiled once; the function takes ``{"item": {"path": …}}``, and gives Trouble for what the item does not have.
     """
-    return Text(("", *split(command))).resolve(item)  # type: ignore[no-any-return]
+    compiled = [Text(("", *split(command))) for command in commands]
+
+    def of(values: Mapping[str, Any]) -> tuple[str, ...]:
+        scope = _Item(values)
+        return tuple([text.resolve(scope) for text in compiled])
+
+    return of
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    values: Mapping[str, Any]
+
+    def find(self, reference: Reference) -> Any:
+        value: Any = self.values
+        try:
+            for step in reference.steps:
+                value = step_into(value, step)
+        except LookupError:
+            if reference.default is None:
+                raise Trouble(f"`{reference.text}` does not resolve: an item has no such part") from None
+            return default_of(reference)
+        return value
