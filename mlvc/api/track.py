@@ -22,6 +22,7 @@ from mlvc.pointer import SUFFIX, Content, Pointer
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
 from mlvc.snapshot import Snapshot
+from mlvc.store import pack
 from mlvc.store.base import FETCH
 from mlvc.workspace import placed
 from mlvc.workspace.scan import refuse
@@ -52,6 +53,7 @@ def add(
 
     The bytes are durable in the Store before a Pointer names them; data are hidden from Git before that.
     """
+    pack.warm()
     now = snapshot.on_disk(repo.git)
     if out:
         with _brought(repo, targets, out, now) as path:
@@ -106,6 +108,7 @@ def commit(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIE
 
     A tracked path that is not in the working tree keeps its Pointer; named as a target, it is an error.
     """
+    pack.warm()
     now = snapshot.on_disk(repo.git)
     names = [repo.path(target) for target in targets]
     unreadable = snapshot.problem(snapshot.choose(now, names)[1].values())

@@ -143,6 +143,18 @@ def _tools() -> _Tools:
     return _Tools()
 
 
+def warm() -> None:
+    """Load the libraries that writing Packs takes, in a thread, while the caller asks Git (20 ms of an add)."""
+
+    def load() -> None:
+        import concurrent.futures.thread  # noqa: F401, PLC0415
+
+        _tools().compress(b"", _LEVEL)
+
+    # No daemon: one that is importing when the process ends can bring it down.
+    threading.Thread(target=load, name="warm").start()
+
+
 def _compress(raw: memoryview, level: int) -> tuple[bytes | memoryview, int]:
     """Compressed bytes where that saves a twentieth, else ``raw``. Big frames are sampled first."""
     if len(raw) < 64:
