@@ -7,14 +7,12 @@ from, and one that nothing asks for does no harm. Bytes of a table: docs/formats
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from mlvc import codec
+from mlvc import codec, globs
 from mlvc import oid as oids
 from mlvc.errors import FormatError, StageFailedError
 from mlvc.hashing import Hashing
@@ -30,16 +28,8 @@ VERSION = 1
 Table = Mapping[bytes, tuple[Entry, ...]]
 """By the key of an item the files that it made, relative to its own directory."""
 
-_GLOB = re.compile(r"[*?]")
-
 
 # -- the description ---------------------------------------------------------------------------
-
-
-def fixed(pattern: str) -> str:
-    """The directory that a pattern begins with, '' for the root of the repository."""
-    plain = _GLOB.split(pattern, maxsplit=1)[0]
-    return plain.rpartition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +47,7 @@ def fault(stage: Stage) -> Fault | None:
 
 
 def _wrong_pattern(stage: Stage) -> Fault | None:
-    if _GLOB.search(stage.each):
+    if globs.is_pattern(stage.each):
         return None
     return Fault(
         "each",
@@ -80,21 +70,10 @@ def _wrong_outs(stage: Stage) -> Fault | None:
         return Fault("outs", "'persist' cannot be used with 'each': each item gets an empty directory", "take it out")
     if not out.cache:
         return Fault("outs", "'cache: false' cannot be used with 'each': the output goes into the store", "take it out")
-    if _may_be_in(stage.each, out.path):
+    if globs.leads(stage.each)(out.path):
         message = f"files of the output '{out.path}' may fit the pattern '{stage.each}'"
         return Fault("outs", message, "let the stage write to another directory")
     return None
-
-
-def _may_be_in(pattern: str, directory: str) -> bool:
-    """Whether anything in ``directory`` may fit ``pattern``."""
-    parts, names = pattern.split("/"), directory.split("/")
-    for part, name in zip(parts, names, strict=False):
-        if part == "**":
-            return True
-        if not fnmatch.fnmatchcase(name, part):
-            return False
-    return len(parts) > len(names)
 
 
 def _wrong_templates(stage: Stage) -> Iterator[Fault]:
@@ -123,16 +102,19 @@ def _wrong_templates(stage: Stage) -> Iterator[Fault]:
 # -- keys --------------------------------------------------------------------------------------
 
 
+def shared(deps: Iterable[str], pattern: str) -> list[str]:
+    """Those dependencies that every item depends on: not the pattern, and no directory that the items are in."""
+    top = globs.fixed(pattern)
+    return [path for path in deps if path != pattern and not within(top, [path])]
+
+
 def definition(inputs: Inputs, pattern: str, hashing: Hashing) -> bytes:
     """The digest of all that decides what any item makes, and of where it goes.
 
     Not of the pattern, so that a wider one leaves what is known as it is; nor of a dependency in which the items are.
     """
-    prefix = fixed(pattern)
     deps = {
-        path: [content.kind, oids.to_text(content.oid)]
-        for path, content in inputs.deps.items()
-        if path != pattern and not within(prefix, [path])
+        path: [inputs.deps[path].kind, oids.to_text(inputs.deps[path].oid)] for path in shared(inputs.deps, pattern)
     }
     value = {
         "mlvc_each": VERSION,
@@ -209,15 +191,15 @@ def told(work: Work) -> str:
 # -- tables ------------------------------------------------------------------------------------
 
 
-def pack(table: Table) -> list[Entry]:
+def pack(table: Table, hashing: Hashing) -> list[Entry]:
     """A table as the entries of a directory: ``<key>/<path>``, or an empty ``<key>`` for an item without files."""
     made: list[Entry] = []
-    new = Entry._make
+    new, nothing = Entry._make, hashing.of(b"")
     for key, rows in table.items():
         name = key.hex()
         made += [new((f"{name}/{path}", kind, size, oid)) for path, kind, size, oid in rows]
         if not rows:
-            made.append(Entry(name, EMPTY_DIR, 0, b""))
+            made.append(Entry(name, EMPTY_DIR, 0, nothing))
     return made
 
 
@@ -250,7 +232,7 @@ def check_row(row: Iterable[Entry]) -> None:
 # -- the union ---------------------------------------------------------------------------------
 
 
-def unite(items: Mapping[bytes, Entry], table: Table) -> list[Entry]:
+def unite(items: Mapping[bytes, Entry], table: Table, hashing: Hashing) -> list[Entry]:
     """The entries of the directory that all ``items`` make together, each of which has its row in ``table``.
 
     An empty directory goes into one that is not. StageFailedError names two items, and the path that both make.
@@ -270,7 +252,7 @@ def unite(items: Mapping[bytes, Entry], table: Table) -> list[Entry]:
     around |= _around(empty, owners, items, empty)
     for path in empty.keys() & files.keys():
         raise _conflict(items, owners[path], empty[path], path)
-    directories = [Entry(path, EMPTY_DIR, 0, b"") for path in empty if path not in around]
+    directories = [Entry(path, EMPTY_DIR, 0, hashing.of(b"")) for path in empty if path not in around]
     return [*files.values(), *directories]
 
 

@@ -25,7 +25,7 @@ INPUTS = Inputs(STAGE.cmd, "", {}, {}, {"thumbs": False})
 
 
 def entry(path: str, data: bytes = b"", kind: str = FILE) -> Entry:
-    return Entry(path, kind, len(data), HASHING.of(data) if kind != EMPTY_DIR else b"")
+    return Entry(path, kind, len(data), HASHING.of(data))
 
 
 def keys(files: Mapping[str, bytes], inputs: Inputs = INPUTS) -> dict[bytes, Entry]:
@@ -86,13 +86,6 @@ def test_the_hint_names_the_nearest_word() -> None:
     found = each.fault(replace(STAGE, cmd=("x ${item.stam} ${out}",)))
     assert found is not None
     assert found.hint == "did you mean '${item.stem}'?"
-
-
-@pytest.mark.parametrize(
-    ("pattern", "directory"), [("raw/*.jpg", "raw"), ("a/b/**/c?.txt", "a/b"), ("*.jpg", ""), ("a/x*", "a")]
-)
-def test_the_directory_of_a_pattern(pattern: str, directory: str) -> None:
-    assert each.fixed(pattern) == directory
 
 
 # -- keys
@@ -172,7 +165,7 @@ def test_only_what_is_new_or_changed_runs(
         assert work.known.keys().isdisjoint(ran)
         table = {**work.known, **ran}
         assert table == made(items)
-        assert sorted(each.unite(items, table)) == sorted(row for rows in made(items).values() for row in rows)
+        assert sorted(each.unite(items, table, HASHING)) == sorted(row for rows in made(items).values() for row in rows)
         model = files
 
 
@@ -229,7 +222,7 @@ ROWS = st.lists(
         st.binary(max_size=2),
         st.sampled_from([FILE, EXECUTABLE, SYMLINK]),
     )
-    | NAMES.map(lambda path: Entry(path, EMPTY_DIR, 0, b"")),
+    | NAMES.map(lambda path: Entry(path, EMPTY_DIR, 0, HASHING.of(b""))),
     max_size=3,
     unique_by=lambda found: found.path,
 )
@@ -238,7 +231,8 @@ TABLES = st.dictionaries(st.integers(0, 5).map(lambda number: HASHING.of(bytes([
 
 @given(TABLES)
 def test_a_table_comes_back_from_its_entries(table: dict[bytes, tuple[Entry, ...]]) -> None:
-    entries = each.pack(table)
+    _, objects = manifest.build(each.pack(table, HASHING), HASHING)
+    entries = [found for _, data in objects[:-1] for found in manifest.decode_leaf(data, HASHING.size)]
     assert {key: sorted(rows) for key, rows in each.unpack(entries, HASHING.size).items()} == {
         key: sorted(rows) for key, rows in table.items()
     }
@@ -272,9 +266,9 @@ def test_the_union_is_a_directory_or_a_conflict(table: dict[bytes, tuple[Entry, 
     conflict |= any(row.kind == EMPTY_DIR and row.path in owners for rows in table.values() for row in rows)
     if conflict:
         with pytest.raises(StageFailedError, match="both make"):
-            each.unite(items, table)
+            each.unite(items, table, HASHING)
         return
-    found = each.unite(items, table)
+    found = each.unite(items, table, HASHING)
     manifest.check(found)
     assert {row.path for row in found if row.kind != EMPTY_DIR} == owners.keys()
     for path in (row.path for rows in table.values() for row in rows if row.kind == EMPTY_DIR):
@@ -296,18 +290,18 @@ def test_the_union_is_a_directory_or_a_conflict(table: dict[bytes, tuple[Entry, 
 def test_a_conflict_names_both_items_and_the_path(one: list[Entry], other: list[Entry], path: str) -> None:
     items = {b"1": entry("raw/b.jpg"), b"2": entry("raw/a.jpg")}
     with pytest.raises(StageFailedError) as caught:
-        each.unite(items, {b"1": tuple(one), b"2": tuple(other)})
+        each.unite(items, {b"1": tuple(one), b"2": tuple(other)}, HASHING)
     assert caught.value.message == f"the items 'raw/a.jpg' and 'raw/b.jpg' both make '{path}'"
 
 
 def test_100_000_items_are_planned_fast() -> None:
     files = {f"raw/{number:06}.jpg": b"%d" % number for number in range(100_000)}
     items = keys(files)
-    entries = each.pack(made(items))
+    entries = each.pack(made(items), HASHING)
     changed = {**files, "raw/000007.jpg": b"other"}
     start = time.perf_counter()
     items = keys(changed)
     work = each.plan(items, [each.unpack(entries, HASHING.size)])
-    each.unite(items, {**work.known, **made({key: items[key] for key in work.run})})
+    each.unite(items, {**work.known, **made({key: items[key] for key in work.run})}, HASHING)
     assert paths(work) == ["raw/000007.jpg"]
     assert time.perf_counter() - start < 10
