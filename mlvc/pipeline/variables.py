@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlvc import codec
-from mlvc.pipeline import params, template
+from mlvc.pipeline import filling, params, template
 from mlvc.pipeline.place import Place, Trouble, kind
 from mlvc.pipeline.template import LATER, Reference
 
 DEFAULT_FILE = "params.yaml"
 ENV = "env"
-EACH_NAMES = ("item", "items")
-"""Of a Stage with ``each``: what is known only when an item is run. ``items`` is the list of a batch."""
-EACH_FIELDS = ("path", "name", "stem", "suffix", "dir", "oid", "size")
+EACH_NAMES = ("item", filling.OUT, filling.ITEMS)
+"""Of a Stage with ``each``: what is known only when an item is run."""
 _MOST_NAMES = 2000
 
 
@@ -227,7 +226,7 @@ class Names:
     def _is_later(self, steps: Sequence[str]) -> bool:
         if steps[0] not in self.later:
             return False
-        return steps[0] not in self.local or (len(steps) == 2 and steps[1] in EACH_FIELDS)
+        return steps[0] not in self.local or (len(steps) == 2 and steps[1] in filling.NAMES)
 
     def missing(self, text: str, steps: Sequence[str]) -> Trouble:
         """What to say of a variable that is not there: what, where was looked, and the nearest that is."""
