@@ -13,10 +13,11 @@ from typing import Any
 
 from mlvc import files, git, globs, manifest, snapshot
 from mlvc import pointer as pointers
+from mlvc.api.each import RepoItems
 from mlvc.errors import DamagedError, ObjectsMissingError, PipelineError, UsageError
 from mlvc.git import gitignore
 from mlvc.manifest import EMPTY_DIR
-from mlvc.pipeline import edit, graph, resources, runner, spec, where
+from mlvc.pipeline import edit, graph, resources, runner, spec, tables, where
 from mlvc.pipeline.claims import HeldClaims
 from mlvc.pipeline.executors.local import Local
 from mlvc.pipeline.graph import Graph
@@ -28,6 +29,7 @@ from mlvc.pipeline.plan import Action, Decision
 from mlvc.pipeline.run import RunCache
 from mlvc.pipeline.runner import Options, ReproResult, Tools
 from mlvc.pipeline.spec import Out, ParamRef, Stage
+from mlvc.pipeline.tables import Tables
 from mlvc.pipeline.told import Listener
 from mlvc.pipeline.variables import Surroundings
 from mlvc.pointer import SUFFIX, Content
@@ -211,6 +213,8 @@ def tools(repo: Repo, environment: Mapping[str, str], *, progress: Progress = QU
         claims=HeldClaims(os.path.join(repo.git.own, "claims")),
         logs=logs(repo),
         unstored=RunCache(os.path.join(repo.git.own, "unstored"), repo.hashing),
+        items=RepoItems(repo, progress),
+        tables=Tables(os.path.join(repo.private, tables.FOLDER), repo.hashing),
     )
 
 

@@ -8,7 +8,7 @@ from, and one that nothing asks for does no harm. Bytes of a table: docs/formats
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -145,24 +145,29 @@ class Work:
     items: Mapping[bytes, Entry]
     """All of them by key."""
     known: Table
-    """What is known of those that need not run."""
+    """What is known of them, for the most part of those that need not run."""
     run: tuple[bytes, ...]
     """The keys of those that have to, in order of their paths."""
     gone: int = 0
     """How many were known before, and are not among the items any more."""
 
 
-def plan(items: Mapping[bytes, Entry], tables: Sequence[Table], *, force: bool = False) -> Work:
-    """Which of ``items`` have to run, with what is known of items from before; what stands in an earlier table counts.
-
-    With ``force``, all of them.
-    """
+def plan(items: Mapping[bytes, Entry], tables: Sequence[Table]) -> Work:
+    """Which of ``items`` have to run, with what is known of them from before; an earlier table counts first."""
     known: dict[bytes, tuple[Entry, ...]] = {}
-    for table in () if force else tables:
+    for table in tables:
         known = {key: table[key] for key in table.keys() & items.keys()} | known
     before = {key for table in tables[:1] for key in table}
-    paths = sorted((item.path.encode(), key) for key, item in items.items() if key not in known)
-    return Work(items, known, tuple(key for _, key in paths), len(before - items.keys()))
+    return Work(items, known, _in_order(items, items.keys() - known.keys()), len(before - items.keys()))
+
+
+def whole(work: Work) -> Work:
+    """The same where all items run, whatever is known."""
+    return replace(work, run=_in_order(work.items, work.items))
+
+
+def _in_order(items: Mapping[bytes, Entry], keys: Iterable[bytes]) -> tuple[bytes, ...]:
+    return tuple(sorted(keys, key=lambda key: items[key].path.encode()))
 
 
 def batches(keys: Sequence[bytes], size: int) -> list[tuple[bytes, ...]]:
@@ -179,9 +184,8 @@ def told(work: Work) -> str:
     total = len(work.items)
     word = "item" if total == 1 else "items"
     if not work.run:
-        return (
-            f"{work.gone:,} {'item is' if work.gone == 1 else 'items are'} gone" if work.gone else f"{total:,} {word}"
-        )
+        are = "item is" if work.gone == 1 else "items are"
+        return f"{work.gone:,} {are} gone" if work.gone else f"none of {total:,} {word} changed"
     if len(work.run) == total:
         return f"{total:,} {word}"
     gone = f", {work.gone - len(work.run):,} gone" if work.gone > len(work.run) else ""

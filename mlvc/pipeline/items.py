@@ -22,6 +22,7 @@ from mlvc.pipeline import each, failures, filling
 from mlvc.pipeline.each import Table, Work
 from mlvc.pipeline.executors.base import Ended, Job
 from mlvc.pipeline.spec import Stage
+from mlvc.pipeline.told import Advanced
 from mlvc.pointer import Content
 from mlvc.progress import Progress
 from mlvc.text import duration
@@ -99,13 +100,11 @@ class Around:
 class ItemRun:
     """One execution of a Stage with ``each``. For one thread."""
 
-    def __init__(self, stage: Stage, work: Work, job: Job, around: Around, *, before: Table) -> None:
-        """``job``: as for the Stage, with the log of the Run as its output.
-
-        ``before``: what is known of items that run all the same; it counts until they have.
-        """
+    def __init__(self, stage: Stage, work: Work, job: Job, around: Around) -> None:
+        """``job``: as for the Stage, with the log of the Run as its output."""
         self.failed: list[Failure] = []
-        self.table: dict[bytes, tuple[Entry, ...]] = dict(work.known)
+        run = set(work.run)
+        self.table: dict[bytes, tuple[Entry, ...]] = {key: row for key, row in work.known.items() if key not in run}
         self.items: Content | None = None
         """The last table that was stored."""
         self._error: MlvcError | None = None
@@ -113,10 +112,10 @@ class ItemRun:
         self._work = work
         self._job = job
         self._around = around
-        self._before = before
         self._todo = deque(_Task(n, keys) for n, keys in enumerate(each.batches(work.run, stage.batch)))
         self._running: dict[Job, _Task] = {}
         self._waiting: list[_Task] = []
+        self._done = self._lost = 0
         self._save_at = 0.0
         self._room = around.tree.room(stage.outs[0].path, inside=bool(stage.image))
         os.mkdir(self._room)
@@ -136,11 +135,14 @@ class ItemRun:
         """Whether there are items that could begin."""
         return bool(self._todo)
 
-    def told(self) -> str:
-        """In words how far it is."""
-        failed = sum(len(failure.items) for failure in self.failed)
-        done = len(self._work.run) - failed - sum(len(task.keys) for task in (*self._todo, *self._running.values()))
-        return f"{done:,} of {len(self._work.run):,} items" + (f", {failed:,} failed" if failed else "")
+    @property
+    def is_over(self) -> bool:
+        """Whether all that could be run has ended."""
+        return not (self._todo or self._running)
+
+    def advanced(self) -> Advanced:
+        """How far it is."""
+        return Advanced(self._stage.name, self._done, len(self._work.run), self._lost)
 
     # -- what is next
 
@@ -178,9 +180,11 @@ class ItemRun:
         self._running[job] = task
         return job
 
-    def not_started(self, job: Job) -> None:
-        """Forget a Job that could not be started."""
-        self._close(self._running.pop(job))
+    def give_up(self, job: Job, error: MlvcError) -> None:
+        """Take in that a Job could not be started."""
+        task = self._running.pop(job)
+        self._close(task)
+        self._fail(task, f": {error.message}")
 
     # -- what came of it
 
@@ -194,6 +198,7 @@ class ItemRun:
         if printed.strip() or how:
             self._log(task, printed)
         if not how:
+            self._done += len(task.keys)
             self._waiting.append(task)
         elif ended.fault is None and task.tries <= self._stage.retries and not self._error:
             files.remove_tree(task.folder)
@@ -201,6 +206,13 @@ class ItemRun:
         else:
             self._fail(task, how, printed)
         self._save_at = self._save_at or time.monotonic() + _SOON
+
+    def stopped(self, ended: Ended) -> None:
+        """Take in the end of a Job after all was stopped: what came out well counts, and nothing has failed."""
+        if ended.code or ended.timed_out or ended.fault:
+            self._close(self._running.pop(ended.job))
+        else:
+            self.ended(ended)
 
     def _close(self, task: _Task) -> bytes:
         """End the log of a task. What was printed last."""
@@ -224,6 +236,7 @@ class ItemRun:
         items = tuple(self._work.items[key] for key in task.keys)
         lines = [line for line in printed.decode(errors="replace").splitlines() if line.strip()]
         self.failed.append(Failure(items, how, lines[-1].strip() if lines else ""))
+        self._lost += len(items)
         if task.folder:
             files.remove_tree(task.folder)
         if len(self.failed) <= _NAMED:
@@ -257,7 +270,7 @@ class ItemRun:
             if wrong:
                 self._fail(replace(task, keys=tuple(wrong)), ": it changed while it was read")
         self._take([task for task in waiting if stale.isdisjoint(self._work.items[key].path for key in task.keys)])
-        self.items = self._around.tree.stored(each.pack({**self._before, **self.table}, self._around.hashing))
+        self.items = self._around.tree.stored(each.pack({**self._work.known, **self.table}, self._around.hashing))
         self._around.record(self.items)
         for task in waiting:
             files.remove_tree(task.folder)
@@ -301,8 +314,7 @@ class ItemRun:
         return self._around.tree.stored(united), items
 
     def _told_failed(self) -> StageFailedError:
-        count = sum(len(failure.items) for failure in self.failed)
-        total = len(self._work.items)
+        count, total = self._lost, len(self._work.items)
         told = [
             f"{_names(failure.items)}{failure.how}" + (f" ({failure.last})" if failure.last else "")
             for failure in self.failed[:_NAMED]

@@ -177,7 +177,16 @@ def inputs_of(
             return None
         deps[path] = content
     declared = {out.path: out.persist for out in stage.outs}
-    return Inputs(cmd=stage.cmd, wdir=stage.wdir, deps=deps, params=params, outs=declared, env=env_of(stage, env))
+    return Inputs(
+        cmd=stage.cmd,
+        wdir=stage.wdir,
+        deps=deps,
+        params=params,
+        outs=declared,
+        env=env_of(stage, env),
+        each=stage.each,
+        batch=stage.batch,
+    )
 
 
 def same(one: Content | None, other: Content | None) -> bool:

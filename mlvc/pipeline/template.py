@@ -101,7 +101,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class PerItem:
-    """A command of a Stage with ``each``: templates for the item stay, all others are resolved. See ``for_item``."""
+    """A command of a Stage with ``each``: templates for the item stay, all others are resolved. See ``filling``."""
 
     parts: tuple[str | Reference, ...]
 
@@ -311,11 +311,3 @@ def _composite(reference: Reference, value: Any) -> Trouble:
         f"`{reference.text}` is {kind(value)}, and text, a number, true or false belongs here",
         hint="name one part of it; a mapping can stand within the text of 'cmd', a list in 'foreach' and 'matrix'",
     )
-
-
-def for_item(command: str, item: Scope) -> str:
-    """``command``, one of ``Stage.cmd`` of a Stage with ``each``, for one item.
-
-    ``Stage.cmd`` is a template there: what is left in it are references to the item, all else is escaped.
-    """
-    return Text(("", *split(command))).resolve(item)  # type: ignore[no-any-return]

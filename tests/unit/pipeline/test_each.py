@@ -171,7 +171,7 @@ def test_only_what_is_new_or_changed_runs(
 
 def test_force_runs_all() -> None:
     items = keys({"raw/a": b"1", "raw/b": b"2"})
-    assert paths(each.plan(items, [made(items)], force=True)) == ["raw/a", "raw/b"]
+    assert paths(each.whole(each.plan(items, [made(items)]))) == ["raw/a", "raw/b"]
 
 
 def test_a_later_table_helps_and_an_earlier_one_counts() -> None:
@@ -204,7 +204,7 @@ def test_batches(count: int, size: int) -> None:
         (0, 10_000, 1_200, "1,200 items are gone"),
         (10_000, 10_000, 0, "10,000 items"),
         (1, 1, 0, "1 item"),
-        (0, 5, 0, "5 items"),
+        (0, 5, 0, "none of 5 items changed"),
     ],
 )
 def test_in_words(run: int, total: int, gone: int, expected: str) -> None:

@@ -7,8 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlvc.errors import MlvcError, PipelineError
-from mlvc.pipeline import spec, template
-from mlvc.pipeline.variables import Names, Surroundings, Variables
+from mlvc.pipeline import filling, spec
+from mlvc.pipeline.variables import Surroundings
 
 PARAMS = b"""\
 lr: 0.1
@@ -206,31 +206,27 @@ def test_the_top_is_resolved():
 
 # -- each --------------------------------------------------------------------------------------
 
-ITEM = {"item": {"path": "raw/${a}.jpg", "stem": "a"}, "items": "list.txt"}
-
-
-def for_item(command):
-    return template.for_item(command, Names(Variables, {}, ITEM))
-
 
 def test_a_command_with_each_is_resolved_once_more_for_each_item():
     text = r"""
 stages:
   s:
-    cmd: conv ${item.path} ${item.stem} ${lr} \${item.path} ${v} ${opts}
+    cmd: conv ${item.path} ${item.stem} ${lr} \${item.path} ${v} ${opts} > ${out}
     vars: [{v: 'a ${b'}]
     each: raw/*
+    outs: [o]
 """
     (stage,) = stages(text)
     assert stage.each == "raw/*"
-    assert stage.cmd == (r"conv ${item.path} ${item.stem} 0.1 \${item.path} a \${b --a 1 --b --c x 'y z'",)
-    assert for_item(stage.cmd[0]) == "conv raw/${a}.jpg a 0.1 ${item.path} a ${b --a 1 --b --c x 'y z'"
+    assert stage.cmd == (r"conv ${item.path} ${item.stem} 0.1 \${item.path} a \${b --a 1 --b --c x 'y z' > ${out}",)
+    filled = "conv 'raw/${a}.jpg' a 0.1 ${item.path} a ${b --a 1 --b --c x 'y z' > /o"
+    assert filling.fill(stage.cmd[0], {"item.path": "raw/${a}.jpg", "item.stem": "a", "out": "/o"}) == filled
 
 
 def test_each_within_foreach_has_the_parts_of_an_item_and_foreach_the_rest():
-    cmd = "${item.name} ${item.depth} ${item.path} ${items}"
-    text = f"stages: {{s: {{foreach: ['${{model}}'], do: {{cmd: '{cmd}', each: 'a/*'}}}}}}"
-    assert stages(text)[0].cmd == ("${item.name} 3 ${item.path} ${items}",)
+    cmd = "${item.name} ${item.depth} ${item.path} ${out}"
+    text = f"stages: {{s: {{foreach: ['${{model}}'], do: {{cmd: '{cmd}', each: 'a/*', outs: [o]}}}}}}"
+    assert stages(text)[0].cmd == ("${item.name} 3 ${item.path} ${out}",)
 
 
 # -- when --------------------------------------------------------------------------------------
