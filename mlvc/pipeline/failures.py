@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mlvc.errors import StageFailedError, UsageError
+from mlvc.pipeline import where
 from mlvc.pipeline.executors.base import Ended
 from mlvc.pipeline.plan import Decision
 from mlvc.pipeline.spec import Stage
 from mlvc.text import duration
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
-
-
-def where(stage: Stage) -> str:
-    """The place that a message begins with."""
-    return f"{stage.file}, line {stage.line}: "
 
 
 def of_command(stage: Stage, ended: Ended) -> StageFailedError:
@@ -32,7 +28,7 @@ def of_command(stage: Stage, ended: Ended) -> StageFailedError:
     else:
         how = f"failed with exit code {ended.code}"
     return StageFailedError(
-        f"{where(stage)}the command of stage '{stage.name}' {how}: {first}{' …' if more else ''}",
+        f"{where.of(stage)}: the command of stage '{stage.name}' {how}: {first}{' …' if more else ''}",
         hint="its own output says why; what was finished before is recorded, `mlvc repro` goes on from there",
     )
 
@@ -40,7 +36,7 @@ def of_command(stage: Stage, ended: Ended) -> StageFailedError:
 def of_missing(stage: Stage, path: str) -> StageFailedError:
     """An output is not there although the command ended well."""
     return StageFailedError(
-        f"{where(stage)}the command of stage '{stage.name}' ended well but did not make its output '{path}'",
+        f"{where.of(stage, path)}: the command of stage '{stage.name}' ended well but did not make its output '{path}'",
         hint="correct the command, or the path under 'outs'",
     )
 

@@ -18,7 +18,7 @@ from mlvc import files
 from mlvc.errors import MlvcError, StageFailedError
 from mlvc.hashing import Hashing
 from mlvc.manifest import Entry
-from mlvc.pipeline import each, failures, filling
+from mlvc.pipeline import each, failures, filling, where
 from mlvc.pipeline.each import Table, Work
 from mlvc.pipeline.executors.base import Ended, Job
 from mlvc.pipeline.spec import Stage
@@ -305,8 +305,8 @@ class ItemRun:
         try:
             united = each.unite(self._work.items, self.table, self._around.hashing)
         except StageFailedError as error:
-            where = failures.where(self._stage)
-            raise StageFailedError(f"{where}stage '{self._stage.name}': {error.message}", hint=error.hint) from None
+            place = where.of(self._stage)
+            raise StageFailedError(f"{place}: stage '{self._stage.name}': {error.message}", hint=error.hint) from None
         items = self._around.tree.stored(each.pack(self.table, self._around.hashing))
         if items != self.items:
             self.items = items
@@ -321,7 +321,7 @@ class ItemRun:
         ]
         more = f"; and {len(self.failed) - _NAMED:,} more" if len(self.failed) > _NAMED else ""
         return StageFailedError(
-            f"{failures.where(self._stage)}{count:,} of {total:,} items of stage '{self._stage.name}' failed: "
+            f"{where.of(self._stage)}: {count:,} of {total:,} items of stage '{self._stage.name}' failed: "
             f"{'; '.join(told)}{more}",
             hint="what the others made is kept: `mlvc repro` runs only those that failed; "
             "`mlvc runs log` shows what they printed",

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from mlvc import codec, globs
 from mlvc.errors import FormatError, PipelineError
-from mlvc.pipeline import where
 
 if TYPE_CHECKING:
-    from mlvc.pipeline.spec import ParamRef, Stage
+    from mlvc.pipeline.spec import ParamRef
 
 Values = Mapping[str, Mapping[str, Any]]
 """File, then dotted key, then value; the key '' stands for the whole file."""
@@ -32,12 +31,12 @@ class ParamFiles:
     _parsed: dict[str, tuple[bytes, Any]] = field(default_factory=dict)
 
     def values(
-        self, refs: Iterable[ParamRef], *, pending: Iterable[str] = (), stage: Stage | None = None
+        self, refs: Iterable[ParamRef], *, pending: Iterable[str] = (), place: Callable[[ParamRef], str] = lambda _: ""
     ) -> dict[str, dict[str, Any]]:
         """The values of ``refs`` as they are now.
 
-        PipelineError names the file, or the key and the nearest known one, that is not there, and where ``stage``
-        names it. Of ``pending``, the files that a Stage has yet to make, missing ones are left out.
+        PipelineError names the file, or the key and the nearest known one, that is not there; before it stands what
+        ``place`` says of a parameter. Of ``pending``, the files that a Stage has yet to make, missing ones are left out.
         """
         found: dict[str, dict[str, Any]] = {}
         waiting = frozenset(pending)
@@ -47,12 +46,12 @@ class ParamFiles:
                 continue
             if data is None:
                 told = "fits no file" if globs.is_pattern(ref.file) else "is not there"
-                raise PipelineError(f"{_place(stage, ref)}the parameter file '{ref.file}' {told}", hint=_wanted(ref))
+                raise PipelineError(f"{place(ref)}the parameter file '{ref.file}' {told}", hint=_wanted(ref))
             content = self._content(ref.file, data)
             try:
                 found.setdefault(ref.file, {})[ref.key] = pick(content, ref)
             except PipelineError as error:
-                raise PipelineError(f"{_place(stage, ref)}{error.message}", hint=error.hint) from None
+                raise PipelineError(f"{place(ref)}{error.message}", hint=error.hint) from None
         return found
 
     def _content(self, file: str, data: bytes) -> Any:
@@ -60,10 +59,6 @@ class ParamFiles:
         if known is None or known[0] != data:
             known = self._parsed[file] = (data, parse(data, file))
         return known[1]
-
-
-def _place(stage: Stage | None, ref: ParamRef) -> str:
-    return f"{where.of(stage, ref)}: stage '{stage.name}': " if stage is not None else ""
 
 
 def _wanted(ref: ParamRef) -> str:

@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
@@ -24,7 +25,7 @@ from mlvc import codec
 from mlvc.errors import MlvcError
 from mlvc.hashing import Hashing
 from mlvc.oid import Oid
-from mlvc.pipeline import each, failures, filling, logs
+from mlvc.pipeline import each, failures, filling, logs, where
 from mlvc.pipeline import plan as plans
 from mlvc.pipeline import schedule as schedules
 from mlvc.pipeline.claims import NOBODY, Claim, Claims, Held
@@ -311,7 +312,9 @@ class _Session:
         if (stage.frozen and stage.name not in self.forced) or stage.name in self.graph.skipped:
             return {}
         pending = [ref.file for ref in stage.params if ref.file in self.graph.makers]
-        return self.tools.params.values(stage.params, pending=pending, stage=stage if placed else None)
+        if not placed:
+            return self.tools.params.values(stage.params, pending=pending)
+        return self.tools.params.values(stage.params, pending=pending, place=partial(where.before, stage))
 
     def known(self) -> Known:
         return Known(
@@ -740,7 +743,7 @@ class _Session:
     def inputs(self, stage: Stage) -> Inputs:
         """What a Run takes now; StageFailedError where a Stage before it did not make a dependency."""
         contents = self.tools.tree.identify(stage.deps)
-        params = self.tools.params.values(stage.params, stage=stage)
+        params = self.tools.params.values(stage.params, place=partial(where.before, stage))
         taken = plans.inputs_of(stage, contents, params, self.tools.env)
         if taken is None:
             missing = next(path for path in stage.deps if contents.get(path) is None)

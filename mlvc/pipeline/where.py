@@ -25,6 +25,11 @@ def of(stage: Stage, named: str | ParamRef = "") -> str:
     return f"{stage.file}, line {line}, column {column}"
 
 
+def before(stage: Stage, named: str | ParamRef = "") -> str:
+    """What a message about it begins with: the same, and the Stage."""
+    return f"{of(stage, named)}: stage '{stage.name}': "
+
+
 def _paths(stage: Stage, at: Any, path: str) -> Iterator[_Path]:
     """Where ``path`` is named. By number: what is written there may be a template."""
     for role in FLAGS:
