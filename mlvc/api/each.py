@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from mlvc import globs, ignore, manifest
@@ -17,13 +17,16 @@ from mlvc.repo import Repo
 from mlvc.snapshot import parents
 from mlvc.store.base import LARGE
 from mlvc.workspace.scan import TEMPORARY, Scanner, digest, refuse, sweep
+from mlvc.workspace.tree import Look
 
 
 class RepoItems:
     """See pipeline.items.ItemTree."""
 
-    def __init__(self, repo: Repo, progress: Progress) -> None:
+    def __init__(self, repo: Repo, seen: Mapping[str, Look], progress: Progress) -> None:
+        """``seen``: what was last seen of the files that fit a pattern."""
         self._repo = repo
+        self._seen = seen
         self._progress = progress
         self._ignore = ignore.load(repo.root)
         self._rooms = 0
@@ -32,7 +35,7 @@ class RepoItems:
         """The files that fit a pattern."""
         top = globs.fixed(pattern)
         below = f"{top}/" if top else ""
-        look = self._repo.tree.fitting(pattern, progress=self._progress)
+        look = self._seen.get(pattern) or self._repo.tree.fitting(pattern, progress=self._progress)
         if look.content is None:
             return []
         return sorted(entry._replace(path=below + entry.path) for entry in look.scan.entries())

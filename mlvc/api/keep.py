@@ -193,7 +193,7 @@ def _runs(cache: RunCache, kept: Kept, *, runs: bool) -> Iterator[list[Content]]
     for key in cache.keys():  # noqa: SIM118  (no mapping)
         run = cache.lookup(key)
         if run is not None and (runs or key in kept.keys):
-            yield [*run.outs.values(), *([run.items] if run.items is not None else [])]
+            yield list(run.contents)
         elif run is None:
             # One that is damaged counts for nothing. One of a newer mlvc may name anything.
             path = cache.path_of(key)

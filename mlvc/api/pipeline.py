@@ -38,6 +38,7 @@ from mlvc.repo import Repo
 from mlvc.store.base import Lost
 from mlvc.workspace import checkout, placed
 from mlvc.workspace.clear import clear
+from mlvc.workspace.tree import Look
 
 
 class RepoTree:
@@ -46,6 +47,8 @@ class RepoTree:
     def __init__(self, repo: Repo, progress: Progress) -> None:
         self._repo = repo
         self._progress = progress
+        self.fitting: dict[str, Look] = {}
+        """What was last seen of the files that fit each pattern."""
 
     @cached_property
     def _recorded(self) -> dict[str, Content]:
@@ -56,9 +59,9 @@ class RepoTree:
     def identify(self, paths: Sequence[str]) -> dict[str, Content | None]:
         """The content on disk of each path, of what a symbolic link leads to, and of all that fits a pattern."""
         tree = self._repo.tree
-        found: dict[str, Content | None] = {
-            path: tree.fitting(path, progress=self._progress).content for path in paths if globs.is_pattern(path)
-        }
+        fitting = {path: tree.fitting(path, progress=self._progress) for path in paths if globs.is_pattern(path)}
+        self.fitting.update(fitting)
+        found: dict[str, Content | None] = {path: look.content for path, look in fitting.items()}
         goals = {path: self._followed(path) for path in paths if path not in found}
         looks = tree.look(dict.fromkeys(goals.values()), progress=self._progress)
         return found | {path: looks[goal].content for path, goal in goals.items()}
@@ -200,8 +203,9 @@ def load(repo: Repo) -> Graph:
 
 def tools(repo: Repo, environment: Mapping[str, str], *, progress: Progress = QUIET) -> Tools:
     """What reproduction works with."""
+    tree = RepoTree(repo, progress)
     return Tools(
-        RepoTree(repo, progress),
+        tree,
         LockfileStore(os.path.join(repo.root, LOCKFILE), os.path.join(repo.git.own, "recording")),
         RunCache(os.path.join(repo.private, "runs"), repo.hashing),
         Local(environment),
@@ -213,7 +217,7 @@ def tools(repo: Repo, environment: Mapping[str, str], *, progress: Progress = QU
         claims=HeldClaims(os.path.join(repo.git.own, "claims")),
         logs=logs(repo),
         unstored=RunCache(os.path.join(repo.git.own, "unstored"), repo.hashing),
-        items=RepoItems(repo, progress),
+        items=RepoItems(repo, tree.fitting, progress),
         tables=Tables(os.path.join(repo.private, tables.FOLDER), repo.hashing),
     )
 

@@ -51,6 +51,11 @@ class Run:
     items: Content | None = None
     """Of a Stage with ``each``: the table that says what each item made. See ``each.pack``."""
 
+    @property
+    def contents(self) -> tuple[Content, ...]:
+        """All whose objects are of use as long as the Run is known."""
+        return (*self.outs.values(), *([] if self.items is None else [self.items]))
+
 
 def key_of(inputs: Inputs, hashing: Hashing) -> Oid:
     """The key of a Run with ``inputs``: the digest of their canonical JSON."""

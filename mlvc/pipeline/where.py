@@ -36,6 +36,8 @@ def _paths(stage: Stage, at: Any, path: str) -> Iterator[_Path]:
         outs = [out.path for out in stage.outs if out.role == role]
         if path in outs:
             yield _entry(at.document, (*at.path, role), outs.index(path))
+    if path == stage.each:
+        yield (*at.path, "each")
     if path in stage.deps:
         yield _entry(at.document, (*at.path, "deps"), stage.deps.index(path))
     for ref in stage.params:
