@@ -149,7 +149,7 @@ class Work:
     run: tuple[bytes, ...]
     """The keys of those that have to, in order of their paths."""
     gone: int = 0
-    """How many were known before, and are not among the items any more."""
+    """How many were known before, and are not among the items any more as they were."""
 
 
 def plan(items: Mapping[bytes, Entry], tables: Sequence[Table]) -> Work:
@@ -188,8 +188,7 @@ def told(work: Work) -> str:
         return f"{work.gone:,} {are} gone" if work.gone else f"none of {total:,} {word} changed"
     if len(work.run) == total:
         return f"{total:,} {word}"
-    gone = f", {work.gone - len(work.run):,} gone" if work.gone > len(work.run) else ""
-    return f"{len(work.run):,} of {total:,} {word} changed{gone}"
+    return f"{len(work.run):,} of {total:,} {word} changed"
 
 
 # -- tables ------------------------------------------------------------------------------------

@@ -369,7 +369,7 @@ def test_what_is_told(items: Path) -> None:
     assert run_mlvc("repro", "--dry-run", cwd=items).out == "upper: run (never run; 3 items)\n"
     ran(items)
     put(items, a="other\n", b="")
-    assert run_mlvc("repro", "--dry-run", cwd=items).out == "upper: run (1 of 2 items changed, 1 gone)\n"
+    assert run_mlvc("repro", "--dry-run", cwd=items).out == "upper: run (1 of 2 items changed)\n"
     assert "1 of 2 items changed" in run_mlvc("status", cwd=items).out
     lines = [json.loads(line) for line in run_mlvc("repro", "--json", cwd=items).out.splitlines()]
     (progress,) = (line for line in lines if line["event"] == "items")

@@ -24,6 +24,7 @@ PLAYED = (
     "docs/howto/looking-after.md",
     "docs/howto/cleaning-up.md",
     "docs/howto/recovering.md",
+    "docs/howto/each.md",
 )
 
 
