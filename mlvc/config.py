@@ -404,8 +404,8 @@ def _find(lines: list[str], section: str) -> tuple[int | None, int]:
 def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
+    if isinstance(value, int | float):
+        return repr(value)
     if isinstance(value, tuple | list):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     return codec.compact_json(str(value))  # a JSON string is a TOML string

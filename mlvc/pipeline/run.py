@@ -152,6 +152,10 @@ class RunCache:
         """
         files.replace(self.path_of(run.key), encode(run), durable=run.milliseconds >= _WORTH)
 
+    def forget(self, key: Oid) -> None:
+        """Take out the record of ``key``, if there is one."""
+        files.remove(self.path_of(key))
+
     def keys(self) -> Iterator[Oid]:
         """The keys of all records; OSError where they cannot be listed."""
         for folder, _, names in files.walk(self.directory):

@@ -22,7 +22,7 @@ from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from mlvc import codec
-from mlvc.errors import MlvcError
+from mlvc.errors import MlvcError, PipelineError
 from mlvc.hashing import Hashing
 from mlvc.oid import Oid
 from mlvc.pipeline import each, failures, filling, logs, where
@@ -91,6 +91,13 @@ class Runs(Protocol):
         """Record ``run``."""
 
 
+class Unstored(Runs, Protocol):
+    """Runs until they are recorded."""
+
+    def forget(self, key: Oid) -> None:
+        """Know nothing of ``key`` any more."""
+
+
 def _silence(_event: object) -> None:
     """Nobody listens."""
 
@@ -113,7 +120,7 @@ class Tools:
     claims: Claims = NOBODY
     logs: Logs | None = None
     """Where what the commands print is kept; without, it goes nowhere."""
-    unstored: Runs | None = None
+    unstored: Unstored | None = None
     """Runs whose outputs stand in the working tree and are not stored."""
     listener: Listener = _silence
     hears: bool = True
@@ -328,9 +335,11 @@ class _Session:
     def schedule(self, decisions: Sequence[Decision]) -> schedules.Schedule:
         """The Schedule of what is to be done; PipelineError for a Stage that never fits the limits."""
         doing = [decision for decision in decisions if decision.action not in schedules.IDLE]
+        stages = [self.graph.stages[decision.stage] for decision in doing]
+        _check_fields(stages)
         if not self.options.commit:
-            failures.check_stored(self.graph.stages[decision.stage] for decision in doing)
-        schedules.check_resources((self.graph.stages[decision.stage] for decision in doing), self.options.limits)
+            failures.check_stored(stages)
+        schedules.check_resources(stages, self.options.limits)
         return schedules.Schedule(
             self.graph,
             decisions,
@@ -531,7 +540,8 @@ class _Session:
 
     def stands(self, running: _Running) -> bool:
         """Whether what these inputs make was made without being stored, and stands there as it was made."""
-        if self.tools.unstored is None or running.stage.name in self.forced or running.stage.always_changed:
+        anew = running.stage.name in self.forced or running.stage.always_changed or not self.options.run_cache
+        if self.tools.unstored is None or anew:
             return False
         run = self.tools.unstored.lookup(running.key)
         now = self.tools.tree.identify(list(run.outs)) if run is not None else {}
@@ -819,9 +829,20 @@ class _Session:
                 self.tools.unstored.put(run)
             return
         self.tools.runs.put(run)
+        if self.tools.unstored is not None:
+            self.tools.unstored.forget(run.key)
         stage = running.stage
         known = self.lockfile.stages.get(stage.name)
         self.record(stage, plans.entry_of(stage, running.key, running.before, outs, known))
+
+
+def _check_fields(stages: Iterable[Stage]) -> None:
+    """PipelineError for what a Stage says and nobody can do yet: without it the commands would make something else."""
+    for stage in stages:
+        if stage.image:
+            raise PipelineError(
+                f"{where.before(stage)}'image' is described, but this mlvc cannot run it yet", hint="take out 'image'"
+            )
 
 
 def _works(decision: Decision) -> bool:

@@ -158,3 +158,21 @@ def test_no_level_costs_comments(project: Path) -> None:
     shell.write(user.parent, {"config.toml": b"# mine\n[core]\njobs = 2 # slow line\n"})
     run_mlvc("config", "--user", "core.autostage", "true", cwd=project)
     assert user.read_text() == "# mine\n[core]\njobs = 2 # slow line\nautostage = true\n"
+
+
+def test_limits_of_pipelines_have_names_of_ones_own(project: Path) -> None:
+    run_mlvc("config", "pipeline.limits.memory", "1.5 GB", cwd=project)
+    run_mlvc("config", "pipeline.limits.gpu", "2", cwd=project)
+    shown = run_mlvc("config", cwd=project, env={"MLVC_PIPELINE_LIMITS_gpu": "0.5", "MLVC_PIPELINE_JOBS": "0"}).out
+    assert "pipeline.limits.memory = 1500000000\n" in shown
+    assert "pipeline.limits.gpu = 0.5\n" in shown
+    assert "pipeline.jobs = 0\n" in shown
+    for name, value, told in (
+        ("pipeline.limits.gpu", "two", "a number such as 1"),
+        ("pipeline.jobs", "many", "a whole number from 0"),
+        ("pipeline.limits.a b", "1", "a resource cannot be named 'a b'"),
+        ("pipeline.limits.NAME", "1", "unknown setting"),
+        ("pipeline.limit", "1", "did you mean pipeline.limits.NAME"),
+    ):
+        done = run_mlvc("config", name, value, cwd=project, check=False)
+        assert (done.code, told in done.err) == (2, True), done

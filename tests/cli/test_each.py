@@ -192,7 +192,8 @@ def test_what_an_item_may_make(items: Path) -> None:
     shell.write(
         items,
         {
-            "mlvc.yaml": b"stages: {upper: {each: 'raw/*', cmd: 'sh tool ${item.stem} ${out}', deps: [tool], outs: [made/upper]}}",
+            "mlvc.yaml": b"stages: {upper: {each: 'raw/*', cmd: 'sh tool ${item.stem} ${out}', deps: [tool], "
+            b"outs: [made/upper]}}",
             "tool": b"mkdir -p $2/sub/$1 $2/empty/$1; echo x > $2/sub/$1/file; chmod +x $2/sub/$1/file\n"
             b"ln -s file $2/sub/$1/link\n[ $1 != b ] || rm -r $2/*\n",
         },

@@ -37,9 +37,10 @@ What `mlvc COMMAND --help` says. Data go to standard output, all else to standar
 _JSON = """\
 # JSON
 
-With `--json` a command that did its work prints one JSON value on standard output, and nothing else there. So does one
+With `--json` a command that did its work prints one JSON value on standard output, and nothing else there; `mlvc repro`
+prints one on each line, as things happen. So does one
 that did a part of it and told the rest: with the [exit code](exit-codes.md) 4 the value says what is missing, with
-the code 2 its key `unreadable` says which Pointers cannot be read, with the code 7 the value of `mlvc repro` says what
+the code 2 its key `unreadable` says which Pointers cannot be read, with the code 7 the lines of `mlvc repro` say what
 ran. Whatever else goes wrong, nothing is printed on standard output: the codes 3, 5, 6, 8 and 130 always mean that, 2,
 4 and 7 where the command could not begin. What went wrong is a sentence on standard error. A script looks at the exit
 code first, and reads standard output unless it is empty.
@@ -72,14 +73,22 @@ More values may come in later versions.
 | | `skipped` | its `when` does not hold, or it needs what such a Stage makes |
 | | `cannot run` | it is frozen, and an output is gone and cannot be brought back |
 | `outcome` | `unchanged`, `ran`, `restored`, `frozen`, `skipped` | what became of it |
+| | `stored` | it ran before with `--no-commit`, and what it made was stored now |
 | | `failed` | its command failed, or it could not begin, or it did not make an output |
-| | `blocked` | with `-k`: a Stage that it needs failed |
+| | `declined` | a person who was asked did not want it to run |
+| | `blocked` | a Stage that it needs failed or was declined |
+| `event` | `planned` | what is to become of a Stage, before anything runs |
+| | `started` | its commands begin, for the first time or once more |
+| | `line` | they printed a line |
+| | `waiting` | it waits for another `mlvc repro` |
+| | `finished` | what became of it |
+| | `summary` | the last line: nothing is left to do |
 | `reason` | `missing` | the object is not there |
 | | `damaged` | the object is there with other bytes |
 | | `of another size than its Pointer says` | the Pointer contradicts the object that it names |
 <!-- /values -->
 
-After a failure without `-k`, the Stages that were not reached have no entry in the value of `mlvc repro`.
+After a failure without `-k`, the Stages that were not reached have no line `finished` from `mlvc repro`.
 
 ## Parts of several values
 """
@@ -110,7 +119,8 @@ def examples() -> str:
                 result = re.sub(r'"seconds": [\d.]+', '"seconds": 0.004', result)
                 if args[0] == "destroy":  # databases have no certain size
                     result = re.sub(r'"size": \d+', '"size": 136584', result)
-                json.loads(result)
+                for value in result.splitlines() if title == "mlvc repro" else [result]:
+                    json.loads(value)
                 found[title] = result.rstrip()
         finally:
             os.environ.clear()

@@ -14,7 +14,7 @@ from mlvc import manifest
 from mlvc.api.doctor import BROKEN, NOTE, SLOW
 from mlvc.api.install import Hook
 from mlvc.api.status import PathStatus
-from mlvc.cli import shapes
+from mlvc.cli import display, shapes
 from mlvc.cli.table import TABLE
 from mlvc.pipeline.plan import Action
 from mlvc.pipeline.runner import StageResult
@@ -57,8 +57,10 @@ def test_the_values_in_json_are_those_of_the_code() -> None:
         "kind in a change": [*entries, as_entry(Content("dir", b"", 0, 0)).kind],
         "action": told["action"],
         "outcome": told["outcome"],
+        "event": told["event"],
         "reason": ["missing", "damaged", MISNAMED],
     }
+    assert sorted(told["event"]) == sorted(set(re.findall(r'"event": "(\w+)"', inspect.getsource(display))))
     assert sorted(told["action"]) == sorted(Action)
     documented = inspect.getsource(StageResult).partition("outcome: str")[2].partition("reasons:")[0]
     assert sorted(told["outcome"]) == sorted(re.findall(r"``(\w+)``", documented))
@@ -119,8 +121,8 @@ def test_json_is_printed_where_the_page_says_so() -> None:
         result = run_mlvc(*args, "--json", cwd=root, check=False, env=env)
         assert result.code == code, result
         assert bool(result.out) == json_is_there, result
-        if json_is_there:
-            json.loads(result.out)
+        for value in result.out.splitlines() if args == ("repro",) else [result.out] * json_is_there:
+            json.loads(value)
 
     shell.write(root, {"mlvc.yaml": b"stages: {s: {cmd: 'false', always_changed: true}}", "new": b"new"})
     ends("repro", code=7, json_is_there=True)

@@ -166,6 +166,10 @@ class FakeRuns:
         """See Runs."""
         self.runs[run.key] = run
 
+    def forget(self, key: Oid) -> None:
+        """See Unstored."""
+        self.runs.pop(key, None)
+
 
 class FakeExecutor:
     """Runs the function that a command names, and remembers which ones it ran."""

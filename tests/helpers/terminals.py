@@ -45,6 +45,25 @@ class Shown:
         return [*found, line] if line else found
 
     @property
+    def screen(self) -> list[str]:
+        """The same where lines further up are drawn again: what a terminal without an end shows at last."""
+        rows, row, column = [""], 0, 0
+        for token in _TOKEN.findall(self.raw):
+            if token == "\n":
+                row += 1
+                rows += [""] * (row + 1 - len(rows))
+            elif token == "\r":
+                column = 0
+            elif token == "\x1b[A":
+                row = max(0, row - 1)
+            elif token == "\x1b[K":
+                rows[row] = rows[row][:column]
+            elif not token.startswith("\x1b"):
+                rows[row] = rows[row][:column].ljust(column) + token + rows[row][column + len(token) :]
+                column += len(token)
+        return rows if rows[-1] else rows[:-1]
+
+    @property
     def escapes(self) -> set[str]:
         """All that is not text."""
         return {token for token in _TOKEN.findall(self.raw) if token.startswith("\x1b")}

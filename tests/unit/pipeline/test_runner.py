@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import pytest
 
-from mlvc.errors import PipelineError, StageFailedError
+from mlvc.errors import FormatError, PipelineError, StageFailedError
 from mlvc.pipeline import runner
+from mlvc.pipeline.executors.base import Ended
+from mlvc.pipeline.graph import build
 from mlvc.pipeline.runner import Options
-from tests.helpers.pipeline import Project
+from mlvc.pipeline.told import Started
+from tests.helpers.pipeline import FakeRuns, Project
 
 CHAIN = """
 stages:
@@ -407,3 +411,196 @@ def test_keys_of_a_newer_version_stay_when_a_stage_runs_again(one):
     runner.repro(one.graph, one.tools)
     entry = one.records.lockfile.stages["s"]
     assert (entry.deps["i"].size, entry.extra) == (1, {"newer": 1})
+
+
+# -- several at a time, and what is said of a Stage beside its inputs -----------------------------
+
+
+def tried(*codes):
+    """A command that ends with one code after the other."""
+    left = list(codes)
+    return lambda: left.pop(0)
+
+
+def with_stage(project, **fields):
+    """The Project with other fields of its Stage ``s``."""
+    project.graph = build([replace(project.graph.stages["s"], **fields)])
+
+
+def test_a_command_is_tried_again_as_often_as_the_stage_says(one):
+    with_stage(one, retries=2)
+
+    codes = tried(1, 3, 0)
+
+    def command():
+        one.tree.files["o"] = b"left"
+        return codes()
+
+    one.commands["i>o"] = command
+    heard = []
+    result = runner.repro(one.graph, replace(one.tools, listener=heard.append))
+    assert outcomes(result) == {"s": "ran"}
+    assert [(event.number, event.of) for event in heard if isinstance(event, Started)] == [(1, 3), (2, 3), (3, 3)]
+    assert one.notes.notes[1:] == [
+        "Stage 's' failed with exit code 1; trying again (2 of 3)",
+        "Stage 's' failed with exit code 3; trying again (3 of 3)",
+    ]
+    assert one.tree.aside == ["o", "o"]  # what the tries left is out of the way of the next one
+
+
+def test_when_no_try_is_left_the_last_failure_is_told(one):
+    with_stage(one, retries=1)
+    one.commands["i>o"] = tried(1, 4)
+    assert "failed with exit code 4" in runner.repro(one.graph, one.tools).error.message
+    assert len(one.ran()) == 2
+
+
+def test_what_a_failed_command_left_is_set_aside_and_named(one):
+    def command():
+        one.tree.files["o"] = b"half"
+        return 1
+
+    one.commands["i>o"] = command
+    error = runner.repro(one.graph, one.tools).error
+    assert error.message == (
+        "mlvc.yaml, line 2, column 3: the command of stage 's' failed with exit code 1: i>o; "
+        "what it left of its outputs is kept in aside"
+    )
+    assert one.tree.aside == ["o"]
+    assert "o" not in one.tree.files
+
+
+def test_the_environment_that_a_stage_names_counts(one):
+    with_stage(one, env={"A": "1"}, env_through=("B", "C"))
+    tools = replace(one.tools, env={"B": "b", "D": "d"})
+    runner.repro(one.graph, tools)
+    assert one.records.lockfile.stages["s"].env == {"A": "1", "B": "b", "C": ""}
+    assert [run.inputs.env for run in one.runs.runs.values()] == [{"A": "1", "B": "b", "C": ""}]
+    assert one.ran() == ["i>o"]
+    runner.repro(one.graph, replace(tools, env={"B": "b", "D": "another"}))
+    assert one.ran() == []
+    assert runner.status(one.graph, replace(tools, env={}))[0].reasons == ("environment variable B changed",)
+    with_stage(one, env={"A": "2", "E": ""}, env_through=("B",))
+    assert runner.status(one.graph, tools)[0].reasons == (
+        "environment variable A changed",
+        "environment variable E is new",
+        "environment variable C is no longer named",
+    )
+    with_stage(one, env={"A": "1"}, env_through=("B", "C"))
+    assert runner.status(one.graph, tools)[0].reasons == ()
+
+
+def test_what_follows_from_what_ran_runs_too_where_that_is_wanted(chain):
+    chain.tree.files["in"] = b"1 and more"
+    runner.repro(chain.graph, chain.tools, Options(force_downstream=True))
+    assert chain.ran() == ["cut in>x", "x>y", "y+z>w"]
+    runner.repro(chain.graph, chain.tools, Options(force_downstream=True))
+    assert chain.ran() == []
+    runner.repro(chain.graph, chain.tools, Options(("b",), force_downstream=True))
+    assert chain.ran() == ["x>y", "y+z>w"]
+
+
+def test_without_commit_nothing_is_stored_or_recorded_and_the_next_one_does_it_without_running(chain):
+    before = chain.records.lockfile
+    chain.tree.files["in"] = b"9"
+    tools = replace(chain.tools, unstored=FakeRuns())
+    result = runner.repro(chain.graph, tools, Options(commit=False))
+    assert (outcomes(result), result.cached) == (dict.fromkeys("abc", "ran"), ())
+    assert len(chain.ran()) == 3
+    assert chain.records.lockfile == before
+    assert chain.tree.files["w"] == b"9z"
+    assert not chain.tree.available([chain.tree.identify(["w"])["w"]])
+    assert outcomes(runner.repro(chain.graph, tools, Options(commit=False))) == dict.fromkeys("abc", "unchanged")
+    assert outcomes(runner.repro(chain.graph, tools)) == dict.fromkeys("abc", "stored")
+    assert tools.unstored.runs == {}
+    assert chain.ran() == []
+    assert chain.tree.available([chain.tree.identify(["w"])["w"]])
+    assert outcomes(runner.repro(chain.graph, tools)) == dict.fromkeys("abc", "unchanged")
+
+
+def test_what_was_made_without_commit_and_edited_afterwards_is_made_again(one):
+    tools = replace(one.tools, unstored=FakeRuns())
+    runner.repro(one.graph, tools, Options(commit=False))
+    one.tree.files["o"] = b"edited"
+    assert outcomes(runner.repro(one.graph, tools)) == {"s": "ran"}
+    assert one.tree.files["o"] == b"1"
+
+
+def test_a_person_who_is_asked_may_decline(chain):
+    chain.tree.files["in"] = b"9"
+    asked = []
+    tools = replace(chain.tools, ask=lambda decision: asked.append(decision.stage) or decision.stage != "b")
+    assert outcomes(runner.repro(chain.graph, tools)) == {"a": "ran", "b": "declined", "c": "blocked"}
+    assert asked == ["a", "b"]
+    assert chain.ran() == ["cut in>x"]
+
+
+class Together:
+    """An Executor whose Jobs end only when so many of them run."""
+
+    def __init__(self, project, count):
+        self.project, self.count, self.jobs, self.most = project, count, [], 0
+
+    def start(self, job, post):
+        self.jobs.append((job, post))
+        self.most = max(self.most, len(self.jobs))
+        if len(self.jobs) == self.count:
+            threading.Thread(target=self.end).start()
+
+    def end(self):
+        jobs, self.jobs = self.jobs, []
+        for job, post in jobs:
+            self.project.commands[job.commands[0]]()
+            post(Ended(job, 0, job.commands[0], 1.0))
+
+    def stop(self):
+        """Nothing is left."""
+
+
+FOUR = "stages:\n" + "".join(f"  s{n}: {{cmd: 'i>o{n}', deps: [i], outs: [o{n}]}}\n" for n in range(4))
+
+
+def test_what_ended_together_is_stored_together(monkeypatch):
+    project = Project(FOUR, i=b"1")
+    executor = Together(project, 4)
+    stored = []
+    real = project.tree.store
+    monkeypatch.setattr(project.tree, "store", lambda paths: (stored.append(list(paths)), real(paths))[1])
+    result = runner.repro(project.graph, replace(project.tools, executor=executor), Options(jobs=4))
+    assert outcomes(result) == dict.fromkeys(["s0", "s1", "s2", "s3"], "ran")
+    assert executor.most == 4
+    assert sorted(path for paths in stored for path in paths) == ["o0", "o1", "o2", "o3"]
+    assert len(stored) < 4
+    assert set(project.records.lockfile.stages) == {"s0", "s1", "s2", "s3"}
+
+
+def test_of_several_that_ended_together_only_the_bad_ones_fail(monkeypatch):
+    project = Project(FOUR, i=b"1")
+    project.commands["i>o1"] = lambda: None  # makes nothing
+    real = project.tree.store
+
+    def refuse(paths):
+        if "o2" in paths:
+            raise FormatError("o2 is a socket")
+        return real(paths)
+
+    monkeypatch.setattr(project.tree, "store", refuse)
+    tools = replace(project.tools, executor=Together(project, 4))
+    result = runner.repro(project.graph, tools, Options(jobs=4, keep_going=True))
+    assert outcomes(result) == {"s0": "ran", "s1": "failed", "s2": "failed", "s3": "ran"}
+    assert set(project.records.lockfile.stages) == {"s0", "s3"}
+
+
+def test_a_stage_that_wants_too_much_stops_all_before_anything_runs(one):
+    with_stage(one, resources={"gpu": 2})
+    with pytest.raises(PipelineError, match="takes 2 of 'gpu', and there is 1"):
+        runner.repro(one.graph, one.tools, Options(limits={"gpu": 1}))
+    assert one.ran() == []
+
+
+@pytest.mark.parametrize("fields", [{"image": "python:3.11"}])
+def test_what_cannot_be_run_as_it_is_described_stops_all_before_anything_runs(one, fields):
+    with_stage(one, **fields)
+    with pytest.raises(PipelineError, match=f"'{next(iter(fields))}' is described, but this mlvc cannot run it yet"):
+        runner.repro(one.graph, one.tools)
+    assert one.ran() == []
