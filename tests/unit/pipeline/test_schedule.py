@@ -192,7 +192,7 @@ def test_what_has_a_condition_that_does_not_hold_is_passed_over():
     st.lists(st.sampled_from([{}, {"gpu": 1}, {"gpu": 2}, {"cpus": 0.5}, {"cpus": 1, "gpu": 1}]), min_size=10),
     st.data(),
 )
-def test_any_course_of_events_ends_with_every_stage_seen_once_in_order(  # noqa: PLR0912  (one for each kind of event)
+def test_any_course_of_events_ends_with_every_stage_seen_once_in_order(  # noqa: PLR0912, PLR0915  (for each kind of event)
     pairs, jobs, keep_going, takes, data
 ):
     names = "abcdefghij"
