@@ -17,7 +17,7 @@ from mlvc.api.each import RepoItems
 from mlvc.errors import DamagedError, ObjectsMissingError, PipelineError, UsageError
 from mlvc.git import gitignore
 from mlvc.manifest import EMPTY_DIR
-from mlvc.pipeline import edit, graph, resources, runner, spec, tables, where
+from mlvc.pipeline import edit, graph, params, resources, runner, spec, tables, where
 from mlvc.pipeline.claims import HeldClaims
 from mlvc.pipeline.executors.local import Local
 from mlvc.pipeline.graph import Graph
@@ -186,14 +186,14 @@ def _with_param_files(repo: Repo, stage: Stage) -> Stage:
 
 def surroundings(repo: Repo) -> Surroundings:
     """What the templates of pipeline files are resolved with: files of the working tree, and the environment."""
-    return Surroundings(lambda path: files.read_or_none(f"{repo.root}/{path}"), repo.environment)
+    return Surroundings(params.loader(lambda path: files.read_or_none(f"{repo.root}/{path}")), repo.environment)
 
 
 def _text(data: bytes, path: str) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise PipelineError(f"{path} is not UTF-8 text") from None
+        raise PipelineError(f"{path} is not UTF-8 text", hint="save it as UTF-8") from None
 
 
 def load(repo: Repo) -> Graph:
@@ -376,11 +376,21 @@ def targets(repo: Repo, whole: Graph, word: str) -> tuple[str, ...]:
         if not found and globs.is_pattern(path):
             found = tuple(dict.fromkeys(made for out, made in whole.outputs.items() if globs.fits(path)(out)))
     if not found:
-        prefix = spec.address(spec.file_in(repo.cwd), "")
-        groups = dict.fromkeys(spec.address(stage.file, stage.group) for stage in whole.stages.values() if stage.group)
         outputs = (posixpath.relpath(out, repo.cwd or ".") for out in whole.outputs)
-        raise graph.unknown(word, [*(name.removeprefix(prefix) for name in (*groups, *whole.stages)), *outputs])
+        raise graph.unknown(word, [*_typed_names(repo, whole.stages.values()), *outputs])
     return found
+
+
+def names(repo: Repo) -> list[str]:
+    """What can be typed in the directory ``repo.cwd`` for Stages and for a ``foreach`` or ``matrix``, sorted."""
+    return sorted(_typed_names(repo, stages(repo)))
+
+
+def _typed_names(repo: Repo, found: Iterable[Stage]) -> set[str]:
+    prefix = spec.address(spec.file_in(repo.cwd), "")
+    found = list(found)
+    groups = (spec.address(stage.file, stage.group) for stage in found if stage.group)
+    return {name.removeprefix(prefix) for name in (*groups, *(stage.name for stage in found))}
 
 
 def target(repo: Repo, whole: Graph, word: str) -> str:
@@ -478,13 +488,16 @@ def freeze(repo: Repo, words: Sequence[str], *, on: bool) -> tuple[Frozen, ...]:
     and for a layout that cannot be changed.
     """
     with repo.exclusive():
-        entries = _entries(repo, load(repo), words)
+        whole = load(repo)
+        entries = _entries(repo, whole, words)
         before = {file: _text(files.read_or_none(f"{repo.root}/{file}") or b"", file) for file, _ in entries}
         after = dict(before)
         found = []
         for (file, name), stages in entries.items():
             text = edit.set_flag(after[file], name, "frozen", on=on, file=file)
-            found.append(Frozen(file, name, tuple(stages), changed=text != after[file]))
+            at = whole.stages[stages[0]].at
+            looped = at is not None and at.path[2:] == ("do",)
+            found.append(Frozen(file, name, tuple(stages), looped=looped, changed=text != after[file]))
             after[file] = text
         changed = [file for file, text in after.items() if text != before[file]]
         for file in changed:
@@ -496,11 +509,15 @@ def freeze(repo: Repo, words: Sequence[str], *, on: bool) -> tuple[Frozen, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """An entry below ``stages`` of a pipeline file, the Stages that it makes, and whether it had to be changed."""
+    """An entry below ``stages`` of a pipeline file, the Stages that it makes, and whether it had to be changed.
+
+    ``looped``: it is a ``foreach``, and what is said of its Stages stands below ``do``.
+    """
 
     file: str
     entry: str
     stages: tuple[str, ...]
+    looped: bool
     changed: bool
 
 

@@ -189,7 +189,7 @@ def _paths(last: str) -> list[str]:
 
 
 def _targets(last: str) -> tuple[str, list[str]]:
-    stages = _starting(last, _stages())
+    stages = _starting(last, _resolved() if "@" in last or ":" in last else _stages())
     return ("words", stages) if stages else ("files", _paths(last))
 
 
@@ -223,6 +223,15 @@ def _in_force() -> list[str]:
     return _in_repository(
         lambda root, private: sorted(config.load(config.paths(os.environ, root, private), os.environ).values)
     )
+
+
+def _resolved() -> list[str]:
+    """The names of all stages, as they are typed here, and of what a foreach or matrix makes together."""
+    from mlvc.api import pipeline  # noqa: PLC0415  (only where the file alone does not tell)
+    from mlvc.repo import open_repo  # noqa: PLC0415
+
+    with open_repo(os.getcwd(), os.environ) as repo:
+        return pipeline.names(repo)
 
 
 def _stages() -> list[str]:

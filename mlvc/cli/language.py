@@ -43,8 +43,10 @@ def _freeze(targets: list[str], *, on: bool) -> None:
         for done in pipeline.freeze(repo, targets, on=on):
             alone = done.stages[0] if len(done.stages) == 1 else ""
             who = f"stage '{alone}' is" if alone else f"the {len(done.stages)} stages of '{done.entry}' are"
-            how = "frozen" if on else "not frozen"
-            show.err(f"{who} {how}{' any more' if done.changed and not on else '' if done.changed else ' already'}")
+            how = "frozen" if on else "not frozen any more" if done.changed else "not frozen"
+            how += " already" if on and not done.changed else ""
+            where = ": `frozen: true` stands below 'do'" if on and done.changed and done.looped else ""
+            show.err(f"{who} {how}{where}")
 
 
 def schema() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +15,7 @@ from mlvc.cli.display import display, summary
 from mlvc.cli.opening import opened
 from mlvc.cli.words import Group, argument, option
 from mlvc.errors import UsageError
-from mlvc.pipeline import draw
+from mlvc.pipeline import draw, quantities
 from mlvc.pipeline.graph import ancestors
 from mlvc.pipeline.plan import Action, Decision
 from mlvc.pipeline.runner import Options
@@ -161,6 +162,17 @@ def stage_add(
         Many, option("-M", "--metrics-no-cache", metavar="PATH", help="Metrics that Git keeps.")
     ] = None,
     wdir: Annotated[str, option("-w", "--wdir", metavar="DIR", help="Where the command runs.")] = "",
+    env: Annotated[
+        Many, option("--env", metavar="NAME[=VALUE]", help="A variable that counts as input; without VALUE, as it is.")
+    ] = None,
+    image: Annotated[str, option("--image", metavar="IMAGE", help="The container image that it runs in.")] = "",
+    each: Annotated[str, option("--each", metavar="PATTERN", help="Run it for each file that fits.")] = "",
+    when: Annotated[str, option("--when", metavar="CONDITION", help="Leave it out where this does not hold.")] = "",
+    timeout: Annotated[str, option("--timeout", metavar="TIME", help="How long it may take: 90, 30s, 10m, 2h.")] = "",
+    retries: Annotated[int, option("--retries", metavar="N", least=0, help="Try it again after a failure.")] = 0,
+    resources: Annotated[
+        Many, option("--resource", metavar="NAME=N", help="What it takes: cpus, gpu, memory or a name of your own.")
+    ] = None,
     desc: Annotated[str, option("--desc", metavar="TEXT", help="What the stage is for.")] = "",
     always_changed: Annotated[bool, option("--always-changed", help="Run it every time.")] = False,
     force: Annotated[bool, option("-f", "--force", help="Replace a stage of this name.")] = False,
@@ -181,6 +193,16 @@ def stage_add(
         ("metrics", [*(metrics or ()), *_flagged(metrics_no_cache, "cache", False)]),
     )
     fields.update({key: value for key, value in lists if value})
+    more = (
+        ("env", _env(env or ())),
+        ("image", image),
+        ("each", each),
+        ("when", when),
+        ("timeout", timeout),
+        ("retries", retries),
+        ("resources", dict(_amount(text) for text in resources or ())),
+    )
+    fields.update({key: value for key, value in more if value})
     if always_changed:
         fields["always_changed"] = True
     with opened() as repo:
@@ -197,6 +219,22 @@ def _joined(words: list[str]) -> str:
 
 def _flagged(paths: Many, flag: str, value: object) -> list[object]:
     return [{path: {flag: value}} for path in paths or ()]
+
+
+def _env(given: Sequence[str]) -> dict[str, str] | list[object]:
+    """Values by name; a list where some have none, and are let through."""
+    pairs = [text.partition("=") for text in given]
+    if all(equals for _, equals, _ in pairs):
+        return {name: value for name, _, value in pairs}
+    return [{name: value} if equals else name for name, equals, value in pairs]
+
+
+def _amount(text: str) -> tuple[str, object]:
+    name, equals, amount = text.partition("=")
+    if not equals:
+        raise UsageError(f"--resource takes a name and an amount, and this is '{text}'", hint="such as gpu=1")
+    number = quantities.plain(amount)
+    return name, amount if number is None else number
 
 
 def _params(given: Any) -> list[object]:

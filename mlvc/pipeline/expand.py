@@ -12,13 +12,11 @@ from typing import Any
 from mlvc.pipeline import template, when
 from mlvc.pipeline.place import Place, Trouble, kind
 from mlvc.pipeline.template import Allow, Compiled, Fixed
-from mlvc.pipeline.variables import EACH_NAMES, Files, Names, Surroundings, Variables, load, load_default, textual
+from mlvc.pipeline.variables import ITEM, LIST, OUT, Files, Names, Surroundings, Variables, load, load_default, textual
 
-GROUPS = ("foreach", "do", "matrix")
 _TEXTS = frozenset({"cmd", "wdir", "deps", "outs", "metrics", "plots", "params", "desc", "image", "each"})
-_ITEM, _KEY = "item", "key"
+_KEY = "key"
 _MOST = 100_000
-_OF_FOREACH = "'foreach' is what to go through, and 'do' is the stage for each of it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ class Context:
     """What all Stages of one file share: its variables, which are read when the first template asks for them."""
 
     def __init__(self, top: Place, entries: object, around: Surroundings) -> None:
-        self.files = Files(around.read)
+        self.files = Files(around.load)
         self.environment = around.environment
         self.directory = posixpath.dirname(top.file)
         self._top = top
@@ -62,16 +60,15 @@ class Context:
 
 
 def stages(place: Place, fields: Mapping[str, Any], context: Context) -> Iterator[Made]:
-    """The Stages that one entry below ``stages`` makes: one, or those of a ``foreach`` or ``matrix``."""
+    """The Stages that one entry below ``stages`` makes: one, or those of a ``foreach`` or ``matrix``.
+
+    ``fields`` are as the schema has them. PipelineError for what cannot be resolved.
+    """
     name = place.stage
     if "matrix" in fields:
-        other = next((key for key in ("foreach", "do") if key in fields), "")
-        if other:
-            place.on(other).fail(f"a stage cannot have both 'matrix' and '{other}'", hint="make two stages of it")
         body = _Body(place, {key: value for key, value in fields.items() if key != "matrix"}, context)
         found = _combined(place.on("matrix"), fields["matrix"], context.names)
-    elif "foreach" in fields or "do" in fields:
-        _check_foreach(place, fields)
+    elif "foreach" in fields:
         body = _Body(place.on("do"), fields["do"], context)
         found = _each(place.on("foreach"), fields["foreach"], context.names)
     else:
@@ -79,15 +76,6 @@ def stages(place: Place, fields: Mapping[str, Any], context: Context) -> Iterato
         return
     for key, local in dict(found).items():
         yield body.made(_name(place, name, key), local, group=name)
-
-
-def _check_foreach(place: Place, fields: Mapping[str, Any]) -> None:
-    for key, other in (("foreach", "do"), ("do", "foreach")):
-        if key not in fields:
-            place.on(other).fail(f"there is '{other}' without '{key}'", hint=_OF_FOREACH)
-    beside = next((key for key in fields if key not in ("foreach", "do")), "")
-    if beside:
-        place.on(beside).fail(f"'{beside}' stands beside 'foreach'", hint="write it below 'do'")
 
 
 def _name(place: Place, group: str, key: str) -> str:
@@ -106,10 +94,16 @@ class _Body:
     context: Context
     _parts: list[tuple[str, Compiled]] = field(default_factory=list)
     _fixed: dict[str, Any] = field(default_factory=dict)
+    _whole: set[str] = field(default_factory=set)
+    """Keys of paths and names that may come out as numbers."""
     _wdir: Compiled | None = None
+    _later: tuple[str, ...] = ()
+    """Names that its commands leave to the items of ``each``."""
     _own: dict[str, Variables] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if "each" in self.fields:
+            self._later = (ITEM, LIST, OUT)
         for key, value in self.fields.items():
             if key in ("vars", "when"):
                 continue
@@ -118,6 +112,8 @@ class _Body:
                 self._fixed[key] = compiled.value
             else:
                 self._parts.append((key, compiled))
+                if key in _TEXTS and template.may_be_number(compiled):
+                    self._whole.add(key)
             if key == "wdir":
                 self._wdir = compiled
 
@@ -136,9 +132,9 @@ class _Body:
         fields = dict(self._fixed)
         for key, part in self._parts:
             try:
-                names.later = EACH_NAMES if key == "cmd" and "each" in self.fields else ()
+                names.later = self._later if key == "cmd" else ()
                 value = part.resolve(names)
-                fields[key] = _as_text(value) if key in _TEXTS else value
+                fields[key] = _as_text(value) if key in self._whole else value
             except Trouble as trouble:
                 place.on(key).told(trouble)
         names.later = ()
@@ -208,11 +204,11 @@ def _each(place: Place, data: Any, names: Names) -> Found:
     if isinstance(found, dict):
         for key, value in found.items():
             text = template.text_of(key)
-            yield text, {_ITEM: textual(value), _KEY: text}
+            yield text, {ITEM: textual(value), _KEY: text}
     elif isinstance(found, list):
         numbered = any(isinstance(value, dict | list) for value in found)
         for number, value in enumerate(found):
-            yield str(number) if numbered else _word(value, data, number), {_ITEM: textual(value)}
+            yield str(number) if numbered else _word(value, data, number), {ITEM: textual(value)}
     else:
         place.fail(f"'foreach' must be a list or a mapping, and this is {kind(found)}")
 
@@ -228,7 +224,7 @@ def _combined(place: Place, data: Any, names: Names) -> Found:
     for chosen in itertools.product(*axes.values()):
         key = "-".join([word for word, _ in chosen])
         item = {axis: value for axis, (_, value) in zip(axes, chosen, strict=True)}
-        yield key, {_ITEM: item, _KEY: key}
+        yield key, {ITEM: item, _KEY: key}
 
 
 def _axis(place: Place, axis: str, data: Any, names: Names) -> Sequence[tuple[str, Any]]:

@@ -65,6 +65,16 @@ def _wanted(ref: ParamRef) -> str:
     return f"a stage depends on its key '{ref.key}'" if ref.key else "a stage depends on all of it"
 
 
+def loader(read: Callable[[str], bytes | None]) -> Callable[[str], Any]:
+    """What gives the plain value of a parameter file by its path, None where ``read`` finds no file."""
+
+    def load(path: str) -> Any:
+        data = read(path)
+        return None if data is None else parse(data, path)
+
+    return load
+
+
 def parse(data: bytes, file: str) -> Any:
     """The plain value of a parameter file, by its suffix; FormatError for what does not parse."""
     try:

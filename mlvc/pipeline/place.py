@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from mlvc.errors import PipelineError
 
@@ -22,12 +21,11 @@ class Trouble(Exception):  # noqa: N818 - it never reaches a user: whoever knows
         """How to come to it from the value that was asked for; whoever lets it through puts a step in front."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A place in a pipeline file; line and column are looked up only for a message."""
 
     file: str
-    document: codec.Yaml | None = field(compare=False, repr=False)
+    document: codec.Yaml | None
     path: tuple[str | int, ...]
     stage: str = ""
     """The Stage that it belongs to, as a message names it."""

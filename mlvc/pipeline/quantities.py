@@ -34,6 +34,14 @@ def number(value: object) -> float | None:
     return value if 0 <= value <= _MOST else None
 
 
+def plain(text: str) -> int | float | None:
+    """The number that ``text`` is, without any unit; None for anything else."""
+    found = _AMOUNT.fullmatch(text)
+    if found is None or found[2]:
+        return None
+    return int(found[1]) if found[1].isdigit() else float(found[1])
+
+
 def _amount(value: object, units: Mapping[str, int], spelled: Callable[[str], str]) -> float | None:
     found = _AMOUNT.fullmatch(value) if isinstance(value, str) else None
     if found is None:

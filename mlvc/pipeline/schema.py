@@ -87,6 +87,7 @@ _PLOT: Mapping[str, Schema] = {
 
 def _outs(description: str, flags: Schema) -> Schema:
     """A list of paths, each alone or with flags below it; or a mapping of paths to flags."""
+    flags = {"anyOf": [flags, _TEMPLATE]}
     return _or_template(
         description,
         {
@@ -182,7 +183,10 @@ _MATRIX: Schema = _or_template(
     "Lists by name: a stage for each combination, whose values are `${item.NAME}`, `${key}` in its name.",
     {"type": "object", "additionalProperties": {"type": ["array", "string"]}},
 )
-_PLOTS_BY_NAME: Schema = {"type": "object", "additionalProperties": {"$ref": "#/$defs/plot"}}
+_PLOTS_BY_NAME: Schema = {
+    "type": "object",
+    "additionalProperties": {"anyOf": [{"$ref": "#/$defs/plot"}, _TEMPLATE]},
+}
 
 SCHEMA: Schema = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -203,12 +207,13 @@ SCHEMA: Schema = {
             "anyOf": [
                 {"type": _OPTIONAL_LIST, "items": {"anyOf": [_TEXT, _PLOTS_BY_NAME]}},
                 _PLOTS_BY_NAME,
+                _TEMPLATE,
             ],
         },
         "artifacts": {
             "description": "Models and data sets by name: where they are, and what they are.",
             "type": ["object", "null"],
-            "additionalProperties": {"$ref": "#/$defs/artifact"},
+            "additionalProperties": {"anyOf": [{"$ref": "#/$defs/artifact"}, _TEMPLATE]},
         },
     },
     "additionalProperties": False,
@@ -424,8 +429,14 @@ def _minimum(schema: Schema) -> Check:
     return check
 
 
-def _under(step: str | int, problem: Problem) -> Problem:
-    return replace(problem, path=(step, *problem.path))
+def _under(step: str | int, problem: Problem, about: str = "") -> Problem:
+    """The problem, seen from one step further up; ``about`` is the hint, where it has none."""
+    return replace(problem, path=(step, *problem.path), hint=problem.hint or about)
+
+
+def _about(schema: Schema, key: str) -> str:
+    told = schema.get("properties", {}).get(key, {}).get("description", "")
+    return f"what '{key}' says: {told[:1].lower()}{told[1:].rstrip('.')}" if told else ""
 
 
 def _items(schema: Schema) -> Check:
@@ -462,7 +473,7 @@ def _members(schema: Schema) -> Check:
             if of_item is not None:
                 problem = of_item(item)
                 if problem is not None:
-                    return _under(str(key), problem)
+                    return _under(str(key), problem, _about(schema, str(key)))
             elif others is False and key not in free:
                 return _unknown(str(key), schema)
         return None
@@ -481,8 +492,7 @@ def _required(schema: Schema) -> Check:
         missing = next((key for key in schema["required"] if key not in value), "") if isinstance(value, dict) else ""
         if not missing:
             return None
-        about = schema.get("properties", {}).get(missing, {}).get("description", "")
-        return Problem((), f"has no '{missing}'", schema.get("title", ""), about[:1].lower() + about[1:].rstrip("."))
+        return Problem((), f"has no '{missing}'", schema.get("title", ""), _about(schema, missing))
 
     return check
 

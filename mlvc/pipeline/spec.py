@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlvc import codec, globs
+from mlvc.errors import FormatError
 from mlvc.pipeline import each, expand, quantities, schema
 from mlvc.pipeline.place import Place
 from mlvc.pipeline.place import kind as _kind
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 FILE = "mlvc.yaml"
 DEFAULT_PARAMS = "params.yaml"
+_NOT_YAML = "correct the YAML at that place: text with `{`, `[`, `: ` or ` #` in it goes in quotes, tabs go out"
 NAME = re.compile(r"[A-Za-z0-9_.-]+")
 TOP_RESOLVED = ("params", "metrics", "plots", "artifacts")
 TOP_KEYS = ("stages", "vars", *TOP_RESOLVED)
@@ -164,11 +166,14 @@ def parse_file(text: str, file: str, around: Surroundings = NOWHERE) -> Pipeline
     FormatError for what is not YAML, here or in a file of variables; PipelineError with file, line and column for
     anything that is not of the vocabulary, and for a template that does not resolve.
     """
-    document = codec.parse_yaml(text, file)
+    try:
+        document = codec.parse_yaml(text, file)
+    except FormatError as error:
+        raise FormatError(error.message, hint=error.hint or _NOT_YAML) from None
     at = Place(file, document, ())
     problem = schema.validate(document.value)
     if problem is not None:
-        stage = str(problem.path[1]) if problem.path[0:1] == ("stages",) and len(problem.path) > 1 else ""
+        stage = str(problem.path[1]) if problem.path[:1] == ("stages",) and len(problem.path) > 1 else ""
         at.on(*problem.path).of(stage).fail(problem.message, hint=problem.hint)
     if document.value is None:
         return Pipeline(file)
@@ -203,8 +208,6 @@ def _of_entry(at: Place, body: object, line: int, context: expand.Context) -> It
     """The Stages that one entry below ``stages`` describes."""
     _check_name(at, at.stage)
     fields = _mapping(at, body, STAGE_KEYS, "a stage")
-    if "do" in fields:
-        _mapping(at.on("do"), fields["do"], [key for key in STAGE_KEYS if key not in expand.GROUPS], "a stage in 'do'")
     for made in expand.stages(at, fields, context):
         yield _stage(made.place, made.name, made.fields, line=line, group=made.group, skip=made.skip)
 
@@ -286,8 +289,15 @@ def _commands(at: Place, value: object) -> tuple[str, ...]:
     return tuple(command.strip() for command in commands if command.strip())
 
 
+_PART = r"[\w@=+,~-][\w.@=+,~-]*"
+_PLAIN = re.compile(rf"{_PART}(?:/{_PART})*", re.ASCII)
+"""Paths that are as they are written: most are, and this is three times as fast as to ask what they come to."""
+
+
 def _inside(at: Place, directory: str, text: str, *, root: bool = False) -> str:
     """``text``, relative to ``directory``, as a path of the repository."""
+    if _PLAIN.fullmatch(text):
+        return f"{directory}/{text}" if directory else text
     if "://" in text:
         at.fail(f"'{text}' is an address, and stages work on paths of the repository")
     path = posixpath.normpath(posixpath.join(directory, text)) if text else ""
@@ -430,7 +440,7 @@ def _resources(at: Place, value: object) -> Iterator[tuple[str, float]]:
         memory = name == "memory"
         found = quantities.size(amount) if memory else quantities.number(amount)
         if found is None:
-            wanted, hint = ("a size", "such as 4GB or 512MiB") if memory else ("a number", "")
+            wanted, hint = ("a size", "such as 4GB or 512MiB") if memory else ("a number", "such as 1 or 0.5")
             at.on(str(name)).fail(f"the resource '{name}' must be {wanted}, and this is {_shown(amount)}", hint=hint)
         yield str(name), found
 

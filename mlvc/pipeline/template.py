@@ -86,17 +86,18 @@ class Text:
             if self.allow is not Allow.ALL and isinstance(value, dict | list):
                 raise _composite(self.parts[0], value)
             return value
-        return "".join(part if isinstance(part, str) else self._text(part, scope) for part in self.parts)
+        return "".join(
+            [part if isinstance(part, str) else _within(part, scope.find(part), self.allow) for part in self.parts]
+        )
 
-    def _text(self, reference: Reference, scope: Scope) -> str:
-        value = scope.find(reference)
-        if isinstance(value, str):
-            return value
-        if self.allow is Allow.PLAIN and isinstance(value, dict | list):
-            raise _composite(reference, value)
-        if self.allow is Allow.FLAGS and isinstance(value, list):
-            raise _composite(reference, value)
-        return text_of(value, reference)
+
+def _within(reference: Reference, value: Any, allow: Allow) -> str:
+    """What ``value`` is within text; Trouble where it cannot stand there."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list if allow is Allow.FLAGS else list | dict) and allow is not Allow.ALL:
+        raise _composite(reference, value)
+    return text_of(value, reference)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class PerItem:
         if isinstance(part, str):
             return escaped(part)
         value = scope.find(part)
-        return part.text if value is LATER else escaped(Text(("", part), Allow.FLAGS)._text(part, scope))  # noqa: SLF001
+        return part.text if value is LATER else escaped(_within(part, value, Allow.FLAGS))
 
 
 LATER = object()
@@ -199,6 +200,15 @@ def _below(step: str | int, value: Any, allow: Allow) -> Compiled:
 
 def _fixed(items: tuple[Compiled, ...] | list[Compiled]) -> bool:
     return all(isinstance(item, Fixed) for item in items)
+
+
+def may_be_number(compiled: Compiled) -> bool:
+    """Whether a template in it is the whole of a text, so that a number may come out."""
+    if isinstance(compiled, Listed):
+        return any(map(may_be_number, compiled.items))
+    if isinstance(compiled, Keyed):
+        return any(may_be_number(part) for _, *pair in compiled.pairs for part in pair)
+    return isinstance(compiled, Text) and len(compiled.parts) == 1
 
 
 def compile_per_item(value: Any) -> Compiled:

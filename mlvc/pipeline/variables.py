@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlvc import codec
-from mlvc.pipeline import filling, params, template
+from mlvc.pipeline import filling, template
 from mlvc.pipeline.place import Place, Trouble, kind
 from mlvc.pipeline.template import LATER, Reference
 
 DEFAULT_FILE = "params.yaml"
 ENV = "env"
-EACH_NAMES = ("item", filling.OUT, filling.ITEMS)
-"""Of a Stage with ``each``: what is known only when an item is run."""
+ITEM, LIST, OUT = "item", filling.ITEMS, filling.OUT
+"""What a Stage goes through: known here with ``foreach`` and ``matrix``, and only when an item is run with ``each``;
+with ``batch`` the file that lists the items, and without the directory of the item."""
 _MOST_NAMES = 2000
 
 
@@ -23,8 +24,8 @@ _MOST_NAMES = 2000
 class Surroundings:
     """What a pipeline file is resolved with, besides its own text."""
 
-    read: Callable[[str], bytes | None] = lambda _: None
-    """The bytes at a repository-relative path, None where there is no file."""
+    load: Callable[[str], Any] = lambda _: None
+    """The value of the parameter file at a repository-relative path, None where there is no file; see params.loader."""
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -47,18 +48,17 @@ class Variables:
 class Files:
     """Reads files of variables, each of them once."""
 
-    def __init__(self, read: Callable[[str], bytes | None]) -> None:
-        self._read = read
+    def __init__(self, load: Callable[[str], Any]) -> None:
+        self._load = load
         self._found: dict[str, Any] = {}
 
     def content(self, path: str) -> Any:
         """The value of the file, None where there is none; FormatError for what does not parse."""
         if path not in self._found:
             try:
-                data = self._read(path)
+                self._found[path] = self._load(path)
             except OSError:  # a directory, or what may not be read
-                data = None
-            self._found[path] = None if data is None else params.parse(data, path)
+                self._found[path] = None
         return self._found[path]
 
 
@@ -197,7 +197,7 @@ class Names:
     def find(self, reference: Reference) -> Any:
         """The value that ``reference`` names, or its default; Trouble where there is neither."""
         steps = reference.steps
-        if self.later and self._is_later(steps):
+        if self.later and self._is_later(reference):
             return LATER
         try:
             value = self.value(steps)
@@ -223,10 +223,20 @@ class Names:
             value = template.step_into(value, step)
         return value
 
-    def _is_later(self, steps: Sequence[str]) -> bool:
-        if steps[0] not in self.later:
+    def _is_later(self, reference: Reference) -> bool:
+        """Whether it is for the item of ``each``; Trouble where such an item does not have that part."""
+        first, *parts = reference.steps
+        if first not in self.later:
             return False
-        return steps[0] not in self.local or (len(steps) == 2 and steps[1] in filling.NAMES)
+        if first in (LIST, OUT) or (len(parts) == 1 and parts[0] in filling.NAMES):
+            return True
+        if first in self.local:
+            return False
+        near = codec.nearest(".".join(parts), filling.NAMES)
+        raise Trouble(
+            f"`{reference.text}` is no part of an item of 'each'",
+            hint=f"did you mean '{first}.{near}'?" if near else f"parts are {', '.join(filling.NAMES)}",
+        )
 
     def missing(self, text: str, steps: Sequence[str]) -> Trouble:
         """What to say of a variable that is not there: what, where was looked, and the nearest that is."""
@@ -237,7 +247,7 @@ class Names:
                 f"`{text}` does not resolve: the environment has no variable '{name.partition('.')[2]}'",
                 hint=f"set it, or give a default: `${{{name}:-…}}`",
             )
-        if steps[0] in EACH_NAMES and steps[0] not in self.local:
+        if steps[0] == ITEM and ITEM not in self.local:
             hint = "'item' is there in a stage of 'foreach' or 'matrix', and in the 'cmd' of one with 'each'"
             return Trouble(f"`{text}` does not resolve: there is no '{name}' here", hint=hint)
         near = codec.nearest(name, self._known())

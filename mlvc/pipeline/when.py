@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import operator
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -63,7 +64,9 @@ def _parsed(text: str, condition: str) -> ast.expr:
     if len(text) > _LONGEST:
         raise Trouble(f"the condition of 'when' is longer than {_LONGEST} characters")
     try:
-        return ast.parse(text.strip(), mode="eval").body
+        with warnings.catch_warnings():  # `1or` is a warning of Python, which nobody asked for
+            warnings.simplefilter("ignore")
+            return ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         raise _not_one(condition) from None
 

@@ -32,14 +32,14 @@ def before(stage: Stage, named: str | ParamRef = "") -> str:
 
 def _paths(stage: Stage, at: Any, path: str) -> Iterator[_Path]:
     """Where ``path`` is named. By number: what is written there may be a template."""
-    for role in FLAGS:
-        outs = [out.path for out in stage.outs if out.role == role]
-        if path in outs:
-            yield _entry(at.document, (*at.path, role), outs.index(path))
     if path == stage.each:
         yield (*at.path, "each")
     if path in stage.deps:
         yield _entry(at.document, (*at.path, "deps"), stage.deps.index(path))
+    for role in FLAGS:
+        outs = [out.path for out in stage.outs if out.role == role]
+        if path in outs:
+            yield _entry(at.document, (*at.path, role), outs.index(path))
     for ref in stage.params:
         if ref.file == path:
             yield from _params(stage, at, ref)

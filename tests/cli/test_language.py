@@ -318,7 +318,7 @@ def test_freeze_and_unfreeze(many: Path) -> None:
     assert run_mlvc("unfreeze", "train-a", "train-b", "test", cwd=many).err.splitlines() == [
         "stage 'train-a' is not frozen any more",
         "stage 'train-b' is not frozen any more",
-        "stage 'test' is not frozen already",
+        "stage 'test' is not frozen",
     ]
     assert (many / "mlvc.yaml").read_bytes() == before
 
@@ -329,3 +329,131 @@ def test_the_pipeline_file_of_a_directory_is_changed_from_anywhere(many: Path) -
     assert (many / "mlvc.yaml").read_bytes().count(b"frozen") == 1
     run_mlvc("unfreeze", "test", cwd=many / "sub")
     assert (many / "sub/mlvc.yaml").read_bytes() == BELOW
+
+
+# -- foreach and matrix ------------------------------------------------------------------------
+
+GROUPS = b"""\
+stages:
+  train:
+    foreach: [us, eu]  # regions
+    do:
+      cmd: touch ${item}.bin
+      outs:
+        - ${item}.bin
+  tune:
+    matrix:
+      lr: [1, 2]
+    cmd: touch tune-${item.lr}
+    deps: [us.bin]
+    outs: ['tune-${item.lr}']
+"""
+
+
+@pytest.fixture
+def groups(project: Path) -> Path:
+    shell.write(project, {"mlvc.yaml": GROUPS, "sub/mlvc.yaml": GROUPS})
+    return project
+
+
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [
+        ("train", ["train@us", "train@eu"]),
+        ("train@us", ["train@us"]),
+        ("tune", ["tune@1", "tune@2"]),
+        ("t*@?u", ["train@eu"]),
+        ("sub/mlvc.yaml:train", ["sub/mlvc.yaml:train@us", "sub/mlvc.yaml:train@eu"]),
+        ("eu.bin", ["train@eu"]),
+    ],
+)
+def test_a_target_may_be_a_foreach_or_matrix(groups: Path, word: str, found: list[str]) -> None:
+    stages = json.loads(run_mlvc("stage", "list", word, "--json", cwd=groups).out)
+    assert sorted(stage["name"] for stage in stages) == sorted(found)
+    assert {stage["group"] for stage in stages} == {word.rpartition(":")[2]} or len(found) == 1
+
+
+def test_a_foreach_is_frozen_in_its_body_and_a_matrix_below_its_name(groups: Path) -> None:
+    told = run_mlvc("freeze", "train", "tune@*", cwd=groups).err.splitlines()
+    assert told == [
+        "the 2 stages of 'train' are frozen: `frozen: true` stands below 'do'",
+        "the 2 stages of 'tune' are frozen",
+    ]
+    text = GROUPS.decode().replace("        - ${item}.bin\n", "        - ${item}.bin\n      frozen: true\n")
+    assert (groups / "mlvc.yaml").read_text() == text + "    frozen: true\n"
+    frozen = [s["name"] for s in json.loads(run_mlvc("stage", "list", "--json", cwd=groups).out) if s["frozen"]]
+    assert sorted(frozen) == ["train@eu", "train@us", "tune@1", "tune@2"]
+    run_mlvc("unfreeze", "train", "tune", cwd=groups)
+    assert (groups / "mlvc.yaml").read_bytes() == GROUPS
+
+
+def test_one_stage_of_a_foreach_cannot_be_frozen(groups: Path) -> None:
+    before = shell.image(groups)
+    refused(
+        run_mlvc("freeze", "tune", "train@us", cwd=groups, check=False),
+        *(2, "mlvc.yaml, line 4, column 5", "'train@us' is one of the 2 stages of 'train'", "name 'train'"),
+    )
+    assert shell.image(groups) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (
+            GROUPS.replace(b"- ${item}.bin", b"- same.bin"),
+            "line 7, column 11: the stages 'train@us' and 'train@eu' both",
+        ),
+        (GROUPS.replace(b"[us.bin]", b"[tune-2]"), "line 12, column 12: the stages need one another in a circle"),
+        (GROUPS.replace(b"[us.bin]", b"[gone]"), "line 12, column 12: the dependency 'gone' of stage 'tune@1'"),
+    ],
+)
+def test_messages_about_what_a_template_made(groups: Path, text: bytes, place: str) -> None:
+    shell.write(groups, {"mlvc.yaml": text})
+    refused(run_mlvc("repro", cwd=groups, check=False), 2, f"mlvc.yaml, {place}")
+
+
+def test_the_shell_completes_names_of_stages(groups: Path) -> None:
+    def completed(*words: str, cwd: Path = groups) -> list[str]:
+        return run_mlvc("__complete", *words, cwd=cwd).out.splitlines()[1:]
+
+    assert completed("repro", "t") == ["train", "tune"]
+    assert completed("repro", "train@") == ["train@eu", "train@us"]
+    assert completed("freeze", "sub/mlvc.yaml:tu") == [
+        "sub/mlvc.yaml:tune",
+        "sub/mlvc.yaml:tune@1",
+        "sub/mlvc.yaml:tune@2",
+    ]
+    assert completed("stage", "show", "tune@", cwd=groups / "sub") == ["tune@1", "tune@2"]
+    assert completed("status", "tra") == ["train"]
+
+
+# -- stage add ---------------------------------------------------------------------------------
+
+
+def test_a_stage_is_added_with_all_that_the_language_has(project: Path) -> None:
+    options = "--env SEED=1 --env HOME --image python:3.11 --each data/*.txt --when lr>0 --timeout 10m --retries 2"
+    resources = "--resource gpu=1 --resource memory=4GB --resource licence=0.5"
+    shell.write(project, {"params.yaml": b"lr: 1\n"})
+    run_mlvc("stage", "add", "-n", "s", "-o", "out", *options.split(), *resources.split(), "touch out", cwd=project)
+    (stage,) = json.loads(run_mlvc("stage", "show", "s", "--json", cwd=project).out)
+    assert (stage["env"], stage["env_through"], stage["image"]) == ({"SEED": "1"}, ["HOME"], "python:3.11")
+    assert (stage["each"], stage["skip"], stage["timeout"], stage["retries"]) == ("data/*.txt", "", 600, 2)
+    assert stage["resources"] == {"gpu": 1, "memory": 4e9, "licence": 0.5}
+    run_mlvc("stage", "add", "-n", "t", "--env", "A=1", "--env", "B=x=y", "true", cwd=project)
+    assert json.loads(run_mlvc("stage", "show", "t", "--json", cwd=project).out)[0]["env"] == {"A": "1", "B": "x=y"}
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--timeout", "soon"), "'soon'"),
+        (("--resource", "gpu"), "such as gpu=1"),
+        (("--resource", "gpu=all"), "gpu"),
+        (("--env", "A-B=1"), "A-B"),
+        (("--when", "x >"), "`x >` is not a condition"),
+    ],
+)
+def test_a_stage_that_makes_no_sense_is_not_added(project: Path, options: tuple[str, str], told: str) -> None:
+    before = shell.image(project)
+    refused(run_mlvc("stage", "add", "-n", "s", *options, "true", cwd=project, check=False), 2, told)
+    assert shell.image(project) == before

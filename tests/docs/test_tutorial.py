@@ -18,6 +18,7 @@ PLAYED = (
     "docs/howto/reading.md",
     "docs/howto/python.md",
     "docs/howto/merging.md",
+    "docs/howto/parallel.md",
     "docs/howto/git-hooks.md",
     "docs/howto/sharing-a-store.md",
     "docs/howto/ci.md",

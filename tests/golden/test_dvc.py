@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlvc.errors import MlvcError
+from mlvc.pipeline import params as parameters
 from mlvc.pipeline import spec
 from mlvc.pipeline.variables import Surroundings
 
@@ -39,7 +40,7 @@ def case(name):
 
 def parsed(files):
     """What mlvc makes of the project, file by file as DVC lists them."""
-    around = Surroundings(lambda path: files[path].encode() if path in files else None, {"NAME": "you"})
+    around = Surroundings(parameters.loader(lambda path: files[path].encode() if path in files else None), {"NAME": "you"})
     pipelines = [path for path in files if path.split("/")[-1] == "dvc.yaml"]
     return [
         spec.parse_file(files[path], path.replace("dvc.yaml", "mlvc.yaml"), around)

@@ -108,6 +108,7 @@ def test_the_interpreter_says_what_another_one_says(document):
     assert (problem is None) == VALIDATOR.is_valid(document), problem
     if problem is not None:
         assert problem.says
+        assert problem.hint or not problem.path
         assert "\n" not in problem.message
 
 

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlvc.errors import MlvcError, PipelineError
-from mlvc.pipeline import filling, spec
+from mlvc.pipeline import filling, params, spec
 from mlvc.pipeline.variables import Surroundings
 
 PARAMS = b"""\
@@ -17,11 +17,12 @@ layers: [64, {units: 32}]
 opts: {a: 1, b: true, c: [x, 'y z']}
 words: [us, eu]
 """
+BROKEN = Surroundings(params.loader({"params.yaml": b"a: [\n"}.get))
 
 
 def around(environment=None, **files):
     named = {name.replace("__", "."): text.encode() for name, text in files.items()}
-    return Surroundings({"params.yaml": PARAMS, **named}.get, environment or {})
+    return Surroundings(params.loader({"params.yaml": PARAMS, **named}.get), environment or {})
 
 
 def stages(text, surroundings=None):
@@ -50,12 +51,19 @@ def refused(text, surroundings=None):
         ("cmd: x ${item}", 3, 5, "there is no 'item' here", "foreach"),
         ("cmd: x ${item.path}", 3, 5, "there is no 'item.path' here", "each"),
         ("cmd: x\n    outs: ['${item.stem}']\n    each: a/*", 4, 12, "there is no 'item.stem' here", "each"),
+        (
+            "cmd: x ${item.steem}\n    each: a/*",
+            3,
+            5,
+            "`${item.steem}` is no part of an item of 'each'",
+            "'item.stem'?",
+        ),
         ("cmd: x ${layers}", 3, 5, "`${layers}` is a list, and text, a number", "name one part"),
         ("cmd: ${opts}", 3, 5, "`${opts}` is a mapping, and text, a number", "name one part"),
         ("cmd: x\n    deps: ['${opts}']", 4, 12, "`${opts}` is a mapping", ""),
         ("cmd: x\n    deps: ['a${opts}']", 4, 12, "`${opts}` is a mapping", ""),
         ("cmd: x\n    vars: 3", 4, 5, "'vars' must be a list, and this is a number", "begin each entry"),
-        ("cmd: x\n    vars: [3]", 4, 12, "an entry of 'vars' must be a file or a mapping", ""),
+        ("cmd: x\n    vars: [3]", 4, 12, "an entry of 'vars' must be text or a mapping of keys", ""),
         ("cmd: x\n    vars: [none.yaml]", 4, 12, "the file 'none.yaml' is not there", "relative"),
         ("cmd: x\n    vars: [../none.yaml]", 4, 12, "'../none.yaml' is outside the repository", ""),
         (
@@ -67,21 +75,35 @@ def refused(text, surroundings=None):
         ),
         ("cmd: x\n    vars: [{a: '${lr}'}]", 4, 12, "templates cannot stand in 'vars'", "the value itself"),
         ("cmd: x\n    vars: ['params.yaml:lr']", 4, 12, "'params.yaml:lr' is loaded already", "always loaded"),
-        ("foreach: [1]", 3, 5, "there is 'foreach' without 'do'", "'do' is the stage"),
-        ("do: {cmd: x}", 3, 5, "there is 'do' without 'foreach'", "'foreach' is what"),
-        ("foreach: [1]\n    do: {cmd: x}\n    deps: [a]", 5, 5, "'deps' stands beside 'foreach'", "below 'do'"),
-        ("foreach: [1]\n    do: [x]", 4, 5, "a stage in 'do' must be a mapping", ""),
-        ("foreach: [1]\n    do: {cmd: x, matrix: {a: [1]}}", 4, 18, "'matrix' is not a key of a stage in 'do'", ""),
-        ("foreach: 3\n    do: {cmd: x}", 3, 5, "'foreach' must be a list or a mapping, and this is a number", ""),
+        ("foreach: [1]", 2, 3, "a stage with 'foreach' has no 'do'", ""),
+        ("do: {cmd: x}", 2, 3, "has no 'foreach'", ""),
+        ("foreach: [1]\n    do: {cmd: x}\n    deps: [a]", 5, 5, "'deps' is not a key of a stage with 'foreach'", ""),
+        ("foreach: [1]\n    do: [x]", 4, 5, "'do' must be a mapping of keys", ""),
+        ("foreach: [1]\n    do: {cmd: x, matrix: {a: [1]}}", 4, 18, "'matrix' is not a key of 'do'", ""),
+        (
+            "foreach: 3\n    do: {cmd: x}",
+            3,
+            5,
+            "'foreach' must be a list or a mapping of keys, and this is a number",
+            "",
+        ),
         ("foreach: ${lr}\n    do: {cmd: x}", 3, 5, "'foreach' must be a list or a mapping, and this is a number", ""),
         ("foreach: ${nope}\n    do: {cmd: x}", 3, 5, "no variable 'nope'", ""),
         ("foreach: [a]\n    do: {cmd: x, vars: [{item: 1}]}", 4, 25, "'item' is what the stage goes through", ""),
         ('foreach: ["a\\tb"]\n    do: {cmd: x}', 2, 3, "has a character that cannot be shown", ""),
         ("matrix: {}\n    cmd: x", 3, 5, "'matrix' must be a mapping of names to lists, and this is empty", ""),
-        ("matrix: [1]\n    cmd: x", 3, 5, "'matrix' must be a mapping of names to lists, and this is a list", ""),
-        ("matrix: {a: 1}\n    cmd: x", 3, 14, "'a' of 'matrix' must be a list, and this is a number", ""),
+        ("matrix: [1]\n    cmd: x", 3, 5, "'matrix' must be a mapping of keys, and this is a list", ""),
+        ("matrix: {a: 1}\n    cmd: x", 3, 14, "'a' must be a list or text, and this is a number", ""),
+        ("matrix: {a: b}\n    cmd: x", 3, 14, "'a' of 'matrix' must be a list, and this is text", "[a, b]"),
+        ("matrix: ${words}\n    cmd: x", 3, 5, "'matrix' must be a mapping of names to lists, and this is text", ""),
         ("matrix: {a: '${lr}'}\n    cmd: x", 3, 14, "'a' of 'matrix' must be a list, and this is a number", ""),
-        ("matrix: {a: [1]}\n    foreach: [1]\n    do: {cmd: x}", 4, 5, "cannot have both 'matrix' and 'foreach'", ""),
+        (
+            "matrix: {a: [1]}\n    foreach: [1]\n    do: {cmd: x}",
+            3,
+            5,
+            "'matrix' is not a key of a stage with 'foreach'",
+            "",
+        ),
         (
             "when: lr\n    cmd: x",
             3,
@@ -89,8 +111,8 @@ def refused(text, surroundings=None):
             "the condition of 'when' must be true or false, and this is '0.1'",
             "it may have",
         ),
-        ("when: 3\n    cmd: x", 3, 5, "the condition of 'when' must be true or false, and this is '3'", ""),
-        ("when: [a]\n    cmd: x", 3, 5, "the condition of 'when' must be true or false, and this is a list", ""),
+        ("when: 3\n    cmd: x", 3, 5, "'when' must be true or false or text, and this is a number", ""),
+        ("when: [a]\n    cmd: x", 3, 5, "'when' must be true or false or text, and this is a list", ""),
         ("when: lr >\n    cmd: x", 3, 5, "`lr >` is not a condition", "it may have"),
         ("when: lrr > 1\n    cmd: x", 3, 5, "`lrr` does not resolve: no variable 'lrr'", "did you mean 'lr'?"),
         ("when: lr > 'a'\n    cmd: x", 3, 5, "`lr > 'a'` compares a number with text", ""),
@@ -138,11 +160,11 @@ def test_what_is_wrong_around_the_stages(text, message):
 
 def test_a_file_of_variables_that_does_not_parse_is_named():
     with pytest.raises(MlvcError, match=r"^params.yaml, line 2, column 1: "):
-        stages("stages: {s: {cmd: 'x ${lr}'}}", Surroundings({"params.yaml": b"a: [\n"}.get))
+        stages("stages: {s: {cmd: 'x ${lr}'}}", BROKEN)
 
 
 def test_variables_are_read_only_where_a_template_asks_for_them():
-    assert stages("stages: {s: {cmd: x}}", Surroundings({"params.yaml": b"a: [\n"}.get))[0].cmd == ("x",)
+    assert stages("stages: {s: {cmd: x}}", BROKEN)[0].cmd == ("x",)
 
 
 def test_a_variable_that_is_nowhere_without_files():
@@ -199,9 +221,11 @@ stages:
 
 
 def test_the_top_is_resolved():
-    pipeline = spec.parse_file("metrics: ['${model.name}.json']\nplots: [{a: '${opts}'}]\n", "mlvc.yaml", around())
+    pipeline = spec.parse_file(
+        "metrics: ['${model.name}.json']\nplots: [{a: {x: '${layers}'}}]\n", "mlvc.yaml", around()
+    )
     assert pipeline.metrics == ["cnn.json"]
-    assert pipeline.plots == [{"a": {"a": 1, "b": True, "c": ["x", "y z"]}}]
+    assert pipeline.plots == [{"a": {"x": [64, {"units": 32}]}}]
 
 
 # -- each --------------------------------------------------------------------------------------
