@@ -14,11 +14,12 @@ from typing import Any
 
 from mlvc import files, git, globs, manifest, snapshot
 from mlvc import pointer as pointers
+from mlvc.api.each import RepoItems
 from mlvc.api.isolation import RepoIsolation
 from mlvc.errors import DamagedError, ObjectsMissingError, PipelineError, UsageError
 from mlvc.git import gitignore
 from mlvc.manifest import EMPTY_DIR
-from mlvc.pipeline import edit, graph, params, resources, runner, spec, where
+from mlvc.pipeline import edit, graph, params, resources, runner, spec, tables, where
 from mlvc.pipeline.claims import HeldClaims
 from mlvc.pipeline.executors.contained import Contained, Containers, remove_left
 from mlvc.pipeline.executors.local import Local
@@ -31,6 +32,7 @@ from mlvc.pipeline.plan import Action, Decision
 from mlvc.pipeline.run import RunCache
 from mlvc.pipeline.runner import Options, ReproResult, Tools
 from mlvc.pipeline.spec import Out, ParamRef, Stage
+from mlvc.pipeline.tables import Tables
 from mlvc.pipeline.told import Listener
 from mlvc.pipeline.variables import Surroundings
 from mlvc.pointer import SUFFIX, Content
@@ -40,6 +42,7 @@ from mlvc.store.base import Lost
 from mlvc.workspace import checkout, placed
 from mlvc.workspace.clear import clear
 from mlvc.workspace.link import SYMLINK
+from mlvc.workspace.tree import Look
 
 
 class RepoTree:
@@ -48,6 +51,8 @@ class RepoTree:
     def __init__(self, repo: Repo, progress: Progress) -> None:
         self._repo = repo
         self._progress = progress
+        self.fitting: dict[str, Look] = {}
+        """What was last seen of the files that fit each pattern."""
 
     @cached_property
     def _recorded(self) -> dict[str, Content]:
@@ -58,9 +63,9 @@ class RepoTree:
     def identify(self, paths: Sequence[str]) -> dict[str, Content | None]:
         """The content on disk of each path, of what a symbolic link leads to, and of all that fits a pattern."""
         tree = self._repo.tree
-        found: dict[str, Content | None] = {
-            path: tree.fitting(path, progress=self._progress).content for path in paths if globs.is_pattern(path)
-        }
+        fitting = {path: tree.fitting(path, progress=self._progress) for path in paths if globs.is_pattern(path)}
+        self.fitting.update(fitting)
+        found: dict[str, Content | None] = {path: look.content for path, look in fitting.items()}
         goals = {path: self.followed(path) for path in paths if path not in found}
         looks = tree.look(dict.fromkeys(goals.values()), progress=self._progress)
         return found | {path: looks[goal].content for path, goal in goals.items()}
@@ -221,6 +226,8 @@ def tools(
         isolation=RepoIsolation(repo, tree.followed),
         check_image=images.check,
         unstored=RunCache(os.path.join(repo.git.own, "unstored"), repo.hashing),
+        items=RepoItems(repo, tree.fitting, progress),
+        tables=Tables(os.path.join(repo.private, tables.FOLDER), repo.hashing),
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from mlvc import files, git, globs, manifest, snapshot
 from mlvc.api import elsewhere, lost, pipeline, transfer
 from mlvc.api.compared import OutputResult, Past, compared
+from mlvc.api.each import RepoItems
 from mlvc.errors import MlvcError, ObjectsMissingError, PipelineError, UsageError
 from mlvc.git import apart
 from mlvc.oid import Oid
@@ -26,6 +27,7 @@ from mlvc.pipeline.lockfile import Entry, Lockfile, decode
 from mlvc.pipeline.logs import Logs
 from mlvc.pipeline.run import Run
 from mlvc.pipeline.spec import Stage
+from mlvc.pipeline.tables import Tables
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
@@ -113,13 +115,16 @@ def reproduce(
         images = pipeline.containers(repo, environment)
         job = _prepared(repo, there, _Asked(rev, commit, locked, options), images, progress)
         telling = telling or pipeline.Telling()
+        tree = _Tree(there, progress)
         tools = replace(
             pipeline.tools(there, environment, images=images, progress=progress),
-            tree=_Tree(there, progress),
+            tree=tree,
             records=_Records(locked),
             runs=_NoRuns(),
             logs=Logs(f"{scratch}-logs"),
             unstored=None,
+            items=RepoItems(there, tree.fitting, progress),
+            tables=Tables(f"{scratch}-tables", repo.hashing),
             listener=telling.listener,
             hears=telling.hears,
         )

@@ -185,6 +185,8 @@ def inputs_of(
         outs=declared,
         env=env_of(stage, env),
         image=stage.image_id or None,
+        each=stage.each,
+        batch=stage.batch,
     )
 
 

@@ -281,6 +281,22 @@ def test_hooks_settings_and_sparse_checkouts_do_not_count(past: Path) -> None:
     assert not (past / "split.py").exists()
 
 
+def test_items_run_anew(project: Path) -> None:
+    text = (
+        "stages:\n  each:\n    each: data/*.txt\n    cmd: echo x >> $LOG; cp ${item.path} ${out}/${item.name}\n"
+        "    outs: [copies]\n"
+    )
+    shell.write(project, {"mlvc.yaml": text.encode()})
+    log = project.parent / "log"
+    run_mlvc("repro", cwd=project, env={"LOG": str(log)})
+    shell.commit(project)
+    before = shell.image(project / ".git/mlvc/items")
+    result = run_mlvc("reproduce", "HEAD", cwd=project, env={"LOG": str(log)})
+    assert result.out == "each: ran\n  identical  copies\n"
+    assert log.read_text() == "x\n" * 4
+    assert shell.image(project / ".git/mlvc/items") == before
+
+
 def test_submodules_are_left_out(past: Path) -> None:
     other = past.parent / "other"
     git("init", "--quiet", "-b", "main", other)

@@ -46,6 +46,7 @@ def test_no_page_has_an_empty_example():
         "manifest",
         "pack",
         "fragment",
+        "items",
         "lockfile",
         "run",
         "store",

@@ -26,6 +26,7 @@ PLAYED = (
     "docs/howto/cleaning-up.md",
     "docs/howto/recovering.md",
     "docs/howto/reproduce.md",
+    "docs/howto/each.md",
 )
 
 
