@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from mlvc import files, git, globs, manifest, snapshot
-from mlvc.api import elsewhere, lost, pipeline, transfer
+from mlvc.api import elsewhere, lost, pipeline, sharing, transfer
 from mlvc.api.compared import OutputResult, Past, compared
 from mlvc.api.each import RepoItems
 from mlvc.errors import MlvcError, ObjectsMissingError, PipelineError, UsageError
@@ -308,10 +308,11 @@ def _place_inputs(repo: Repo, there: Repo, job: _Job, needed: Sequence[str], pro
     if not wanted:
         return
     progress.start("looking up objects")
-    if not _is_here(repo, wanted.values()) and asked.options.fetch and repo.config.remotes:
-        named: transfer.Wanted = dict.fromkeys(wanted.items(), ())
-        fetched = transfer.fetch_contents(repo, named, remote=asked.options.remote, progress=progress)
-        _raise(fetched.lost, "fetched", asked.rev)
+    if asked.options.fetch and repo.config.remotes and not _is_here(repo, wanted.values()):
+        homes = {out.remote for stage in job.chosen for out in stage.outs} & repo.config.remotes.keys()
+        names = [transfer.chosen(repo.config, asked.options.remote), *sorted(homes)]
+        with sharing.afar(repo, names, progress, bring=True) as far:
+            far.has(list(wanted.values()))
     plans, absent = checkout.plan(there.tree, repo.store, wanted, progress=progress)
     absent |= checkout.execute(there.tree, repo.store, plans, links=repo.links, progress=progress).lost
     progress.finish()
