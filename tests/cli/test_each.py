@@ -445,7 +445,7 @@ def test_a_working_directory_and_names_of_all_sorts(items: Path) -> None:
         ("outs: [{o: {cache: false}}]", "'cache: false' cannot be used with 'each'", "take it out"),
         ("outs: [raw]", "files of the output 'raw' may fit the pattern 'raw/*.txt'", "to another directory"),
         ("cmd: cp ${item.path} made", "a command has to write into '${out}'", "add it"),
-        ("cmd: cp ${item.pth} ${out}", "an item has no 'pth'", "did you mean '${item.path}'?"),
+        ("cmd: cp ${item.pth} ${out}", "`${item.pth}` is no part of an item of 'each'", "did you mean 'item.path'?"),
         ("cmd: cp ${items} ${out}", "'${items}' is there only with 'batch'", "say 'batch: 256'"),
         ("batch: 2", "with 'batch', '${item.path}' cannot be used", "each line of the file ${items}"),
         ("batch: 0", "'batch' must be", ""),
