@@ -21,7 +21,7 @@ PRIVATE = "config.toml"
 FORMAT = 1
 SYSTEM, USER, REPOSITORY, OWN, ENVIRONMENT = LEVELS = ("system", "user", "repository", "private", "environment")
 _FORMATS = ("format", "version")
-_SECTIONS = ("core", "store", "remote", "pipeline")
+_SECTIONS = ("core", "store", "remote", "pipeline", "run")
 LINKS = ("reflink", "hardlink", "symlink", "copy")
 
 
@@ -90,6 +90,12 @@ def _algorithm(value: Any) -> str:
     return str(value)
 
 
+def _share(value: Any) -> str:
+    if value not in ("never", "always"):
+        raise ValueError("never or always")
+    return str(value)
+
+
 def _links(value: Any) -> tuple[str, ...]:
     items = value if isinstance(value, list | tuple) else [part.strip() for part in str(value).split(",")]
     if not items or any(item not in LINKS for item in items):
@@ -120,6 +126,12 @@ KEYS = {
             "the hook before a commit refuses larger files, in bytes or as `10 MB`; 0: no limit",
             10_000_000,
             _bytes,
+        ),
+        Key(
+            "run.share",
+            "whether push, fetch and pull take the Runs along: `never` or `always`; `--run-cache` does it once",
+            "never",
+            _share,
         ),
         Key("store.dir", "where the Store is, if not in the Git directory", "", _text),
         Key("gc.grace", "days for which `mlvc gc` leaves alone what was just stored", 14, _days),

@@ -157,15 +157,28 @@ def repro(
     downstream: bool = False,
     keep_going: bool = False,
     run_cache: bool = True,
+    pull: bool = False,
+    remote: str = "",
+    allow_missing: bool = False,
     jobs: int | None = None,
     cwd: Path = ".",
 ) -> ReproResult:
     """Rerun the stages whose inputs changed; without ``targets``, of the whole pipeline. They print to stderr.
 
-    ``jobs`` of them at a time; 0 stands for as many as there are processors, None for what the settings say.
+    ``pull``: the Remote is asked for results and missing data. ``allow_missing``: data that are recorded and not here
+    count as they are recorded. ``jobs`` of them at a time; 0 stands for as many as there are processors, None for what
+    the settings say.
     """
     options = Options(
-        targets, single=single, downstream=downstream, force=force, keep_going=keep_going, run_cache=run_cache
+        targets,
+        single=single,
+        downstream=downstream,
+        force=force,
+        keep_going=keep_going,
+        run_cache=run_cache,
+        pull=pull,
+        remote=remote,
+        allow_missing=allow_missing,
     )
     with _opened(cwd) as repo:
         options = replace(options, jobs=pipeline.jobs(repo, jobs))
@@ -197,13 +210,14 @@ def push(
     all_commits: bool = False,
     remote: str = "",
     jobs: int = 0,
+    run_cache: bool = False,
     dry_run: bool = False,
     cwd: Path = ".",
 ) -> Transferred:
     """Send to a Remote what it does not have; without ``revs``, of what the Pointers in the working tree name."""
     which = Which(_words(paths), tuple(revs), all_branches, all_tags, all_commits)
     with _opened(cwd) as repo:
-        done = transfer.push(repo, which, remote=remote, jobs=jobs, dry_run=dry_run)
+        done = transfer.push(repo, which, remote=remote, jobs=jobs, run_cache=run_cache, dry_run=dry_run)
     return _whole(done, lost.check(done.lost, "pushed", done.unreadable))
 
 
@@ -215,13 +229,14 @@ def fetch(
     all_commits: bool = False,
     remote: str = "",
     jobs: int = 0,
+    run_cache: bool = False,
     dry_run: bool = False,
     cwd: Path = ".",
 ) -> Transferred:
     """Bring from a Remote into the Store what is not there; the working tree stays as it is."""
     which = Which(_words(paths), tuple(revs), all_branches, all_tags, all_commits)
     with _opened(cwd) as repo:
-        done = transfer.fetch(repo, which, remote=remote, jobs=jobs, dry_run=dry_run)
+        done = transfer.fetch(repo, which, remote=remote, jobs=jobs, run_cache=run_cache, dry_run=dry_run)
     return _whole(done, lost.check(done.lost, "fetched", done.unreadable))
 
 
@@ -233,6 +248,7 @@ def pull(
     all_commits: bool = False,
     remote: str = "",
     jobs: int = 0,
+    run_cache: bool = False,
     force: bool = False,
     dry_run: bool = False,
     cwd: Path = ".",
@@ -240,7 +256,7 @@ def pull(
     """Fetch, then check out: the last of ``revs``, or what the Pointers in the working tree say."""
     which = Which(_words(paths), tuple(revs), all_branches, all_tags, all_commits)
     with _opened(cwd) as repo:
-        done = transfer.pull(repo, which, remote=remote, jobs=jobs, force=force, dry_run=dry_run)
+        done = transfer.pull(repo, which, remote=remote, jobs=jobs, run_cache=run_cache, force=force, dry_run=dry_run)
     error = lost.check(done.fetched.lost, "fetched")
     last = revs[-1] if revs else ""
     return _whole(done, error or lost.check(done.checked_out.lost, "checked out", done.fetched.unreadable, rev=last))

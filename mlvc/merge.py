@@ -105,7 +105,7 @@ def _in_the_way(there: Iterable[str], sides: Iterable[Mapping[str, Entry]]) -> s
 
 
 def lockfiles(base: Lockfile, mine: Lockfile, other: Lockfile) -> tuple[Lockfile, dict[str, Sides[object]]]:
-    """Merge two Lockfiles Stage by Stage. A Stage in conflict has no entry, so that ``mlvc repro`` runs it again.
+    """Merge two Lockfiles Stage by Stage. A Stage in conflict has no entry and is marked: ``mlvc repro`` runs it again.
 
     Also what was in conflict. FormatError where keys that this version does not know differ on both sides.
     """
@@ -116,4 +116,6 @@ def lockfiles(base: Lockfile, mine: Lockfile, other: Lockfile) -> tuple[Lockfile
             f"both sides of mlvc.lock changed '{next(iter(extra.conflicts))}', which this mlvc does not know",
             hint="use a newer mlvc",
         )
-    return Lockfile(stages.clean, extra.clean), dict(stages.conflicts)
+    marks = three_way(*(dict.fromkeys(side.rerun, True) for side in (base, mine, other)))
+    rerun = (marks.clean.keys() | stages.conflicts.keys()) - stages.clean.keys()
+    return Lockfile(stages.clean, extra.clean, frozenset(rerun)), dict(stages.conflicts)

@@ -39,13 +39,15 @@ class Snapshot:
 
     ``unreadable``: what is wrong with the Pointers that cannot be read, by the path that each stands for, and with the
     Lockfile. Commands do the rest of their work and then fail. ``outside``: the paths whose Pointers, and the Lockfile
-    whose outputs, a sparse checkout of Git keeps out of the working tree.
+    whose outputs, a sparse checkout of Git keeps out of the working tree. ``homes``: the Remote of each of
+    ``outs`` that has one of its own; None for one that goes to none.
     """
 
     pointers: Mapping[str, Pointer] = field(default_factory=dict)
     outs: Mapping[str, Content] = field(default_factory=dict)
     unreadable: Mapping[str, FormatError] = field(default_factory=dict)
     outside: frozenset[str] = frozenset()
+    homes: Mapping[str, str | None] = field(default_factory=dict)
 
     def contents(self) -> dict[str, Content]:
         """Everything that is tracked, by path."""
@@ -58,6 +60,7 @@ class Snapshot:
             {inside + path: content for path, content in self.outs.items()},
             {inside + path: error for path, error in self.unreadable.items()},
             frozenset(inside + path for path in self.outside),
+            {inside + path: home for path, home in self.homes.items()},
         )
 
     def without(self, outside: frozenset[str]) -> Snapshot:
@@ -69,6 +72,7 @@ class Snapshot:
             {} if LOCKFILE in outside else self.outs,
             {path: error for path, error in self.unreadable.items() if path not in outside},
             self.outside,
+            self.homes,
         )
 
 
@@ -148,13 +152,14 @@ def of_texts(texts: Mapping[str, bytes | FormatError], where: str = "", cwd: str
     """
     found = {}
     outs: dict[str, Content] = {}
+    homes: dict[str, str | None] = {}
     unreadable: dict[str, FormatError] = {}
     for path, data in sorted(texts.items()):
         try:
             if isinstance(data, FormatError):
                 raise data
             if path == LOCKFILE:
-                outs = _locked(data, where + path)
+                outs, homes = _locked(data, where + path)
             else:
                 found[pointers.tracked_by(path)] = pointers.decode(data, where + path, cwd)
         except FormatError as error:
@@ -162,7 +167,7 @@ def of_texts(texts: Mapping[str, bytes | FormatError], where: str = "", cwd: str
             if path == LOCKFILE and cwd:
                 hint = hint.replace(LOCKFILE, os.path.relpath(LOCKFILE, cwd))
             unreadable[pointers.tracked_by(path)] = FormatError(error.message, hint=hint)
-    return Snapshot(found, outs, unreadable)
+    return Snapshot(found, outs, unreadable, homes=homes)
 
 
 def is_ours(path: str) -> bool:
@@ -177,16 +182,17 @@ ANYWHERE = (*RECORDS, "*/" + LOCKFILE)
 def contents_in(data: bytes, name: str) -> dict[str, Content]:
     """What a Pointer or a Lockfile with this text names, by tracked path; FormatError calls it ``name``."""
     if name.rpartition("/")[2] == LOCKFILE:
-        return _locked(data, name)
+        return _locked(data, name)[0]
     return {pointers.tracked_by(name): pointers.decode(data, name).content}
 
 
 # -- the Lockfile ------------------------------------------------------------------------------
 
 
-def _locked(data: bytes, name: str) -> dict[str, Content]:
-    """The outputs in a Lockfile whose bytes are in the Store. The pipeline reads the whole of it."""
+def _locked(data: bytes, name: str) -> tuple[dict[str, Content], dict[str, str | None]]:
+    """The outputs in a Lockfile whose bytes are in the Store, and their homes. The pipeline reads the whole of it."""
     found = {}
+    homes = {}
     for stage, entry in read_lock(data, name)["stages"].items():
         where = f"{name}, stage '{stage}'"
         outs = entry.get("outs") if isinstance(entry, dict) else None
@@ -196,9 +202,17 @@ def _locked(data: bytes, name: str) -> dict[str, Content]:
             content = content_of(out, where)
             if out.get("cache") is not False:
                 found[path] = content
+                if (home := home_of(out)) != "":
+                    homes[path] = home
     for path in found:
         manifest.check_path(path, name)
-    return found
+    return found, homes
+
+
+def home_of(out: Mapping[str, Any]) -> str | None:
+    """The only Remote that an output of the Lockfile goes to; None: it goes to none, '': to any."""
+    home = out.get("remote", "")
+    return None if out.get("push") is False else home if isinstance(home, str) else ""
 
 
 def read_lock(data: bytes, name: str) -> dict[str, Any]:

@@ -146,15 +146,17 @@ def push_versions(repo: Repo, new: Versions, *, progress: Progress = QUIET) -> M
     """
     blobs = git.blobs(repo.git, [id_ for _, id_ in new])
     contents: dict[tuple[str, Content], tuple[str, ...]] = {}
+    homes: dict[tuple[str, Content], str | None] = {}
     unreadable: list[FormatError] = []
     for name, id_ in sorted(new):
         shot = snapshot.of_texts({name: blobs[id_]}, f"{id_[:10]}:")
         contents.update((item, ()) for item in shot.contents().items())
+        homes.update((item, shot.homes[item[0]]) for item in shot.outs.items() if item[0] in shot.homes)
         unreadable += shot.unreadable.values()
     if contents and not repo.config.remotes:
         progress.note("no remote is configured, the data stay here: `mlvc remote add -d NAME URL`")
         return {}
-    lost = _push(repo, contents, progress) if contents else {}
+    lost = _push(repo, contents, homes, progress) if contents else {}
     problem = None if lost else snapshot.problem(unreadable)
     if problem is not None:
         raise problem
@@ -180,10 +182,15 @@ def unknown_roots(
     return None
 
 
-def _push(repo: Repo, contents: Mapping[tuple[str, Content], tuple[str, ...]], progress: Progress) -> Mapping[str, str]:
-    from mlvc.api.transfer import push_contents  # noqa: PLC0415  (only where there is something to push)
+def _push(
+    repo: Repo,
+    contents: Mapping[tuple[str, Content], tuple[str, ...]],
+    homes: Mapping[tuple[str, Content], str | None],
+    progress: Progress,
+) -> Mapping[str, str]:
+    from mlvc.api.transfer import Asked, push_all  # noqa: PLC0415  (only where there is something to push)
 
-    done = push_contents(repo, contents, progress=progress)
+    done = push_all(repo, Asked(contents, homes), progress=progress)
     if done.objects:
         what = "1 object" if done.objects == 1 else f"{done.objects:,} objects"
         progress.note(f"pushed {what} ({size(done.size)}) to '{done.remote}'")

@@ -6,7 +6,8 @@ import os
 import posixpath
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -14,6 +15,9 @@ from typing import Any
 from mlvc import files, git, globs, manifest, snapshot
 from mlvc import pointer as pointers
 from mlvc.api.each import RepoItems
+from mlvc.api.sharing import Afar, Recorded, SharedRuns, known, run_cache
+from mlvc.api.sharing import afar as open_afar
+from mlvc.api.transfer import chosen as chosen_remote
 from mlvc.errors import DamagedError, ObjectsMissingError, PipelineError, UsageError
 from mlvc.git import gitignore
 from mlvc.manifest import EMPTY_DIR
@@ -44,11 +48,18 @@ from mlvc.workspace.tree import Look
 class RepoTree:
     """The working tree as the runner needs it. See runner.Tree."""
 
-    def __init__(self, repo: Repo, progress: Progress) -> None:
+    def __init__(
+        self, repo: Repo, progress: Progress, *, afar: Afar | None = None, absent: Recorded | None = None
+    ) -> None:
+        """``afar``: Remotes that are asked for what is not here. ``absent``: what is taken to be there and is not."""
         self._repo = repo
         self._progress = progress
         self.fitting: dict[str, Look] = {}
         """What was last seen of the files that fit each pattern."""
+        self._afar = afar
+        self._absent = absent
+        self._made: set[str] = set()
+        """Outputs of commands that were run: they are what stands on the disk."""
 
     @cached_property
     def _recorded(self) -> dict[str, Content]:
@@ -57,14 +68,24 @@ class RepoTree:
         return {path: entry.outs[path] for entry in entries for path in entry.uncached}
 
     def identify(self, paths: Sequence[str]) -> dict[str, Content | None]:
-        """The content on disk of each path, of what a symbolic link leads to, and of all that fits a pattern."""
+        """The content on disk of each path, of what a symbolic link leads to, and of all that fits a pattern.
+
+        Of a path that is taken to be there and is not, it is what is recorded.
+        """
+        found = {path: look.content for path, look in self.looks(paths).items()}
+        if self._absent is not None:
+            for path in [path for path in paths if found[path] is None and path not in self._made]:
+                found[path] = self._absent.content(path)
+        return found
+
+    def looks(self, paths: Sequence[str], *, lenient: bool = False) -> dict[str, Look]:
+        """What stands at each path, at what a symbolic link leads to, or fits a pattern. ``lenient``: see WorkTree."""
         tree = self._repo.tree
-        fitting = {path: tree.fitting(path, progress=self._progress) for path in paths if globs.is_pattern(path)}
-        self.fitting.update(fitting)
-        found: dict[str, Content | None] = {path: look.content for path, look in fitting.items()}
+        found = {path: tree.fitting(path, progress=self._progress) for path in paths if globs.is_pattern(path)}
+        self.fitting.update(found)
         goals = {path: self._followed(path) for path in paths if path not in found}
-        looks = tree.look(dict.fromkeys(goals.values()), progress=self._progress)
-        return found | {path: looks[goal].content for path, goal in goals.items()}
+        looks = tree.look(dict.fromkeys(goals.values()), lenient=lenient, progress=self._progress)
+        return found | {path: looks[goal] for path, goal in goals.items()}
 
     def _followed(self, path: str) -> str:
         """Where ``path`` leads as a symbolic link within the repository, and not into the Store; else itself."""
@@ -99,10 +120,33 @@ class RepoTree:
             raise kind(f"{path} cannot be restored: its object is {reason}", hint="get it with `mlvc fetch`")
 
     def available(self, contents: Iterable[Content]) -> bool:
-        """Whether every object of all contents is in the Store."""
+        """Whether every object of all contents is in the Store, or on Remotes, from where it is brought."""
+        contents = list(contents)
         lost: Lost = {}
         oids = manifest.objects_of(self._repo.store, contents, lost)
-        return not lost and not self._repo.store.missing(oids)
+        if not lost and not self._repo.store.missing(oids):
+            return True
+        return self._afar is not None and self._afar.has(contents)
+
+    def ready(self, deps: Sequence[str], outs: Sequence[str]) -> None:
+        """Bring dependencies that are only recorded into the working tree. See runner.Tree."""
+        self._made.update(outs)
+        if self._absent is not None:
+            self._absent.bring(deps, self._progress)
+        self._keep_lists(
+            [path for path in deps if globs.is_pattern(path) or os.path.isdir(f"{self._repo.root}/{path}")]
+        )
+
+    def _keep_lists(self, paths: Sequence[str]) -> None:
+        """Store the lists of files of dependencies that are directories, so that `mlvc why` can compare with them."""
+        store = self._repo.store
+        looks = self.looks(paths, lenient=True) if paths else {}
+        new = [look for look in looks.values() if look.content and store.missing([look.content.oid])]
+        if new:
+            with store.batch() as batch:
+                for look in new:
+                    batch.put_hashed(manifest.build(look.scan.entries(), store.hashing)[1])
+                batch.commit()
 
     def remove(self, paths: Sequence[str]) -> None:
         """Take outputs out of the way; what is stored nowhere is kept aside in the Git directory."""
@@ -201,13 +245,20 @@ def load(repo: Repo) -> Graph:
     return graph.build(stages(repo))
 
 
-def tools(repo: Repo, environment: Mapping[str, str], *, progress: Progress = QUIET) -> Tools:
-    """What reproduction works with."""
-    tree = RepoTree(repo, progress)
+def tools(
+    repo: Repo,
+    environment: Mapping[str, str],
+    *,
+    progress: Progress = QUIET,
+    afar: Afar | None = None,
+    absent: Recorded | None = None,
+) -> Tools:
+    """What reproduction works with; see RepoTree for ``afar`` and ``absent``."""
+    tree = RepoTree(repo, progress, afar=afar, absent=absent)
     return Tools(
         tree,
         LockfileStore(os.path.join(repo.root, LOCKFILE), os.path.join(repo.git.own, "recording")),
-        RunCache(os.path.join(repo.private, "runs"), repo.hashing),
+        SharedRuns(run_cache(repo), known(repo), afar),
         Local(environment),
         ParamFiles(lambda path: files.read_or_none(f"{repo.root}/{path}")),
         repo.hashing,
@@ -217,7 +268,7 @@ def tools(repo: Repo, environment: Mapping[str, str], *, progress: Progress = QU
         claims=HeldClaims(os.path.join(repo.git.own, "claims")),
         logs=logs(repo),
         unstored=RunCache(os.path.join(repo.git.own, "unstored"), repo.hashing),
-        items=RepoItems(repo, tree.fitting, progress),
+        items=RepoItems(repo, tree.fitting, progress, afar),
         tables=Tables(os.path.join(repo.private, tables.FOLDER), repo.hashing),
     )
 
@@ -249,9 +300,12 @@ def repro(
     with repo.exclusive():
         changed = gitignore.add(repo.git, cached)
     try:
-        given = tools(repo, environment, progress=progress)
-        given = replace(given, listener=telling.listener, hears=telling.hears, ask=telling.ask)
-        result = runner.repro(whole, given, options)
+        with _from_afar(repo, whole, options, progress, bring=True) as (afar, absent):
+            given = tools(repo, environment, progress=progress, afar=afar, absent=absent)
+            given = replace(given, listener=telling.listener, hears=telling.hears, ask=telling.ask)
+            if afar is not None:
+                _bring_together(whole, given, options, afar)
+            result = runner.repro(whole, given, options)
         with repo.exclusive():
             placed.update(repo.placed, result.cached)
     finally:
@@ -446,11 +500,48 @@ def _targets(repo: Repo, whole: Graph, options: Options) -> Options:
     return replace(options, targets=tuple(dict.fromkeys(found)))
 
 
+@contextmanager
+def _from_afar(
+    repo: Repo, whole: Graph, options: Options, progress: Progress, *, bring: bool
+) -> Iterator[tuple[Afar | None, Recorded | None]]:
+    """The Remotes that are asked, and what is taken to be there although it is not, each where ``options`` say so."""
+    if not (options.pull or options.allow_missing):
+        yield None, None
+        return
+    shot = snapshot.on_disk(repo.git)
+    contents = shot.contents()
+    if not options.allow_missing:
+        # What the chosen Stages make is restored, or made; all else is brought before a command that needs it.
+        chosen = graph.select(whole, options.targets, single=options.single, downstream=options.downstream)
+        made = {out.path for name in chosen for out in whole.stages[name].outs}
+        contents = {path: content for path, content in contents.items() if path not in made}
+    with ExitStack() as stack:
+        afar = None
+        if options.pull:
+            names = [chosen_remote(repo.config, options.remote), *_homes(repo, whole)]
+            afar = stack.enter_context(open_afar(repo, names, progress, bring=bring))
+        yield afar, Recorded(repo, contents, afar)
+
+
+def _homes(repo: Repo, whole: Graph) -> list[str]:
+    """The Remotes that outputs name as the only ones that they go to."""
+    return sorted({out.remote for stage in whole.stages.values() for out in stage.outs} & repo.config.remotes.keys())
+
+
+def _bring_together(whole: Graph, parts: Tools, options: Options, afar: Afar) -> None:
+    """Fetch at once what is to be restored, as far as it is known before anything runs."""
+    with afar.looking():
+        decisions = runner.plan(whole, parts, options)
+    afar.has(list(dict.fromkeys(content for decision in decisions for content in decision.restore.values())))
+
+
 def plan(repo: Repo, environment: Mapping[str, str], options: Options) -> tuple[Decision, ...]:
     """What ``repro`` would do, and why. Nothing is changed."""
     whole = load(repo)
     _apart(repo, whole.stages.values())
-    return runner.plan(whole, tools(repo, environment), _targets(repo, whole, options))
+    options = _targets(repo, whole, options)
+    with _from_afar(repo, whole, options, QUIET, bring=False) as (afar, absent):
+        return runner.plan(whole, tools(repo, environment, afar=afar, absent=absent), options)
 
 
 def waiting(repo: Repo, environment: Mapping[str, str], names: Collection[str] = ()) -> tuple[Decision, ...]:

@@ -177,7 +177,8 @@ def _lockfile(repo: Repo, sides: Mapping[int, bytes], side: str) -> _Result:
     stages = dict(merged.stages)
     source = {OURS: mine, THEIRS: other}.get(side, Lockfile())
     stages.update((name, source.stages[name]) for name in conflicts if name in source.stages)
-    data = lockfile.encode(Lockfile(stages, merged.extra))
+    rerun = merged.rerun if side == WORKING else merged.rerun - conflicts.keys()
+    data = lockfile.encode(Lockfile(stages, merged.extra, rerun))
     return _Result(Resolved(LOCKFILE, None, tuple(sorted(conflicts))), data)
 
 

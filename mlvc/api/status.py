@@ -91,7 +91,9 @@ def status(repo: Repo, targets: Sequence[str] = (), *, progress: Progress = QUIE
             if (told := _confined(item, parts.get(item.path, ()))) is not None
         ),
         tuple(_whole(before, chosen)),
-        tuple(_missing(repo, chosen, looks)),
+        tuple(
+            _missing(repo, {path: each for path, each in chosen.items() if now.homes.get(path, "") is not None}, looks)
+        ),
         refused=tuple(sentence for look in looks.values() for sentence in look.scan.refused.values()),
         unreadable=tuple(unreadable.values()),
     )
@@ -149,12 +151,12 @@ def _path_status(repo: Repo, look: Look, content: Content) -> PathStatus:
     if look.content.oid == content.oid and look.content.size != content.size:
         return PathStatus(look.path, "modified", note="its Pointer tells a wrong size; `mlvc commit` corrects it")
     try:
-        return PathStatus(look.path, "modified", tuple(_against(repo, content, look)))
+        return PathStatus(look.path, "modified", tuple(against(repo, content, look)))
     except (ObjectsMissingError, DamagedError):
         return PathStatus(look.path, "modified", note="which files cannot be told: the manifest is not in the store")
 
 
-def _against(repo: Repo, content: Content | None, look: Look) -> list[Change]:
+def against(repo: Repo, content: Content | None, look: Look) -> list[Change]:
     """What differs between recorded content and what stands in the working tree."""
     old = [] if content is None else snapshot.entries(repo.store, content)
     return compare([_below(look.path, entry) for entry in old], [_below(look.path, entry) for entry in look.entries()])
@@ -241,7 +243,7 @@ def diff(repo: Repo, old: str = "HEAD", new: str = "", targets: Sequence[str] = 
         try:
             if not new and path in after:
                 if looks[path].content != before.get(path):
-                    found += _against(repo, before.get(path), looks[path])
+                    found += against(repo, before.get(path), looks[path])
             else:
                 found += changes(repo.store, path, before.get(path), after.get(path))
         except (ObjectsMissingError, DamagedError):

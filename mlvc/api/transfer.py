@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,6 +25,7 @@ from mlvc.workspace.link import HARDLINK, SYMLINK
 
 if TYPE_CHECKING:
     from mlvc.api.checkout import CheckedOut
+    from mlvc.api.sharing import Offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Transferred:
     """What was moved, or would be. Sizes in bytes; ``lost``: tracked paths with the reason for each.
 
     ``unreadable``: what is wrong with Pointers that cannot be read, and whose objects nobody can tell. ``paths``: the
-    tracked paths that were looked at.
+    tracked paths that were looked at. ``runs``: records of Runs that were new where they went.
     """
 
     remote: str
@@ -53,6 +54,7 @@ class Transferred:
     lost: Mapping[str, str] = field(default_factory=dict)
     unreadable: tuple[FormatError, ...] = ()
     paths: tuple[str, ...] = ()
+    runs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +66,93 @@ class Pulled:
 
 
 def push(
-    repo: Repo, which: Which, *, remote: str = "", jobs: int = 0, dry_run: bool = False, progress: Progress = QUIET
+    repo: Repo,
+    which: Which,
+    *,
+    remote: str = "",
+    jobs: int = 0,
+    run_cache: bool = False,
+    dry_run: bool = False,
+    progress: Progress = QUIET,
 ) -> Transferred:
-    """Send every object of the chosen paths that the Remote's listing does not show."""
-    contents, unreadable = _contents(repo, which, "push", progress)
-    done = push_contents(repo, contents, remote=remote, jobs=jobs, dry_run=dry_run, progress=progress)
-    return replace(done, unreadable=unreadable)
+    """Send every object of the chosen paths that the Remote's listing does not show.
+
+    With ``run_cache``, or where the settings say so, the Runs go along: first the objects of their outputs, then they.
+    """
+    asked = _contents(repo, which, "push", progress)
+    shared = run_cache or is_shared(repo)
+    done = push_all(repo, asked, remote=remote, jobs=jobs, run_cache=shared, dry_run=dry_run, progress=progress)
+    return replace(done, unreadable=asked.unreadable)
 
 
-def push_contents(
-    repo: Repo, contents: Wanted, *, remote: str = "", jobs: int = 0, dry_run: bool = False, progress: Progress = QUIET
+def push_all(
+    repo: Repo,
+    asked: Asked,
+    *,
+    remote: str = "",
+    jobs: int = 0,
+    run_cache: bool = False,
+    dry_run: bool = False,
+    progress: Progress = QUIET,
 ) -> Transferred:
-    """Send every object of these contents that the Remote's listing does not show."""
+    """Send each content to the Remote that it belongs on. Runs go to the first one."""
+    done: list[Transferred] = []
+    for name, contents in _by_remote(repo, asked, remote, runs=run_cache).items():
+        runs = run_cache and not done
+        done.append(
+            _push_to(repo, contents, remote=name, jobs=jobs, run_cache=runs, dry_run=dry_run, progress=progress)
+        )
+    return _together(done)
+
+
+def _together(done: Sequence[Transferred]) -> Transferred:
+    """What was moved to or from several Remotes, as one."""
+    first = done[0]
+    for more in done[1:]:
+        first = Transferred(
+            f"{first.remote}, {more.remote}",
+            first.objects + more.objects,
+            first.size + more.size,
+            first.packs + more.packs,
+            {**first.lost, **more.lost},
+            first.unreadable,
+            (*first.paths, *more.paths),
+            first.runs + more.runs,
+        )
+    return first
+
+
+def _by_remote(repo: Repo, asked: Asked, remote: str, *, runs: bool) -> dict[str, Wanted]:
+    """What belongs on each Remote, first on ``remote`` or the default one, if that is concerned.
+
+    Without what belongs on none, and, where ``remote`` is given, without what belongs on another one.
+    """
+    groups: dict[str, dict[tuple[str, Content], tuple[str, ...]]] = {}
+    if runs or not any(asked.homes.get(item, "") for item in asked.contents):
+        groups[chosen(repo.config, remote)] = {}
+    for item, parts in asked.contents.items():
+        home = asked.homes.get(item, "")
+        if home is not None and not (home and remote and home != remote):
+            groups.setdefault(chosen(repo.config, home or remote), {})[item] = parts
+    return dict(groups) or {chosen(repo.config, remote): {}}
+
+
+def is_shared(repo: Repo) -> bool:
+    """Whether the settings say that Runs always go along."""
+    return bool(repo.config.get("run.share") == "always")
+
+
+def _push_to(
+    repo: Repo,
+    contents: Wanted,
+    *,
+    remote: str = "",
+    jobs: int = 0,
+    run_cache: bool = False,
+    dry_run: bool = False,
+    progress: Progress = QUIET,
+) -> Transferred:
+    """Send every object of these contents, and with ``run_cache`` all Runs, that the Remote's listing does not show."""
     lost: Lost = {}
     progress.start("looking up objects")
     oids = _objects(repo, repo.store, contents, lost)
@@ -85,27 +162,50 @@ def push_contents(
         far.begin()
         if not (dry_run and far.is_new):  # nothing is there yet, and nothing is made
             far.refresh()
+        offers = _offers(repo, far, dry_run=dry_run) if run_cache else []
         progress.start(_comparing(oids, far))
-        plan = steps.plan_push(repo.store, far, oids)
+        every = oids.union(*(offer.oids for offer in offers))
+        plan = steps.plan_push(repo.store, far, every)
         plan.lost.update({oid: reason for oid, reason in lost.items() if oid in far.missing([oid])})
         if dry_run:
             result = steps.Result(plan.objects, plan.size, 0, plan.lost)
+            runs = len(offers)
         else:
             result = steps.push(repo.store, far, plan, jobs=jobs or repo.config.get("core.jobs"), progress=progress)
-            left = set() if result.whole and not lost else far.missing(oids)
-            result = replace(result, lost=_truth(left, {**lost, **result.lost}))
+            left = set() if result.whole and not lost else far.missing(every)
+            result = replace(result, lost=_truth(left & oids, {**lost, **result.lost}))
+            whole = [offer.record for offer in offers if left.isdisjoint(offer.oids)]
+            runs = far.send_records(whole) if whole else 0
         progress.finish()
-        return _told(far.name, result, repo.store, contents)
+        return replace(_told(far.name, result, repo.store, contents), runs=runs)
     finally:
         far.close()
 
 
+def _offers(repo: Repo, far: RemoteStore, *, dry_run: bool) -> list[Offer]:
+    from mlvc.api.sharing import offers  # noqa: PLC0415  (only where Runs are shared)
+
+    far.fetch_records(keep=not dry_run)
+    return offers(repo, far)
+
+
 def fetch(
-    repo: Repo, which: Which, *, remote: str = "", jobs: int = 0, dry_run: bool = False, progress: Progress = QUIET
+    repo: Repo,
+    which: Which,
+    *,
+    remote: str = "",
+    jobs: int = 0,
+    run_cache: bool = False,
+    dry_run: bool = False,
+    progress: Progress = QUIET,
 ) -> Transferred:
-    """Bring every object of the chosen paths that is not here. The working tree is not touched."""
+    """Bring every object of the chosen paths that is not here. The working tree is not touched.
+
+    With ``run_cache``, or where the settings say so, the records of all Runs there are brought, without what they made.
+    """
+    shared = run_cache or is_shared(repo)
     with _far(repo, "fetch", which, remote=remote, jobs=jobs, progress=progress) as source:
-        return _fetch(repo, source, dry_run=dry_run, progress=progress)
+        return _fetch(repo, source, run_cache=shared, dry_run=dry_run, progress=progress)
 
 
 class _Source(NamedTuple):
@@ -113,26 +213,61 @@ class _Source(NamedTuple):
 
     far: RemoteStore
     contents: Wanted
-    unreadable: tuple[FormatError, ...]
+    asked: Asked
+    others: Mapping[str, Wanted]
+    """What is wanted of other Remotes."""
 
 
 @contextmanager
 def _far(repo: Repo, command: str, which: Which, *, remote: str, jobs: int, progress: Progress) -> Iterator[_Source]:
-    contents, unreadable = _contents(repo, which, command, progress)
-    far = open_remote(repo, remote)
+    asked = _contents(repo, which, command, progress)
+    (name, contents), *others = _by_remote(repo, asked, remote, runs=is_shared(repo)).items()
+    with _listed(repo, name, jobs, progress) as far:
+        yield _Source(far, contents, asked, dict(others))
+
+
+@contextmanager
+def _listed(repo: Repo, name: str, jobs: int, progress: Progress) -> Iterator[RemoteStore]:
+    far = open_remote(repo, name)
     try:
         far.jobs = jobs or repo.config.get("core.jobs")
         progress.start(f"asking '{far.name}' what it has")
         far.refresh()
-        yield _Source(far, contents, unreadable)
+        yield far
     finally:
         far.close()
 
 
-def _fetch(repo: Repo, source: _Source, *, dry_run: bool, progress: Progress, copies: bool = False) -> Transferred:
-    far, contents, unreadable = source
+def _fetch(
+    repo: Repo, source: _Source, *, run_cache: bool, dry_run: bool, progress: Progress, copies: bool = False
+) -> Transferred:
+    far = source.far
     if not dry_run:
         repo.store.join()
+    done = [_fetch_from(repo, far, source.contents, dry_run=dry_run, progress=progress, copies=copies)]
+    runs = far.fetch_records(keep=not dry_run) if run_cache else 0
+    for name, contents in source.others.items():
+        with _listed(repo, name, far.jobs, progress) as other:
+            done.append(_fetch_from(repo, other, contents, dry_run=dry_run, progress=progress, copies=copies))
+    for path in nowhere(repo, source.asked):
+        progress.note(f"{path} is on no Remote, as its stage says: `mlvc repro` makes it")
+    return replace(_together(done), unreadable=source.asked.unreadable, runs=runs)
+
+
+def nowhere(repo: Repo, asked: Asked) -> list[str]:
+    """The paths of outputs that belong on no Remote, and are not here either."""
+    kept = {path: content for path, content in asked.contents if asked.homes.get((path, content), "") is None}
+    found = []
+    for path, content in kept.items():
+        lost: Lost = {}
+        if repo.store.missing(manifest.objects_of(repo.store, [content], lost)) or lost:
+            found.append(path)
+    return found
+
+
+def _fetch_from(
+    repo: Repo, far: RemoteStore, contents: Wanted, *, dry_run: bool, progress: Progress, copies: bool
+) -> Transferred:
     both = Chain(repo.hashing, lambda: repo.store, lambda: far)
     lost: Lost = {}
     progress.start("looking up objects")
@@ -147,7 +282,7 @@ def _fetch(repo: Repo, source: _Source, *, dry_run: bool, progress: Progress, co
         result = steps.fetch(repo.store, far, plan, jobs=far.jobs, copies=copied, progress=progress)
         result = replace(result, lost=_truth(repo.store.missing(oids), {**lost, **result.lost}))
     progress.finish()
-    return replace(_told(far.name, result, both, contents), unreadable=unreadable)
+    return _told(far.name, result, both, contents)
 
 
 def pull(
@@ -156,6 +291,7 @@ def pull(
     *,
     remote: str = "",
     jobs: int = 0,
+    run_cache: bool = False,
     force: bool = False,
     dry_run: bool = False,
     progress: Progress = QUIET,
@@ -170,18 +306,24 @@ def pull(
 
     rev = which.revisions[-1] if which.revisions else ""
     with _far(repo, "pull", which, remote=remote, jobs=jobs, progress=progress) as source:
-        fetched = _fetch(repo, source, dry_run=dry_run, progress=progress, copies=one)
+        shared = run_cache or is_shared(repo)
+        fetched = _fetch(repo, source, run_cache=shared, dry_run=dry_run, progress=progress, copies=one)
         if dry_run:
             # What would come is in manifests that may be on the Remote alone.
             both = Chain(repo.hashing, lambda: repo.store, lambda: source.far)
             done = checkout(repo, which.targets, rev=rev, force=force, dry_run=True, reader=both, progress=progress)
-            return Pulled(fetched, done)
+            return Pulled(fetched, _without(done, nowhere(repo, source.asked)))
     try:
         done = checkout(repo, which.targets, rev=rev, force=force, progress=progress)
     except WouldOverwriteError as error:
         error.result = Pulled(fetched, CheckedOut((), {}))
         raise
-    return Pulled(fetched, done)
+    return Pulled(fetched, _without(done, nowhere(repo, source.asked)))
+
+
+def _without(done: CheckedOut, paths: Collection[str]) -> CheckedOut:
+    """What was checked out, where nobody expects ``paths`` to be."""
+    return replace(done, lost={path: why for path, why in done.lost.items() if not snapshot.within(path, paths)})
 
 
 def _is_copied(repo: Repo) -> bool:
@@ -265,8 +407,19 @@ def _objects(repo: Repo, reader: Reader, wanted: Wanted, lost: Lost) -> set[byte
     return oids
 
 
-def _contents(repo: Repo, which: Which, command: str, progress: Progress) -> tuple[Wanted, tuple[FormatError, ...]]:
-    """What is to be transferred; a path may have several contents. And what cannot be read."""
+class Asked(NamedTuple):
+    """What is to be transferred; a path may have several contents.
+
+    ``homes``: the only Remote that one belongs on; None for one that belongs on none. ``unreadable``: what is wrong
+    with what cannot be read.
+    """
+
+    contents: Wanted
+    homes: Mapping[tuple[str, Content], str | None]
+    unreadable: tuple[FormatError, ...] = ()
+
+
+def _contents(repo: Repo, which: Which, command: str, progress: Progress) -> Asked:
     progress.start("reading Pointers")
     if which.all_commits and git.is_shallow(repo.git):
         progress.note("the history of this clone is cut: without older commits (`git fetch --unshallow` brings them)")
@@ -281,6 +434,7 @@ def _contents(repo: Repo, which: Which, command: str, progress: Progress) -> tup
     if not which.revisions:
         shots.append(snapshot.on_disk(repo.git))
     found: dict[tuple[str, Content], tuple[str, ...]] = {}
+    homes: dict[tuple[str, Content], str | None] = {}
     unreadable: dict[str, FormatError] = {}
     never = set(targets)
     for shot in shots:
@@ -289,10 +443,12 @@ def _contents(repo: Repo, which: Which, command: str, progress: Progress) -> tup
         unreadable.update((error.message, error) for error in bad.values())
         parts = snapshot.inside(chosen, targets)
         found.update((item, parts.get(item[0], ())) for item in chosen.items())
+        # What the last one says counts: that is the working tree, or the revision that was named last.
+        homes.update((item, shot.homes.get(item[0], "")) for item in chosen.items())
     for typed, target in zip(which.targets, targets, strict=True):
         if target in never:
             raise named.untracked(repo, typed, command, [] if len(shots) > len(names) else which.revisions)
-    return found, tuple(unreadable.values())
+    return Asked(found, homes, tuple(unreadable.values()))
 
 
 def _truth(missing: Iterable[bytes], lost: Lost) -> Lost:
@@ -336,4 +492,4 @@ def paths_of(reader: Reader, contents: Iterable[tuple[str, Content]], lost: Lost
     return found
 
 
-__all__ = ["Pulled", "Transferred", "Which", "fetch", "forget", "paths_of", "pull", "push", "push_contents"]
+__all__ = ["Pulled", "Transferred", "Which", "fetch", "forget", "paths_of", "pull", "push", "push_all"]

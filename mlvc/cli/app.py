@@ -66,7 +66,7 @@ _MORE = {
     "gc": (4, 6),
     "fsck": (4, 6),
     "destroy": (4, 5),
-    "repro": (4, 5, 7),
+    "repro": (4, 5, 6, 7),
     "demo": (7,),
     "doctor": (1,),
     "check-ignore": (1,),

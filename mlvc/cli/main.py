@@ -49,6 +49,8 @@ COMMANDS = {
     "unfreeze": "language",
     "schema": "language",
     "demo": "stages",
+    "why": "runs",
+    "runs": "runs",
     "doctor": "doctor",
     "completion": "completion",
     "gc": "care",
@@ -183,6 +185,8 @@ def _run(given: list[str]) -> int:
     if not given or given[0] not in COMMANDS:
         return _by_typer(COMMANDS, given)
     command = _load(given[0])
+    if isinstance(command, Group) and command.default and not given[1:2]:
+        given = [given[0], command.default]
     words = given[1:]
     if isinstance(command, Group) and words and words[0] in command.commands:
         command = command.commands[words.pop(0)]

@@ -29,6 +29,7 @@ PullRev = Annotated[
 Branches = Annotated[bool, option("-a", "--all-branches", help="What all branches track, too.")]
 Tags = Annotated[bool, option("-T", "--all-tags", help="What all tags track, too.")]
 Commits = Annotated[bool, option("-A", "--all-commits", help="What any commit tracks, too.")]
+RunCache = Annotated[bool, option("--run-cache", help="The Runs, too: what stages made of which inputs.")]
 DryRun = Annotated[bool, option("--dry-run", help="Only show what would be moved.")]
 Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
 
@@ -41,6 +42,7 @@ def push(
     all_branches: Branches = False,
     all_tags: Tags = False,
     all_commits: Commits = False,
+    run_cache: RunCache = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
@@ -53,7 +55,9 @@ def push(
     which = _which(paths, rev, all_branches=all_branches, all_tags=all_tags, all_commits=all_commits)
     with opened() as repo:
         _tell(repo, remote, jobs)
-        done = api.push(repo, which, remote=remote, jobs=jobs, dry_run=dry_run, progress=show.Line())
+        done = api.push(
+            repo, which, remote=remote, jobs=jobs, run_cache=run_cache, dry_run=dry_run, progress=show.Line()
+        )
         if as_json:
             show.json_out(_json(done))
         else:
@@ -69,6 +73,7 @@ def fetch(
     all_branches: Branches = False,
     all_tags: Tags = False,
     all_commits: Commits = False,
+    run_cache: RunCache = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
@@ -81,7 +86,9 @@ def fetch(
     which = _which(paths, rev, all_branches=all_branches, all_tags=all_tags, all_commits=all_commits)
     with opened() as repo:
         _tell(repo, remote, jobs)
-        done = api.fetch(repo, which, remote=remote, jobs=jobs, dry_run=dry_run, progress=show.Line())
+        done = api.fetch(
+            repo, which, remote=remote, jobs=jobs, run_cache=run_cache, dry_run=dry_run, progress=show.Line()
+        )
         if as_json:
             show.json_out(_json(done))
         else:
@@ -100,6 +107,7 @@ def pull(
     force: Annotated[
         bool, option("-f", "--force", help="Overwrite or remove changes and new files that are stored nowhere.")
     ] = False,
+    run_cache: RunCache = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
@@ -116,7 +124,16 @@ def pull(
     with opened() as repo:
         _tell(repo, remote, jobs)
         try:
-            done = api.pull(repo, which, remote=remote, jobs=jobs, force=force, dry_run=dry_run, progress=show.Line())
+            done = api.pull(
+                repo,
+                which,
+                remote=remote,
+                jobs=jobs,
+                run_cache=run_cache,
+                force=force,
+                dry_run=dry_run,
+                progress=show.Line(),
+            )
         except MlvcError as refusal:
             if isinstance(refusal.result, api.Pulled) and refusal.result.fetched.objects:
                 _print(refusal.result.fetched, "fetch", "from", dry_run=False)
@@ -149,12 +166,14 @@ def _print(done: Transferred, verb: str, way: str, *, dry_run: bool) -> None:
     for path in done.paths:
         show.detail(f"looked at {path}")
     show.named_lost(done.lost, done.unreadable)
-    if not done.objects and not done.lost:
+    if not done.objects and not done.lost and not done.runs:
         show.err(f"nothing to {verb}: everything is {'there' if verb == 'push' else 'here'} already")
         return
     verb = f"would {verb}" if dry_run else {"push": "pushed", "fetch": "fetched"}[verb]
     packs = f" in {show.number(done.packs, 'Pack')}" if show.manner.verbose and done.packs else ""
     told = f"{show.number(done.objects, 'object')} ({show.size(done.size)}){packs}"
+    if done.runs:
+        told += f" and {show.number(done.runs, 'Run')}"
     (show.always if dry_run else show.err)(f"{verb} {told} {way} '{done.remote}'")
 
 
@@ -164,6 +183,7 @@ def _json(done: Transferred) -> shapes.Transferred:
         "objects": done.objects,
         "size": done.size,
         "packs": done.packs,
+        "runs": done.runs,
         "lost": [{"path": path, "reason": reason} for path, reason in done.lost.items()],
         "unreadable": [error.message for error in done.unreadable],
     }

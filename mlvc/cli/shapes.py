@@ -313,6 +313,7 @@ class Transferred(TypedDict):
     objects: Annotated[int, "how many objects were moved; with `--dry-run` would be"]
     size: Annotated[int, "bytes of the Packs that hold them"]
     packs: Annotated[int, "how many Packs the Remote, or on the way back the Store, has got; 0 with `--dry-run`"]
+    runs: Annotated[int, "how many Runs are new there, or on the way back here; with `--dry-run` would be"]
     lost: Annotated[list[Lost], "what could not be moved"]
     unreadable: Annotated[list[str], "sentences about Pointers that cannot be read"]
 
@@ -411,6 +412,79 @@ Event = TypedDict(
     },
 )
 """A line of ``repro``. (One of its keys is a word of Python.)"""
+
+
+class CommandChange(TypedDict):
+    """A part of ``why``."""
+
+    old: Annotated[list[str], "the commands of the last Run"]
+    new: Annotated[list[str], "the commands now"]
+
+
+class PathChange(TypedDict):
+    """A part of ``why``."""
+
+    path: Annotated[str, "the path"]
+    role: Annotated[str, "`dependency` or `output`"]
+    state: Annotated[str, "`modified`, `missing`, `new` (not named before) or `dropped` (no longer named)"]
+    changes: Annotated[list[Change], "its first 20 files that differ, where they can be told"]
+    count: Annotated[int, "how many files differ"]
+
+
+class ValueChange(TypedDict):
+    """A part of ``why``."""
+
+    name: Annotated[str, "the parameter, `FILE:KEY`, or the variable"]
+    state: Annotated[str, "`modified`, `new` or `dropped`"]
+    old: Annotated[Any, "its value at the last Run; `null` where it had none"]
+    new: Annotated[Any, "its value now; `null` where it has none"]
+
+
+class Why(TypedDict):
+    """Of ``why``."""
+
+    stage: Annotated[str, "the name of the Stage"]
+    action: Annotated[str, "what would be done for it"]
+    reasons: Annotated[list[str], "sentences that say why"]
+    waits: Annotated[list[str], "the Stages whose results decide"]
+    command: Annotated[CommandChange | None, "the commands, where they changed"]
+    paths: Annotated[list[PathChange], "the dependencies and outputs that are not as the last Run had them"]
+    params: Annotated[list[ValueChange], "the parameters that have another value"]
+    env: Annotated[list[ValueChange], "the variables that count and have another value"]
+
+
+class KnownRun(TypedDict):
+    """Of ``runs list``."""
+
+    key: Annotated[str, "the key of the Run"]
+    stages: Annotated[list[str], "the Stages whose Run it is or was, as far as it is known"]
+    recorded: Annotated[float | None, "when it was recorded here, in seconds since 1970; `null` if it is from a Remote"]
+    seconds: Annotated[float, "how long its commands took"]
+    outs: Annotated[list[str], "what it made"]
+    here: Annotated[bool, "whether all of that is in the Store"]
+
+
+class WholeRun(KnownRun):
+    """Of ``runs show``."""
+
+    cmd: Annotated[list[str], "the commands"]
+    wdir: Annotated[str, "where they ran"]
+    deps: Annotated[dict[str, Content], "what it took, by path"]
+    params: Annotated[dict[str, dict[str, Any]], "the parameters: by file, then by key"]
+    env: Annotated[dict[str, str], "the variables that count"]
+    image: Annotated[str | None, "the container image"]
+    made: Annotated[dict[str, Content], "what it made, by path"]
+
+
+class RunLog(TypedDict):
+    """Of ``runs log``."""
+
+    stage: Annotated[str, "the name of the Stage"]
+    key: Annotated[str, "the first 12 digits of the key"]
+    began: Annotated[str, "when it began, in UTC"]
+    code: Annotated[int | None, "the exit code; `null` where nobody saw the end"]
+    seconds: Annotated[float | None, "how long it took"]
+    output: Annotated[str, "what the commands printed"]
 
 
 # -- looking after it --------------------------------------------------------------------------
@@ -562,6 +636,10 @@ PRINTED: dict[str, Any] = {
     "stage list": list[Stage],
     "stage show": list[Stage],
     "dag": Graph,
+    "why": Why,
+    "runs list": list[KnownRun],
+    "runs show": WholeRun,
+    "runs log": RunLog,
     "doctor": Report,
     "gc": Collected,
     "gc --restore": PutBack,

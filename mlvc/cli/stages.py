@@ -43,6 +43,15 @@ def repro(
         bool, option("-k", "--keep-going", help="After a failure, go on with what does not need it.")
     ] = False,
     no_run_cache: Annotated[bool, option("--no-run-cache", help="Run stages even where a result is known.")] = False,
+    pull: Annotated[
+        bool, option("--pull", help="Ask the Remote for results, and for data that are recorded and not here.")
+    ] = False,
+    remote: Annotated[
+        str, option("-r", "--remote", metavar="NAME", help="With --pull: this Remote, not the default one.")
+    ] = "",
+    allow_missing: Annotated[
+        bool, option("--allow-missing", help="Take data that are recorded and not here to be as they are recorded.")
+    ] = False,
     jobs: Annotated[
         int | None,
         option(
@@ -82,9 +91,14 @@ def repro(
         force=force,
         keep_going=keep_going,
         run_cache=not no_run_cache,
+        pull=pull,
+        remote=remote,
+        allow_missing=allow_missing,
         force_downstream=force_downstream,
         commit=not no_commit,
     )
+    if remote and not pull:
+        raise UsageError("--remote says which Remote is asked, and none is", hint="add --pull")
     with opened() as repo:
         if dry_run:
             with show.working("looking at stages"):

@@ -36,6 +36,8 @@ class Group:
     help: str
     commands: Mapping[str, Command] = field(default_factory=dict)
     example: str = ""
+    default: str = ""
+    """The command that is meant where none is named; '' for the help."""
 
 
 def argument(metavar: str, *, help: str, rest: bool = False) -> Word:  # noqa: A002  (as typer has it)

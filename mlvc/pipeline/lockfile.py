@@ -13,7 +13,7 @@ from mlvc import oid as oids
 from mlvc.errors import FormatError
 from mlvc.oid import Oid
 from mlvc.pointer import Content
-from mlvc.snapshot import LOCK_REPAIR, LOCK_VERSION, LOCKFILE, content_of, oid_of, read_lock
+from mlvc.snapshot import LOCK_REPAIR, LOCK_VERSION, LOCKFILE, content_of, home_of, oid_of, read_lock
 
 FILE = LOCKFILE
 _KNOWN = ("key", "cmd", "deps", "params", "outs")
@@ -31,7 +31,9 @@ class Entry:
     params: Mapping[str, Mapping[str, Any]]
     outs: Mapping[str, Content]
     uncached: frozenset[str] = frozenset()
-    """Those of ``outs`` whose bytes are not in the Store."""
+    """Those of ``outs`` that Git keeps."""
+    homes: Mapping[str, str | None] = field(default_factory=dict)
+    """The Remote of each of ``outs`` that has one of its own; None for one that goes to none."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Keys that this version does not know."""
     source: Mapping[str, Any] | None = field(default=None, compare=False)
@@ -46,14 +48,17 @@ class Lockfile:
 
     stages: Mapping[str, Entry] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    rerun: frozenset[str] = frozenset()
+    """Stages without an entry, because both sides of a merge had changed it."""
 
     def having(self, name: str, entry: Entry) -> Lockfile:
         """The same Lockfile with ``entry`` for the Stage ``name``."""
-        return Lockfile({**self.stages, name: entry}, self.extra)
+        return Lockfile({**self.stages, name: entry}, self.extra, self.rerun - {name})
 
     def without(self, names: frozenset[str]) -> Lockfile:
         """The same Lockfile without the Stages ``names``."""
-        return Lockfile({name: entry for name, entry in self.stages.items() if name not in names}, self.extra)
+        stages = {name: entry for name, entry in self.stages.items() if name not in names}
+        return Lockfile(stages, self.extra, self.rerun - names)
 
 
 def content_value(content: Content) -> dict[str, Any]:
@@ -70,6 +75,8 @@ def encode(lockfile: Lockfile, known: dict[str, tuple[Entry, str]] | None = None
     memo = {} if known is None else known
     parts = {key: codec.dump_json(value).rstrip("\n").replace("\n", "\n  ") for key, value in lockfile.extra.items()}
     parts["mlvc_lock"] = str(LOCK_VERSION)
+    if lockfile.rerun:
+        parts["rerun"] = codec.dump_json(sorted(lockfile.rerun)).rstrip("\n").replace("\n", "\n  ")
     parts["stages"] = _object(
         [(name, _entry_text(name, lockfile.stages[name], memo)) for name in sorted(lockfile.stages)]
     )
@@ -98,6 +105,8 @@ def _entry_value(entry: Entry) -> Mapping[str, Any]:
     outs = {path: content_value(content) for path, content in entry.outs.items()}
     for path in entry.uncached:
         outs[path]["cache"] = False
+    for path, home in entry.homes.items():
+        outs[path] |= {"push": False} if home is None else {"remote": home}
     return {
         **entry.extra,
         "key": oids.to_text(entry.key),
@@ -112,10 +121,13 @@ def _entry_value(entry: Entry) -> Mapping[str, Any]:
 def decode(data: bytes, name: str = FILE) -> Lockfile:
     """The Lockfile in ``data``; FormatError says what is wrong with the file ``name``."""
     value = read_lock(data, name)
-    extra = {key: item for key, item in value.items() if key not in ("mlvc_lock", "stages")}
+    extra = {key: item for key, item in value.items() if key not in ("mlvc_lock", "stages", "rerun")}
     _check_numbers(extra, name)
+    rerun = value.get("rerun", [])
+    if not isinstance(rerun, list) or not all(isinstance(stage, str) for stage in rerun):
+        raise FormatError(f"{name}: 'rerun' is not a list of names", hint=LOCK_REPAIR)
     entries = {stage: _entry(item, f"{name}, stage '{stage}'") for stage, item in value["stages"].items()}
-    return Lockfile(entries, extra)
+    return Lockfile(entries, extra, frozenset(rerun) - entries.keys())
 
 
 def _check_numbers(value: object, name: str) -> None:
@@ -149,6 +161,7 @@ def _entry(value: object, name: str) -> Entry:
         env=env,
         outs={path: content_of(item, name) for path, item in value["outs"].items()},
         uncached=frozenset(path for path, item in value["outs"].items() if item.get("cache") is False),
+        homes={path: home for path, item in value["outs"].items() if (home := home_of(item)) != ""},
         extra=extra,
         source=value,
     )
@@ -192,6 +205,6 @@ class LockfileStore:
         with files.exclusive(self._held) if self._held else contextlib.nullcontext():
             lockfile = self.load()
             stages = {name: entry for name, entry in {**lockfile.stages, **entries}.items() if entry is not None}
-            changed = Lockfile(stages, lockfile.extra)
+            changed = Lockfile(stages, lockfile.extra, lockfile.rerun - entries.keys())
             self.save(changed, durable=durable)
         return changed

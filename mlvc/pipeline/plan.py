@@ -8,7 +8,7 @@ can be had; else it runs. As long as a Stage before it has to run, it may run: w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -132,7 +132,8 @@ def decide(
         return _frozen(stage, contents, entry, known)
     must = tuple(_must(stage, known))
     taken = None if unknown else inputs_of(stage, contents, params, env)
-    why = _differences(stage, contents, params, entry, env=env, unknown=unknown)
+    marked = stage.name in known.lockfile.rerun
+    why = () if marked else _differences(stage, contents, params, entry, env=env, unknown=unknown)
     if entry is not None and taken is not None and not why and key_of(taken, known.hashing) != entry.key:
         why = ("its working directory or the declaration of its outputs changed",)
     made = tuple(_outputs(stage, contents, entry))
@@ -146,7 +147,7 @@ def decide(
             waits=waits,
         )
     if not reasons:
-        return Decision(stage.name, Action.UNCHANGED)
+        return _declared_anew(stage, entry) or Decision(stage.name, Action.UNCHANGED)
     found = None if must or taken is None else _recorded(stage, taken, contents, known)
     return _restored(stage, found, contents, reasons, known) or Decision(stage.name, Action.RUN, reasons)
 
@@ -155,10 +156,27 @@ def _must(stage: Stage, known: Known) -> Iterator[str]:
     """Why the Stage runs even where all is as it was."""
     if stage.name in known.forced:
         yield "forced"
+    if stage.name in known.lockfile.rerun:
+        yield "both sides of a merge changed what is recorded of it"
     if stage.always_changed:
         yield "always_changed"
     elif not (stage.deps or stage.params or stage.outs):
         yield "it names neither a dependency nor an output"
+
+
+def _declared_anew(stage: Stage, entry: Entry | None) -> Decision | None:
+    """The Decision to record where outputs go now, None where that is as it was. It concerns no Run."""
+    homes = homes_of(stage)
+    if entry is None or entry.homes == homes:
+        return None
+    changed = sorted(path for path, _ in entry.homes.items() ^ homes.items())
+    reasons = tuple(f"output {path} goes to other Remotes now" for path in dict.fromkeys(changed))
+    return Decision(stage.name, Action.RESTORE, reasons, entry=replace(entry, homes=homes, source=None))
+
+
+def homes_of(stage: Stage) -> dict[str, str | None]:
+    """The Remote of each output that has one of its own; None for one that goes to none."""
+    return {out.path: out.remote if out.push else None for out in stage.outs if out.remote or not out.push}
 
 
 def env_of(stage: Stage, env: Mapping[str, str]) -> dict[str, str]:
@@ -301,6 +319,7 @@ def entry_of(stage: Stage, key: Oid, taken: Inputs, outs: Mapping[str, Content],
         outs=outs,
         env=taken.env,
         uncached=frozenset(out.path for out in stage.outs if not out.cache),
+        homes=homes_of(stage),
         extra=before.extra if before is not None else {},
     )
 
@@ -309,6 +328,8 @@ def _recorded(stage: Stage, taken: Inputs, contents: Mapping[str, Content | None
     """What the Lockfile or the run cache knows of the result of these inputs."""
     key = key_of(taken, known.hashing)
     entry = known.lockfile.stages.get(stage.name)
+    if entry is not None and entry.homes != homes_of(stage):
+        entry = replace(entry, homes=homes_of(stage), source=None)
     kept = [out.path for out in stage.outs if out.persist]
     if kept:
         # What such a command makes depends on what it made before, which is no part of the key:
@@ -332,7 +353,7 @@ def _restored(
     if entry is None or {out.path for out in stage.outs} != entry.outs.keys():
         return None
     wanted = {path: content for path, content in entry.outs.items() if not same(contents.get(path), content)}
-    if not wanted.keys().isdisjoint(entry.uncached) or (wanted and not known.available(wanted.values())):
+    if wanted and not known.available(wanted.values()):
         return None
     return Decision(stage.name, Action.RESTORE, reasons, entry=entry, restore=wanted)
 

@@ -92,7 +92,7 @@ def encode(run: Run) -> bytes:
 
 
 def decode(data: bytes, name: str) -> Run:
-    """The Run in ``data``; FormatError for anything that is not one. Only ``RunCache.lookup`` checks the key."""
+    """The Run in ``data``; FormatError for anything that is not one. ``verified`` checks the key."""
     try:
         value = codec.load_json(data.decode(), name)
         if value["mlvc_run"] != VERSION:
@@ -123,6 +123,16 @@ def _inputs(value: Mapping[str, Any], name: str) -> Inputs:
     )
 
 
+def verified(data: bytes, key: Oid, hashing: Hashing) -> Run | None:
+    """The Run of ``key`` in ``data``. A record that is damaged, of another format or of another key is none."""
+    try:
+        run = decode(data, "run")
+        fits = run.key == key == key_of(run.inputs, hashing) and run.outs.keys() == run.inputs.outs.keys()
+    except (FormatError, ValueError, TypeError):  # the last two: Inputs that have no canonical JSON
+        return None
+    return run if fits else None
+
+
 @dataclass(frozen=True, slots=True)
 class RunCache:
     """Runs by key, one small file each, in ``directory``. It can be deleted at any time."""
@@ -136,14 +146,13 @@ class RunCache:
         return os.path.join(self.directory, digits[:2], digits + ".json")
 
     def lookup(self, key: Oid) -> Run | None:
-        """The Run of ``key``. A record that is damaged, of another format or under a wrong name is none."""
+        """The Run of ``key``, None where none is recorded; see ``verified``."""
         try:
             with open(self.path_of(key), "rb") as file:
-                run = decode(file.read(), "run")
-            fits = run.key == key == key_of(run.inputs, self.hashing) and run.outs.keys() == run.inputs.outs.keys()
-        except (OSError, FormatError, ValueError, TypeError):  # the last two: Inputs that have no canonical JSON
+                data = file.read()
+        except OSError:
             return None
-        return run if fits else None
+        return verified(data, key, self.hashing)
 
     def put(self, run: Run) -> None:
         """Record ``run``, in place of an older one of its key. Its outputs must be durable already.

@@ -44,6 +44,7 @@ from mlvc.pipeline.tables import Tables
 from mlvc.pipeline.told import Considered, Listener, Printed, StageResult, Started, Waiting
 from mlvc.pointer import Content
 from mlvc.progress import Progress
+from mlvc.store.base import LARGE
 
 _LOOK_AGAIN = 0.2
 """Seconds until it is asked again whether another process has done its work."""
@@ -63,6 +64,12 @@ class Tree(Protocol):
 
     def available(self, contents: Iterable[Content]) -> bool:
         """Whether every object of all of ``contents`` can be had here."""
+
+    def ready(self, deps: Sequence[str], outs: Sequence[str]) -> None:
+        """A command is about to run: bring those of ``deps`` that were only taken to be there.
+
+        From now on ``outs`` are what stands on the disk. ObjectsMissingError or DamagedError where one cannot be had.
+        """
 
     def remove(self, paths: Sequence[str]) -> None:
         """Take ``paths`` out of the way. What is not stored is kept aside, not deleted; missing ones are no error."""
@@ -149,6 +156,12 @@ class Options:
     keep_going: bool = False
     run_cache: bool = True
     """Whether Runs that were recorded before count."""
+    pull: bool = False
+    """Whether Remotes are asked for Runs, and for outputs and dependencies that are recorded and not here."""
+    remote: str = ""
+    """Which Remote is asked first; the default one without."""
+    allow_missing: bool = False
+    """Whether what is recorded and not here is taken to be as it is recorded."""
     force_downstream: bool = False
     """Run the targets, and whatever follows from them or from another Stage that ran, whatever is known."""
     commit: bool = True
@@ -189,9 +202,9 @@ def plan(graph: Graph, tools: Tools, options: Options | None = None) -> tuple[De
     return session.plan()
 
 
-def status(graph: Graph, tools: Tools) -> tuple[Decision, ...]:
-    """As ``plan``, for all Stages, but a dependency or parameter that is not there is a reason and not an error."""
-    return _Session(graph, tools, Options()).plan(strict=False)
+def status(graph: Graph, tools: Tools, options: Options | None = None) -> tuple[Decision, ...]:
+    """As ``plan``, but a dependency or parameter that is not there is a reason and not an error."""
+    return _Session(graph, tools, options or Options()).plan(strict=False)
 
 
 def repro(graph: Graph, tools: Tools, options: Options | None = None) -> ReproResult:
@@ -376,7 +389,7 @@ class _Session:
 
     def forget(self) -> None:
         """Drop what the Lockfile says of Stages that are described nowhere any more."""
-        gone = self.lockfile.stages.keys() - self.graph.stages.keys()
+        gone = (self.lockfile.stages.keys() | self.lockfile.rerun) - self.graph.stages.keys()
         stale = frozenset(name for name in gone if not name.startswith(self.options.elsewhere))
         if stale and self.options.commit:
             self.lockfile = self.lockfile.without(stale)
@@ -526,6 +539,7 @@ class _Session:
     # -- running commands --------------------------------------------------------------------------
 
     def execute(self, stage: Stage, decision: Decision) -> schedules.Event | None:
+        self.tools.tree.ready(stage.deps, [out.path for out in stage.outs])
         before = self.inputs(stage)
         running = _Running(stage, decision, before, key_of(before, self.tools.hashing))
         if self.stands(running):
@@ -801,6 +815,9 @@ class _Session:
         stored = [out.path for out in left if out.cache and self.options.commit]
         seen = [out.path for out in left if not (out.cache and self.options.commit)]
         outs = {path: content for path, content in self.tools.tree.identify(seen).items() if content is not None}
+        if self.options.commit:
+            # What Git keeps is stored too where it is small, so that the run cache can bring it back with the others.
+            stored += [path for path, content in outs.items() if not content.is_dir and content.size < LARGE]
         if stored:
             outs |= self.tools.tree.store(stored)
         for running in good:

@@ -16,7 +16,7 @@ from mlvc import files
 from mlvc.directio import Reader, Writer
 from mlvc.errors import DamagedError, RemoteError
 
-PACKS, FRAGMENTS = "packs", "index"
+PACKS, FRAGMENTS, BUNDLES = "packs", "index", "runs"
 """The folders of a Remote."""
 
 _BLOCK = 4 << 20
@@ -125,7 +125,7 @@ class DirectoryBlobs:
     def begin(self) -> None:
         """See Blobs. Files that a push left unfinished a week ago are removed."""
         self.check_place()
-        for folder in (PACKS, FRAGMENTS, "tmp"):
+        for folder in (PACKS, FRAGMENTS, BUNDLES, "tmp"):
             files.make_dirs(os.path.join(self.root, folder))
         temporary = os.path.join(self.root, "tmp")
         for name in os.listdir(temporary):
@@ -216,7 +216,7 @@ class FsspecBlobs:
     def begin(self) -> None:
         """See Blobs."""
         with _as_os_error():
-            for folder in (PACKS, FRAGMENTS):
+            for folder in (PACKS, FRAGMENTS, BUNDLES):
                 self._fs.makedirs(self._path(folder), exist_ok=True)
 
 

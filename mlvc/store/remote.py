@@ -14,7 +14,8 @@ from mlvc.errors import DamagedError, FormatError, MlvcError, RemoteError, Syste
 from mlvc.hashing import Hashing
 from mlvc.store.ahead import Ahead
 from mlvc.store.base import Lost
-from mlvc.store.blobs import FRAGMENTS, PACKS, Blobs, in_one_line, pack_blocks
+from mlvc.store.blobs import BUNDLES, FRAGMENTS, PACKS, Blobs, in_one_line, pack_blocks
+from mlvc.store.bundles import Bundles, Record
 from mlvc.store.catalog import Catalog, Location
 from mlvc.store.pack import SUFFIX, PackIndex, SealedPack, decode_footer, encode_footer
 from mlvc.store.packed import Packed
@@ -78,6 +79,9 @@ class RemoteStore:
         self._bad_file = "" if catalog_path == ":memory:" else os.path.join(os.path.dirname(catalog_path), DAMAGED)
         self.is_new = False
         """Whether ``begin`` found nothing, so that ``make`` has a Remote to make."""
+        known = os.path.join(os.path.dirname(catalog_path), BUNDLES) if self._bad_file else ""
+        self.bundles = Bundles(blobs, hashing, known)
+        """The records of Runs that are known here to be there."""
 
     # -- opening
 
@@ -352,6 +356,26 @@ class RemoteStore:
     def index_of(self, pack: SealedPack) -> tuple[str, int, PackIndex]:
         """What a fragment says of a Pack."""
         return pack.name, pack.size, pack.index
+
+    # -- the records of Runs
+
+    def fetch_records(self, *, keep: bool = True) -> int:
+        """Read the bundles that are new there. How many records are new here. RemoteError; see Bundles.refresh."""
+        try:
+            return 0 if self.is_new else self.bundles.refresh(keep=keep)
+        except OSError as error:
+            raise self._unreachable(error) from None
+
+    def send_records(self, records: Sequence[Record]) -> int:
+        """Send records that are not there, after all that they name. How many were new. RemoteError."""
+        self.make()
+        try:
+            sent = self.bundles.add(records)
+        except OSError as error:
+            raise self._unreachable(error) from None
+        with suppress(OSError):  # as of fragments
+            self.bundles.merge()
+        return sent
 
     def close(self) -> None:
         """Let go of the Catalog."""

@@ -507,6 +507,12 @@ def rerun(root: Path, branch: str, contents: dict[str, bytes]) -> None:
     shell.commit(root, branch)
 
 
+def reproduced(root: Path) -> dict[str, str]:
+    """What came of each Stage."""
+    told = map(json.loads, run_mlvc("repro", "--json", cwd=root).out.splitlines())
+    return {event["stage"]: event["outcome"] for event in told if event["event"] == "finished"}
+
+
 def test_the_lockfile_merges_by_stage(pipeline: Path) -> None:
     git("checkout", "--quiet", "-B", "main", cwd=pipeline)
     rerun(pipeline, "theirs", {"in-a": b"theirs"})
@@ -514,8 +520,7 @@ def test_the_lockfile_merges_by_stage(pipeline: Path) -> None:
     merge(pipeline)
     run_mlvc("checkout", cwd=pipeline)
     assert run_mlvc("status", cwd=pipeline).out.startswith("clean")
-    again = run_mlvc("repro", "--json", cwd=pipeline)
-    assert {item["outcome"] for item in json.loads(again.out)} == {"unchanged"}
+    assert set(reproduced(pipeline).values()) == {"unchanged"}
     assert (pipeline / "out-a").read_bytes() == b"theirs"
     assert git("status", "--porcelain", cwd=pipeline) == ""  # formatted as mlvc does it
 
@@ -530,11 +535,41 @@ def test_a_stage_that_both_sides_changed_runs_again(pipeline: Path) -> None:
     both_rerun(pipeline)
     result = merge(pipeline, "merge", "--no-edit", "-X", "ours", "theirs")
     assert "both sides changed stage 'a' in mlvc.lock: `mlvc repro` runs it again" in result.err + result.out
-    assert set(json.loads((pipeline / "mlvc.lock").read_text())["stages"]) == {"b"}
+    lock = json.loads((pipeline / "mlvc.lock").read_text())
+    assert (set(lock["stages"]), lock["rerun"]) == ({"b"}, ["a"])
+    run_mlvc("checkout", cwd=pipeline)
+    status = json.loads(run_mlvc("status", "--json", cwd=pipeline, check=False).out)
+    reason = "both sides of a merge changed what is recorded of it"
+    assert status["stages"] == [{"stage": "a", "reasons": [reason]}]
     waiting = json.loads(run_mlvc("repro", "--dry-run", "--json", cwd=pipeline).out)
     assert {item["stage"]: item["action"] for item in waiting}["a"] != "unchanged"
-    run_mlvc("repro", cwd=pipeline)
+    # It runs, and it alone, although a Run of these inputs is known.
+    assert [stage for stage, outcome in reproduced(pipeline).items() if outcome == "ran"] == ["a"]
     assert (pipeline / "out-a").read_bytes() == b"ours"
+    assert "rerun" not in json.loads((pipeline / "mlvc.lock").read_text())
+
+
+def test_both_sides_with_the_same_result_merge(pipeline: Path) -> None:
+    git("checkout", "--quiet", "-B", "main", cwd=pipeline)
+    rerun(pipeline, "theirs", {"in-a": b"same", "more": b"theirs"})
+    rerun(pipeline, "ours", {"in-a": b"same"})
+    merge(pipeline)
+    assert set(reproduced(pipeline).values()) == {"unchanged"}
+
+
+def test_a_mark_of_a_merge_goes_where_one_side_ran_the_stage(pipeline: Path) -> None:
+    both_rerun(pipeline)
+    merge(pipeline, "merge", "--no-edit", "-X", "ours", "theirs")
+    git("checkout", "--quiet", "-B", "later", cwd=pipeline)
+    shell.write(pipeline, {"note": b"1"})
+    shell.commit(pipeline, "later")
+    git("checkout", "--quiet", "ours", cwd=pipeline)
+    run_mlvc("repro", cwd=pipeline)
+    shell.commit(pipeline, "ran")
+    git("checkout", "--quiet", "later", cwd=pipeline)
+    merge(pipeline, "merge", "--no-edit", "ours")
+    lock = json.loads((pipeline / "mlvc.lock").read_text())
+    assert (set(lock["stages"]), "rerun" in lock) == ({"a", "b"}, False)
 
 
 @pytest.mark.parametrize("side", ["--ours", "--theirs", "--working"])
@@ -550,6 +585,8 @@ def test_resolve_of_the_lockfile_without_the_driver(pipeline: Path, side: str) -
     ours = json.loads(git("show", "ours:mlvc.lock", cwd=pipeline))["stages"]
     assert stages["b"] == theirs["b"]
     assert stages.get("a") == {"--ours": ours["a"], "--theirs": theirs["a"], "--working": None}[side]
+    marked = json.loads((pipeline / "mlvc.lock").read_text()).get("rerun", [])
+    assert marked == (["a"] if side == "--working" else [])
     assert "mlvc repro" in result.err
 
 

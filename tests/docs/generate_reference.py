@@ -23,7 +23,11 @@ from tests.docs.python_reference import python
 from tests.helpers import run_mlvc, shell
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
-GROUPS = {"remote": ("add", "list", "modify", "default", "rename", "remove"), "stage": ("add", "list", "show")}
+GROUPS = {
+    "remote": ("add", "list", "modify", "default", "rename", "remove"),
+    "stage": ("add", "list", "show"),
+    "runs": ("list", "show", "log"),
+}
 HOME = "/path/to"
 """What stands in the examples in place of the folder that they were made in."""
 
@@ -117,6 +121,8 @@ def examples() -> str:
                 result = run_mlvc(*args, "--json", cwd=cwd).out.replace(str(home), HOME)
                 result = _steady(result) if title == "mlvc doctor" else result
                 result = re.sub(r'"seconds": [\d.]+', '"seconds": 0.004', result)
+                result = re.sub(r'"recorded": [\d.]+', '"recorded": 1790000000.25', result)
+                result = re.sub(r'"began": "\w+"', '"began": "20260921T141320Z"', result)
                 if args[0] == "destroy":  # databases have no certain size
                     result = re.sub(r'"size": \d+', '"size": 136584', result)
                 for value in result.splitlines() if title == "mlvc repro" else [result]:
@@ -166,6 +172,11 @@ def _scene(home: Path):
     yield "mlvc pull", ["pull"], shell.clone(root)
     shell.write(root, {"data/one.csv": b"1.5\n"})
     yield "mlvc status", ["status"], root
+    yield "mlvc why", ["why", "sum"], root
+    yield "mlvc runs list", ["runs", "list"], root
+    (run,) = json.loads(run_mlvc("runs", "list", "--json", cwd=root).out)
+    yield "mlvc runs show", ["runs", "show", run["key"]], root
+    yield "mlvc runs log", ["runs", "log", "sum"], root
     yield "mlvc commit", ["commit"], root
     yield "mlvc diff", ["diff"], root
     yield "mlvc log", ["log", "data"], root

@@ -12,6 +12,7 @@ from mlvc.oid import Oid
 from mlvc.pointer import Content
 from mlvc.store import local
 from mlvc.store.base import MemoryStore
+from mlvc.store.bundles import decode as decode_bundle
 from mlvc.store.catalog import Catalog
 from mlvc.store.pack import DATA, PackWriter, read_index
 from mlvc.store.packed import Packed
@@ -47,6 +48,7 @@ def test_no_page_has_an_empty_example():
         "pack",
         "fragment",
         "items",
+        "bundle",
         "lockfile",
         "run",
         "store",
@@ -161,3 +163,8 @@ def test_index(tmp_path):
         db.execute("UPDATE dirs SET path = 'other'")
     assert index.of_dir("other") == records
     index.close()
+
+
+def test_bundle():
+    (data,) = bytes_of("bundle")
+    assert decode_bundle(data, HASHING.size) == {HASHING.of(word): (word,) for word in (b"one", b"two")}

@@ -21,6 +21,7 @@ PLAYED = (
     "docs/howto/parallel.md",
     "docs/howto/git-hooks.md",
     "docs/howto/sharing-a-store.md",
+    "docs/howto/sharing-runs.md",
     "docs/howto/ci.md",
     "docs/howto/looking-after.md",
     "docs/howto/cleaning-up.md",

@@ -75,6 +75,9 @@ class FakeTree:
         """See Tree."""
         return all(one.oid in self.objects for one in contents)
 
+    def ready(self, deps: Sequence[str], outs: Sequence[str]) -> None:
+        """See Tree."""
+
     def remove(self, paths: Sequence[str]) -> None:
         """See Tree."""
         for path in paths:

@@ -27,12 +27,15 @@ resolve(*paths, side, cwd='.')
 status(*paths, cwd='.')
 diff(old='HEAD', new='', *paths, cwd='.')
 checkout(*paths, rev='', force=False, relink=False, dry_run=False, cwd='.')
-repro(*targets, force=False, single=False, downstream=False, keep_going=False, run_cache=True, cwd='.')
+repro(*targets, force=False, single=False, downstream=False, keep_going=False, run_cache=True, pull=False, \
+remote='', allow_missing=False, jobs=None, cwd='.')
 stages(*, cwd='.')
-push(*paths, revs=(), all_branches=False, all_tags=False, all_commits=False, remote='', jobs=0, dry_run=False, cwd='.')
-fetch(*paths, revs=(), all_branches=False, all_tags=False, all_commits=False, remote='', jobs=0, dry_run=False, cwd='.')
-pull(*paths, revs=(), all_branches=False, all_tags=False, all_commits=False, remote='', jobs=0, force=False, \
+push(*paths, revs=(), all_branches=False, all_tags=False, all_commits=False, remote='', jobs=0, run_cache=False, \
 dry_run=False, cwd='.')
+fetch(*paths, revs=(), all_branches=False, all_tags=False, all_commits=False, remote='', jobs=0, run_cache=False, \
+dry_run=False, cwd='.')
+pull(*paths, revs=(), all_branches=False, all_tags=False, all_commits=False, remote='', jobs=0, \
+run_cache=False, force=False, dry_run=False, cwd='.')
 gc(*, runs=False, aside=False, remote='', force=False, dry_run=False, cwd='.')
 fsck(*, all_commits=False, repair=False, remote='', cwd='.')
 doctor(*, cwd='.')

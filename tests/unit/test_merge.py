@@ -137,3 +137,16 @@ def test_unknown_keys_of_a_lockfile_merge_too():
     assert merged.extra == {"x": 2, "y": 1}
     with pytest.raises(FormatError, match="'x'"):
         merge.lockfiles(Lockfile(), Lockfile(extra={"x": 2}), Lockfile(extra={"x": 3}))
+
+
+def test_the_marks_of_a_merge():
+    one, two = (Record(Oid(bytes([n]) * 16), (), {}, {}, {}) for n in (1, 2))
+    marked, clean = Lockfile({}, rerun=frozenset("a")), Lockfile({"a": one})
+    assert merge.lockfiles(Lockfile(), clean, Lockfile({"a": two}))[0] == marked
+    # One side ran it again: that is taken, and the mark goes.
+    assert merge.lockfiles(marked, clean, marked)[0] == merge.lockfiles(marked, marked, clean)[0] == clean
+    assert merge.lockfiles(marked, clean, Lockfile({"a": two}))[0] == marked
+    assert merge.lockfiles(marked, clean, clean)[0] == clean
+    # One side ran it, the other met a conflict.
+    assert merge.lockfiles(Lockfile({"a": two}), clean, marked)[0] == marked
+    assert merge.lockfiles(Lockfile(), marked, marked)[0] == marked

@@ -321,3 +321,24 @@ def test_a_record_under_the_name_of_another_is_no_hit(tmp_path):
     Path(cache.path_of(wrong)).parent.mkdir(parents=True)
     Path(cache.path_of(wrong)).write_bytes(RUN)
     assert cache.lookup(wrong) is None
+
+
+def test_where_outputs_go_and_what_a_merge_marked_come_back():
+    outs = {"one": content(b"1"), "two": content(b"2")}
+    entry = Entry(Oid(b"k" * 16), ("true",), {}, {}, outs, homes={"one": None, "two": "other"})
+    lock = Lockfile({"s": entry}, rerun=frozenset({"b", "a"}))
+    text = lockfile.encode(lock).decode()
+    assert '"rerun": [\n    "a",\n    "b"\n  ]' in text
+    assert '"push": false' in text
+    assert '"remote": "other"' in text
+    again = lockfile.decode(text.encode())
+    assert again == lock
+    assert lockfile.encode(again).decode() == text
+    assert again.having("a", lock.stages["s"]).rerun == {"b"}
+    assert again.without(frozenset({"b"})).rerun == {"a"}
+
+
+@pytest.mark.parametrize("value", ['"a"', "[1]", "{}", "null"])
+def test_marks_that_are_none(value):
+    with pytest.raises(FormatError, match="'rerun' is not a list of names"):
+        lockfile.decode(f'{{"mlvc_lock": 1, "rerun": {value}, "stages": {{}}}}'.encode())

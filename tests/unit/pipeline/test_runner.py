@@ -11,6 +11,7 @@ from mlvc.pipeline.executors.base import Ended
 from mlvc.pipeline.graph import build
 from mlvc.pipeline.runner import Options
 from mlvc.pipeline.told import Started
+from mlvc.store.base import LARGE
 from tests.helpers.pipeline import FakeRuns, Project
 
 CHAIN = """
@@ -283,15 +284,17 @@ def test_a_stage_that_persists_is_never_answered_from_the_run_cache():
     assert project.ran() == ["i>o"]
 
 
-def test_an_output_that_is_not_cached_is_recorded_but_not_stored():
-    project = Project("stages:\n  s: {cmd: 'i>o', deps: [i], metrics: [{o: {cache: false}}]}\n", i=b"1")
+@pytest.mark.parametrize(("size", "outcome"), [(1, "restored"), (LARGE - 1, "restored"), (LARGE, "ran")])
+def test_an_output_that_is_not_cached_comes_back_where_it_is_small(size, outcome):
+    project = Project("stages:\n  s: {cmd: 'i>o', deps: [i], metrics: [{o: {cache: false}}]}\n", i=b"1" * size)
     result = runner.repro(project.graph, project.tools)
     assert result.cached == ()
-    assert not project.tree.objects
+    assert len(project.tree.objects) == (outcome == "restored")
     assert project.records.lockfile.stages["s"].uncached == {"o"}
     assert outcomes(runner.repro(project.graph, project.tools)) == {"s": "unchanged"}
     del project.tree.files["o"]
-    assert outcomes(runner.repro(project.graph, project.tools)) == {"s": "ran"}
+    assert outcomes(runner.repro(project.graph, project.tools)) == {"s": outcome}
+    assert project.tree.files["o"] == b"1" * size
 
 
 def test_a_lost_lockfile_finds_uncached_outputs_that_are_as_the_run_made_them():
@@ -393,14 +396,6 @@ stages:
     project.tree.files["i"] = b"lr: 2"
     result = runner.repro(project.graph, project.tools)
     assert result.stages[1].reasons == ("parameter best.yaml:lr is 2, was 1",)
-
-
-def test_an_output_that_git_keeps_is_not_taken_from_the_store_even_where_it_could_be():
-    project = Project("stages:\n  s: {cmd: 'i>o', deps: [i], metrics: [{o: {cache: false}}]}\n", i=b"1")
-    runner.repro(project.graph, project.tools)
-    project.tree.store(["o"])
-    del project.tree.files["o"]
-    assert outcomes(runner.repro(project.graph, project.tools)) == {"s": "ran"}
 
 
 def test_keys_of_a_newer_version_stay_when_a_stage_runs_again(one):
