@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from mlvc import globs, ignore, manifest
+from mlvc.api.sharing import Afar
 from mlvc.errors import DamagedError, FormatError, ObjectsMissingError
 from mlvc.manifest import EMPTY_DIR, FILE, Entry
 from mlvc.pipeline import each
@@ -23,9 +24,10 @@ from mlvc.workspace.tree import Look
 class RepoItems:
     """See pipeline.items.ItemTree."""
 
-    def __init__(self, repo: Repo, seen: Mapping[str, Look], progress: Progress) -> None:
-        """``seen``: what was last seen of the files that fit a pattern."""
+    def __init__(self, repo: Repo, seen: Mapping[str, Look], progress: Progress, afar: Afar | None = None) -> None:
+        """``seen``: what was last seen of the files that fit each pattern. ``afar``: where other tables are."""
         self._repo = repo
+        self._afar = afar
         self._seen = seen
         self._progress = progress
         self._ignore = ignore.load(repo.root)
@@ -95,21 +97,24 @@ class RepoItems:
                     self._repo.store.copies[entry.oid] = target
 
     def table(self, content: Content) -> Table:
-        """The table that was stored as ``content``."""
+        """The table that was stored as ``content``, with those rows of which all is in the Store, or can be brought."""
+        found, is_whole = self._table(content)
+        if not is_whole and self._afar is not None and self._afar.has([content]):
+            found, _ = self._table(content)
+        return found
+
+    def _table(self, content: Content) -> tuple[Table, bool]:
+        """A table as far as it is in the Store, and whether that is all of it."""
         try:
             entries = manifest.entries_of(self._repo.store, content.oid)
             manifest.check(entries)
             found = each.unpack(entries, self._repo.hashing.size)
         except (FormatError, ObjectsMissingError, DamagedError):
-            return {}
-        return self._with_objects(found)
-
-    def _with_objects(self, table: Table) -> Table:
-        """Those rows of which every object is in the Store."""
-        absent = self._repo.store.missing(e.oid for row in table.values() for e in row if e.kind != EMPTY_DIR)
+            return {}, False
+        absent = self._repo.store.missing(entry.oid for entry in entries if entry.kind != EMPTY_DIR)
         if not absent:
-            return table
-        return {key: row for key, row in table.items() if absent.isdisjoint(entry.oid for entry in row)}
+            return found, True
+        return {key: row for key, row in found.items() if absent.isdisjoint(entry.oid for entry in row)}, False
 
     def stored(self, entries: Sequence[Entry]) -> Content:
         """A directory with these entries; its Manifest is durable in the Store."""

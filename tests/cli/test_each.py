@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import SOURCES, git, run_mlvc, shell
+from tests.helpers import SOURCES, run_mlvc, shell
 
 STAGE = """\
 stages:
@@ -323,13 +323,22 @@ def test_ctrl_c_keeps_what_has_ended(items: Path) -> None:
 
 def test_a_colleague_gets_it_from_the_remote(items: Path, tmp_path: Path) -> None:
     ran(items)
-    git("add", "--all", cwd=items)
-    git("commit", "--quiet", "-m", "made", cwd=items)
+    shell.commit(items, "made")
     run_mlvc("push", cwd=items)
     other = shell.clone(items)
     run_mlvc("pull", cwd=other)
     assert made(other) == {"a.up": "A\n", "b.up": "B\n", "c.up": "C\n"}
     assert ran(other) == []
+
+
+def test_a_colleague_runs_only_what_is_new_where_runs_are_shared(items: Path) -> None:
+    ran(items)
+    shell.commit(items, "made")
+    run_mlvc("push", "--run-cache", cwd=items)
+    other = shell.clone(items)
+    put(other, d="d\n")
+    assert ran(other, "--pull") == ["d"]
+    assert made(other) == {"a.up": "A\n", "b.up": "B\n", "c.up": "C\n", "d.up": "D\n"}
 
 
 def test_after_gc_all_is_known_that_runs_name(items: Path) -> None:
@@ -445,7 +454,7 @@ def test_a_working_directory_and_names_of_all_sorts(items: Path) -> None:
         ("outs: [{o: {cache: false}}]", "'cache: false' cannot be used with 'each'", "take it out"),
         ("outs: [raw]", "files of the output 'raw' may fit the pattern 'raw/*.txt'", "to another directory"),
         ("cmd: cp ${item.path} made", "a command has to write into '${out}'", "add it"),
-        ("cmd: cp ${item.pth} ${out}", "an item has no 'pth'", "did you mean '${item.path}'?"),
+        ("cmd: cp ${item.pth} ${out}", "`${item.pth}` is no part of an item of 'each'", "did you mean 'item.path'?"),
         ("cmd: cp ${items} ${out}", "'${items}' is there only with 'batch'", "say 'batch: 256'"),
         ("batch: 2", "with 'batch', '${item.path}' cannot be used", "each line of the file ${items}"),
         ("batch: 0", "'batch' must be", ""),
