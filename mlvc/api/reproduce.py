@@ -386,7 +386,7 @@ def _taken_away(there: Repo, scratch: str, job: _Job) -> Iterator[tuple[str, tup
         if look.content is None:
             continue
         place = os.path.join(scratch, str(number))
-        os.rename(f"{there.root}/{path}", place)
+        files.move(f"{there.root}/{path}", place)
         entry = job.asked.locked.stages.get(name)
         if entry is not None and plan.same(look.content, entry.outs.get(path)):
             yield path, (place, look)

@@ -450,6 +450,7 @@ class _Session:
                 running.items.stopped(ended)
             else:
                 self.close(self.running.pop(ended.job.stage), ended)
+                self.discard(running)
         for running in self.running.values():
             if running.items is not None:
                 with contextlib.suppress(MlvcError, OSError):  # what ended it all counts, and is told
@@ -607,6 +608,12 @@ class _Session:
         if self.options.check_deterministic and not running.second:
             running.second = isolation.make(running.stage)  # before the first time: that may write where it reads
 
+    def discard(self, running: _Running) -> None:
+        """Remove the directories in which the commands ran."""
+        for place in (running.place, running.second):
+            if place and self.tools.isolation is not None:
+                self.tools.isolation.remove(place)
+
     def repeat(self, running: _Running) -> None:
         """Begin the commands of a Stage that has come out well for the second time."""
         self.tools.progress.note(f"Running stage '{running.stage.name}' a second time")
@@ -626,11 +633,10 @@ class _Session:
         running.place = ""
         try:
             written = isolation.written(place) if good else ""
-            kept = [out.path for out in running.stage.outs if out.persist]
-            if good and not written and kept:
-                self.tools.tree.remove(kept)
-            took = good and not written
-            isolation.bring_back(place, [out.path for out in running.stage.outs if took or not out.persist])
+            # Of what persists, the last good version stays where the commands did not end well.
+            made = [out.path for out in running.stage.outs if not out.persist or (good and not written)]
+            self.tools.tree.remove(made)
+            isolation.bring_back(place, made)
             return written
         finally:
             isolation.remove(place)
@@ -783,9 +789,7 @@ class _Session:
     def fail(self, running: _Running, error: MlvcError) -> schedules.Failed:
         """The Stage failed: what its commands left at its outputs is kept, but not where it looks like a result."""
         stage = running.stage
-        for made in (running.place, running.second):
-            if made and self.tools.isolation is not None:
-                self.tools.isolation.remove(made)
+        self.discard(running)
         place = self.tools.tree.set_aside([out.path for out in stage.outs if not out.persist])
         if place:
             error = type(error)(f"{error.message}; what it left of its outputs is kept in {place}", hint=error.hint)

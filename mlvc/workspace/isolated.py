@@ -94,13 +94,5 @@ def written(source: str, target: str, entries: Iterable[Entry]) -> str:
 def bring_back(source: str, target: str, paths: Iterable[str]) -> None:
     """Move what was made at ``paths`` of the directory ``source`` to ``target``, where nothing is there yet."""
     for path in paths:
-        old, new = f"{source}/{path}", f"{target}/{path}"
-        if not files.exists(old):
-            continue
-        os.makedirs(os.path.dirname(new), exist_ok=True)
-        try:
-            os.rename(old, new)
-        except OSError:  # another file system
-            import shutil  # noqa: PLC0415
-
-            shutil.move(old, new)
+        if files.exists(f"{source}/{path}"):
+            files.move(f"{source}/{path}", f"{target}/{path}")

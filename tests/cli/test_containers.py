@@ -14,12 +14,19 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import SOURCES, git, run_mlvc, shell
-from tests.helpers.containers import IMAGE, environment
+from tests.helpers import containers as engines
+
+
+IMAGE = f"localhost/mlvc-test-{os.getpid()}:1"
+"""A name of this process alone: others may import the same image anew meanwhile, which gives it another id."""
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return environment(tmp_path_factory.mktemp("podman"))
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    env = engines.environment(tmp_path_factory.mktemp("podman"))
+    podman("tag", engines.IMAGE, IMAGE, env=env)
+    yield env
+    podman("rmi", "--force", IMAGE, env=env)
 
 
 @pytest.fixture

@@ -183,7 +183,8 @@ def test_the_second_time_finds_only_what_is_declared(project: Path) -> None:
     shell.ends(result, "helper.txt", "does not declare", "kept in")
 
 
-def test_what_kill_9_leaves_goes_with_the_next(project: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_what_is_interrupted_leaves_nothing(project: Path, number: int) -> None:
     up = project.parent / "up"
     pipeline(project, f"s: {{cmd: 'echo $$ > {up}; exec sleep 60', deps: [data], outs: [out]}}")
     process = subprocess.Popen(
@@ -196,10 +197,20 @@ def test_what_kill_9_leaves_goes_with_the_next(project: Path) -> None:
         assert process.poll() is None
         time.sleep(0.01)
     assert left(project)
-    process.kill()
-    process.wait()
-    os.killpg(int(up.read_text()), signal.SIGKILL)
-    pipeline(project, "s: {cmd: 'echo x > out', deps: [data], outs: [out]}")
-    run_mlvc("repro", "--isolated", cwd=project)
+    process.send_signal(number)
+    process.wait(timeout=60)
+    if number == signal.SIGKILL:
+        os.killpg(int(up.read_text()), signal.SIGKILL)
+        pipeline(project, "s: {cmd: 'echo x > out', deps: [data], outs: [out]}")
+        run_mlvc("repro", "--isolated", cwd=project)
     assert left(project) == []
     assert git("status", "--porcelain", "--", "data", cwd=project) == ""
+
+
+def test_what_appeared_at_an_output_meanwhile_is_kept_aside(project: Path) -> None:
+    pipeline(
+        project, f"s: {{cmd: 'mkdir -p out {project}/out; echo mine > {project}/out/x; echo x > out/x', outs: [out]}}"
+    )
+    result = run_mlvc("repro", "--isolated", cwd=project)
+    assert (project / "out/x").read_text() == "x\n"
+    assert "What stood at out was stored nowhere" in result.err
