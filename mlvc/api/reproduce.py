@@ -109,6 +109,8 @@ def reproduce(
     """
     options = options or Options()
     commit = git.resolve(repo.git, rev)
+    if options.remote:
+        transfer.chosen(repo.config, options.remote)
     locked = _lockfile(repo, commit, rev)
     with _working_tree(repo, commit, options.keep) as (there, scratch):
         environment = git.elsewhere(environment)

@@ -14,6 +14,7 @@ from mlvc.cli import show
 from mlvc.cli.display import display
 from mlvc.cli.opening import opened
 from mlvc.cli.words import argument, option
+from mlvc.errors import UsageError
 from mlvc.pipeline import compare
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ def reproduce(
     remote: Annotated[str, option("-r", "--remote", metavar="NAME", help="Fetch what is missing from here.")] = "",
     no_fetch: Annotated[bool, option("--no-fetch", help="Take only what is in the store.")] = False,
     keep: Annotated[
-        str, option("--keep", metavar="DIR", help="Work in this new directory and leave it: a worktree of Git.")
-    ] = "",
+        str | None, option("--keep", metavar="DIR", help="Work in this new directory and leave it: a worktree of Git.")
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Show whether the results of a revision come out again.
@@ -67,6 +68,8 @@ def reproduce(
 
     Example: mlvc reproduce v1.2 --tolerance 1e-6
     """
+    if keep == "":
+        raise UsageError("--keep is given an empty word", hint="is the variable set that it was made from?")
     with opened() as repo:
         options = api.Options(
             tuple(targets or ()),
@@ -75,7 +78,7 @@ def reproduce(
             remote=remote,
             jobs=pipeline.jobs(repo, jobs),
             tolerance=compare.tolerance(tolerance or (), repo.path),
-            keep=keep,
+            keep=keep or "",
         )
         with display(jobs=options.jobs, as_json=False, explain=False) as shown:
             telling = pipeline.Telling(shown, shown.hears)

@@ -16,7 +16,6 @@ import pytest
 from tests.helpers import SOURCES, git, run_mlvc, shell
 from tests.helpers import containers as engines
 
-
 IMAGE = f"localhost/mlvc-test-{os.getpid()}:1"
 """A name of this process alone: others may import the same image anew meanwhile, which gives it another id."""
 

@@ -256,6 +256,15 @@ def test_what_is_no_revision_or_has_no_lockfile(past: Path) -> None:
     shell.refused(run_mlvc("reproduce", "v1", cwd=shallow, check=False), 2, "v1", "git fetch --unshallow")
 
 
+def test_words_that_make_no_sense(past: Path) -> None:
+    for args, named in (
+        (["-r", "nowhere"], "there is no remote 'nowhere'"),
+        (["--keep", ""], "--keep is given an empty word"),
+        (["--keep", "."], ". is there already"),
+    ):
+        shell.refused(run_mlvc("reproduce", "v1", *args, cwd=past, check=False), 2, named)
+
+
 def test_in_a_root_further_down(project: Path) -> None:
     root = project / "sub"
     root.mkdir()

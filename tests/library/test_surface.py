@@ -28,7 +28,8 @@ status(*paths, cwd='.')
 diff(old='HEAD', new='', *paths, cwd='.')
 checkout(*paths, rev='', force=False, relink=False, dry_run=False, cwd='.')
 repro(*targets, force=False, single=False, downstream=False, keep_going=False, run_cache=True, pull=False, \
-remote='', allow_missing=False, jobs=None, cwd='.')
+remote='', allow_missing=False, isolated=False, check_deterministic=False, jobs=None, cwd='.')
+reproduce(rev, *targets, single=False, tolerance=(), jobs=None, remote='', fetch=True, keep='', cwd='.')
 stages(*, cwd='.')
 push(*paths, revs=(), all_branches=False, all_tags=False, all_commits=False, remote='', jobs=0, run_cache=False, \
 dry_run=False, cwd='.')
@@ -65,7 +66,18 @@ def test_the_functions_and_what_they_take():
 def test_all_names_are_there_and_no_more():
     assert [name for name in mlvc.__all__ if not name.islower()] == [
         *("Initialised", "Tracked", "Moved", "Removed", "Unprotected", "Resolved", "Status", "Diff", "CheckedOut"),
-        *("ReproResult", "Stage", "Transferred", "Pulled", "Collected", "Verified", "Report", "Installed", "Plan"),
+        *(
+            "ReproResult",
+            "Reproduced",
+            "Stage",
+            "Transferred",
+            "Pulled",
+            "Collected",
+            "Verified",
+            "Report",
+            "Installed",
+            "Plan",
+        ),
         *("Listing", "Usage", "Log", "Got", "Item"),
         *("Change", "Content", "MlvcFileSystem", "MlvcError", "UsageError", "NotARepositoryError", "FormatError"),
         *("PipelineError", "ObjectsMissingError", "DamagedError", "WouldOverwriteError", "RemoteError"),
@@ -118,6 +130,7 @@ def test_a_function_has_the_options_of_its_command():
     only_shown = {"--json", "--md", "--exit-code", "--tree", "--size", "--bytes", "--dry", "--restore", "--hash"}
     only_shown |= {"--yes", "--uninstall", "-q", "--quiet", "-v", "--verbose", "--no-progress"}
     renamed = {"single-item": "single", "no-run-cache": "run_cache", "rev": "revs", "ours": "side", "theirs": "side"}
+    renamed |= {"no-fetch": "fetch"}
     renamed |= {"working": "side", "target": "paths", "hook": "hooks"}
     for name in sorted(set(FUNCTIONS) & set(TABLE)):
         _, options, _ = TABLE[name]
