@@ -27,9 +27,10 @@ def of_command(stage: Stage, ended: Ended) -> StageFailedError:
         how = "names a file that cannot be executed (exit code 126)"
     else:
         how = f"failed with exit code {ended.code}"
+    why = "give it more time under 'timeout'" if ended.timed_out else "its own output says why"
     return StageFailedError(
         f"{where.of(stage)}: the command of stage '{stage.name}' {how}: {first}{' …' if more else ''}",
-        hint="its own output says why; what was finished before is recorded, `mlvc repro` goes on from there",
+        hint=f"{why}; what was finished before is recorded, `mlvc repro` goes on from there",
     )
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from mlvc.errors import PipelineError
+from mlvc.pipeline import where
 from mlvc.pipeline.graph import Graph
 from mlvc.pipeline.plan import Action, Decision
 from mlvc.pipeline.spec import Stage
@@ -119,12 +120,15 @@ def check_resources(stages: Iterable[Stage], limits: Mapping[str, float]) -> Non
     for stage in stages:
         for name, wanted in stage.resources.items():
             if wanted > limits.get(name, wanted):
-                told = size if name == "memory" else "{:g}".format
                 raise PipelineError(
-                    f"{stage.file}, line {stage.line}: stage '{stage.name}' takes {told(wanted)} of '{name}', "  # type: ignore[arg-type]
-                    f"and there is {told(limits[name])}",  # type: ignore[arg-type]
+                    f"{where.before(stage)}it takes {_told(name, wanted)} of '{name}', "
+                    f"and there is {_told(name, limits[name])}",
                     hint=f"correct its 'resources', or the limit: `mlvc config pipeline.limits.{name}`",
                 )
+
+
+def _told(name: str, amount: float) -> str:
+    return size(int(amount)) if name == "memory" else f"{amount:g}"
 
 
 class Schedule:

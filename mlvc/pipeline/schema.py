@@ -229,7 +229,7 @@ SCHEMA: Schema = {
             "type": "object",
             "if": {"anyOf": [{"required": ["foreach"]}, {"required": ["do"]}]},
             "then": _keys(
-                "a stage with 'foreach'",
+                "a stage of 'foreach' and 'do'",
                 {
                     "foreach": _or_template(
                         "A list or a mapping, or a template that is one: there is a stage for each entry, `${item}`.",

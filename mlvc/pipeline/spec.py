@@ -25,6 +25,8 @@ _T = TypeVar("_T")
 FILE = "mlvc.yaml"
 DEFAULT_PARAMS = "params.yaml"
 _NOT_YAML = "correct the YAML at that place: text with `{`, `[`, `: ` or ` #` in it goes in quotes, tabs go out"
+_COPY = "name a path below the top of it; `mlvc add -o PATH SOURCE` tracks a copy of what lies elsewhere"
+_TWICE = "take one of them out"
 NAME = re.compile(r"[A-Za-z0-9_.-]+")
 TOP_RESOLVED = ("params", "metrics", "plots", "artifacts")
 TOP_KEYS = ("stages", "vars", *TOP_RESOLVED)
@@ -201,7 +203,10 @@ def parse_stage(name: str, fields: Mapping[str, Any], file: str) -> Stage:
 
 def _check_name(at: Place, name: str) -> None:
     if not NAME.fullmatch(name):
-        at.fail(f"the stage name '{name}' has a character other than letters, digits, '_', '.' and '-'")
+        at.fail(
+            f"the stage name '{name}' has a character other than letters, digits, '_', '.' and '-'",
+            hint=f"call it '{re.sub('[^A-Za-z0-9_.-]+', '_', name)}'",
+        )
 
 
 def _of_entry(at: Place, body: object, line: int, context: expand.Context) -> Iterator[Stage]:
@@ -299,12 +304,12 @@ def _inside(at: Place, directory: str, text: str, *, root: bool = False) -> str:
     if _PLAIN.fullmatch(text):
         return f"{directory}/{text}" if directory else text
     if "://" in text:
-        at.fail(f"'{text}' is an address, and stages work on paths of the repository")
+        at.fail(f"'{text}' is an address, and stages work on paths of the repository", hint=_COPY)
     path = posixpath.normpath(posixpath.join(directory, text)) if text else ""
     if path in ("", ".") and not root:
-        at.fail(f"'{text}' is the repository itself")
+        at.fail(f"'{text}' is the repository itself", hint="name what is in it")
     if path.startswith(("../", "/")) or path == ".." or re.match(r"[A-Za-z]:[\\/]", text) or "\0" in path:
-        at.fail(f"'{text}' is outside the repository")
+        at.fail(f"'{text}' is outside the repository", hint=_COPY)
     if ".git" in path.lower().split("/"):
         at.fail(f"'{text}' belongs to Git", hint="choose another place")
     return "" if path == "." else path
@@ -324,7 +329,7 @@ def _paths(at: Place, wdir: str, value: object) -> dict[str, None]:
     for here, item in _items(at, value):
         path = _inside(here, wdir, _text(here, item))
         if path in found:
-            here.fail(f"'{path}' is named twice in '{at.path[-1]}'")
+            here.fail(f"'{path}' is named twice in '{at.path[-1]}'", hint=_TWICE)
         found[path] = None
     return found
 
@@ -334,7 +339,7 @@ def _all_outs(at: Place, wdir: str, fields: Mapping[str, Any]) -> Iterator[Out]:
     for role in FLAGS:
         for here, out in _outs(at.on(role), wdir, fields.get(role)):
             if out.path in seen:
-                here.fail(f"the output '{out.path}' is named twice")
+                here.fail(f"the output '{out.path}' is named twice", hint=_TWICE)
             seen.add(out.path)
             yield out
 

@@ -26,11 +26,12 @@ def test_what_a_stage_prints_gets_into_no_file_of_mlvc(tmp_path: Path) -> None:
     done = subprocess.run(["sh", "-c", command, sys.executable], cwd=root, env=env, check=False, timeout=120)
     assert done.returncode == 0
     assert (root / "out").read_text() == "1\n"
-    assert (root / ".git/mlvc/repro").read_bytes() == b""
+    for name in ("claims/guard", "recording", "tracking"):
+        assert (root / ".git/mlvc" / name).read_bytes() == b""
     printed = [
         path for path in (root / ".git/mlvc").rglob("*") if path.is_file() and b"by the stage\n" in path.read_bytes()
     ]
-    assert printed == []
+    assert [path.parts[-3] for path in printed] == ["logs"]
 
 
 def test_json_is_json_in_every_encoding(tmp_path: Path) -> None:

@@ -457,3 +457,30 @@ def test_a_stage_that_makes_no_sense_is_not_added(project: Path, options: tuple[
     before = shell.image(project)
     refused(run_mlvc("stage", "add", "-n", "s", *options, "true", cwd=project, check=False), 2, told)
     assert shell.image(project) == before
+
+
+@pytest.mark.parametrize(
+    ("body", "parts"),
+    [
+        ("cmd: x, deps: [../x]", ("column 22", "'../x' is outside the repository", "mlvc add -o")),
+        ("cmd: x, outs: [a, /etc/x]", ("column 25", "'/etc/x' is outside the repository")),
+        ("cmd: x, outs: [s3://b/x]", ("column 22", "'s3://b/x' is an address")),
+        ("cmd: x, deps: [gone]", ("column 22", "the dependency 'gone' of stage 's' is not there", "correct its path")),
+        ("cmd: x, params: [lr]", ("column 24", "stage 's': params.yaml has no parameter 'lr'", "it has a, b")),
+        ("cmd: x, params: [p.json: [k]]", ("column 33", "stage 's': the parameter file 'p.json' is not there", "'k'")),
+        ("cmd: x, outs: [o, ./o]", ("column 25", "the output 'o' is named twice", "one of them")),
+        ("cmd: x, otus: [o]", ("column 15", "'otus' is not a key of a stage", "'outs'")),
+        ("cmd: x, retries: often", ("column 15", "'retries' must be a whole number", "tried again")),
+    ],
+)
+def test_bad_input_is_told_with_its_place_and_a_hint(project: Path, body: str, parts: tuple[str, ...]) -> None:
+    shell.write(project, {"mlvc.yaml": f"stages:\n  s: {{{body}}}\n".encode(), "params.yaml": b"a: 1\nb: 2\n"})
+    before = seen(project)
+    for command in (["repro"], ["repro", "--dry-run"]):
+        refused(run_mlvc(*command, cwd=project, check=False), 2, f"mlvc.yaml, line 2, {parts[0]}: ", *parts[1:])
+    assert seen(project) == before
+
+
+def seen(root: Path) -> dict[str, str]:
+    """All files that a person sees."""
+    return {path: what for path, what in shell.image(root).items() if path.split("/")[0] != ".git"}

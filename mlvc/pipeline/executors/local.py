@@ -168,10 +168,10 @@ class Local:
             processes = list(self._processes.values())
             threads = list(self._threads.values())
         end(processes, self.grace)
-        for thread in threads:
-            while thread.is_alive():
-                with contextlib.suppress(KeyboardInterrupt):  # all has been ended: there is nothing to hurry
-                    thread.join()
+        while threads:
+            with contextlib.suppress(KeyboardInterrupt):  # all has been ended: there is nothing to hurry
+                threads[-1].join()
+                threads.pop()
 
 
 def end(processes: Iterable[subprocess.Popen[bytes]], grace: float) -> None:
@@ -181,22 +181,25 @@ def end(processes: Iterable[subprocess.Popen[bytes]], grace: float) -> None:
     nothing of them runs.
     """
     left = list(processes)
-    for step in range(_STEPS):
-        for process in left:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                _send(process, step)
-        until = time.monotonic() + grace
-        with contextlib.suppress(KeyboardInterrupt):
+    step = 0
+    while True:
+        try:
+            for process in left:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    _send(process, step)
+            until = time.monotonic() + grace
             while left := [process for process in left if _runs(process)]:
                 if time.monotonic() > until:
                     break
                 time.sleep(0.01)
-        left = [process for process in left if _runs(process)]
-        if not left:
-            return
+            if not left or step == _LAST:
+                return
+        except KeyboardInterrupt:
+            pass  # wherever it comes, nothing is left behind: the next step follows
+        step = min(step + 1, _LAST)
 
 
-_STEPS = 2 if WINDOWS else 3
+_LAST = 1 if WINDOWS else 2
 
 
 def _send(process: subprocess.Popen[bytes], step: int) -> None:

@@ -307,7 +307,7 @@ def test_a_command_that_is_not_found_is_said_clearly(tmp_path, tools):
     error = runner.repro(made, tools).error
     assert isinstance(error, StageFailedError)
     assert error.message == (
-        "mlvc.yaml, line 2: the command of stage 's' names a program that was not found (exit code 127): "
+        "mlvc.yaml, line 2, column 3: the command of stage 's' names a program that was not found (exit code 127): "
         "no-such-program --x"
     )
     assert not (tmp_path / "mlvc.lock").exists()

@@ -148,7 +148,7 @@ def test_parts_of_a_whole_fit_together():
 
 
 def test_who_wants_more_than_there_is_is_told_before_anything_runs():
-    with pytest.raises(PipelineError, match=r"mlvc.yaml, line 7: stage 'a' takes 3 of 'gpu', and there is 2"):
+    with pytest.raises(PipelineError, match=r"mlvc.yaml, line 7: stage 'a': it takes 3 of 'gpu', and there is 2"):
         check_resources(staged(a={"gpu": 3}).stages.values(), {"gpu": 2})
     with pytest.raises(PipelineError, match=r"takes 64.0 GB of 'memory', and there is 8.0 GB"):
         check_resources(staged(a={"memory": 64e9}).stages.values(), {"memory": 8e9})

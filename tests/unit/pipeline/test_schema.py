@@ -158,7 +158,7 @@ def test_the_forms_of_dvc_at_the_top():
         ("stages:\n  s: {foreach: [1], cmd: x, do: {cmd: x}}", "line 2, column 21: stage 's': 'cmd' is not a key", ""),
         (
             "stages: {s: {foreach: [1]}}",
-            "line 1, column 10: stage 's': a stage with 'foreach' has no 'do'",
+            "line 1, column 10: stage 's': a stage of 'foreach' and 'do' has no 'do'",
             "the stage",
         ),
         ("stages: {s: {cmd: x, outs: [a, 1]}}", "line 1, column 32: stage 's': an entry of 'outs' must be text or", ""),

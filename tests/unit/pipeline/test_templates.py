@@ -75,9 +75,15 @@ def refused(text, surroundings=None):
         ),
         ("cmd: x\n    vars: [{a: '${lr}'}]", 4, 12, "templates cannot stand in 'vars'", "the value itself"),
         ("cmd: x\n    vars: ['params.yaml:lr']", 4, 12, "'params.yaml:lr' is loaded already", "always loaded"),
-        ("foreach: [1]", 2, 3, "a stage with 'foreach' has no 'do'", ""),
-        ("do: {cmd: x}", 2, 3, "has no 'foreach'", ""),
-        ("foreach: [1]\n    do: {cmd: x}\n    deps: [a]", 5, 5, "'deps' is not a key of a stage with 'foreach'", ""),
+        ("foreach: [1]", 2, 3, "a stage of 'foreach' and 'do' has no 'do'", ""),
+        ("do: {cmd: x}", 2, 3, "a stage of 'foreach' and 'do' has no 'foreach'", ""),
+        (
+            "foreach: [1]\n    do: {cmd: x}\n    deps: [a]",
+            5,
+            5,
+            "'deps' is not a key of a stage of 'foreach' and 'do'",
+            "",
+        ),
         ("foreach: [1]\n    do: [x]", 4, 5, "'do' must be a mapping of keys", ""),
         ("foreach: [1]\n    do: {cmd: x, matrix: {a: [1]}}", 4, 18, "'matrix' is not a key of 'do'", ""),
         (
@@ -101,7 +107,7 @@ def refused(text, surroundings=None):
             "matrix: {a: [1]}\n    foreach: [1]\n    do: {cmd: x}",
             3,
             5,
-            "'matrix' is not a key of a stage with 'foreach'",
+            "'matrix' is not a key of a stage of 'foreach' and 'do'",
             "",
         ),
         (
@@ -161,6 +167,19 @@ def test_what_is_wrong_around_the_stages(text, message):
 def test_a_file_of_variables_that_does_not_parse_is_named():
     with pytest.raises(MlvcError, match=r"^params.yaml, line 2, column 1: "):
         stages("stages: {s: {cmd: 'x ${lr}'}}", BROKEN)
+
+
+def test_params_yaml_must_be_a_mapping_where_a_template_asks_for_it():
+    surroundings = Surroundings(params.loader({"params.yaml": b"[1]"}.get))
+    words = "mlvc.yaml, line 1, column 1: params.yaml must hold a mapping of variables, and this is a list"
+    assert refused("stages: {s: {cmd: 'x ${lr}'}}", surroundings).message == words
+
+
+def test_a_pipeline_file_in_a_folder_has_the_variables_of_that_folder():
+    files = {"params.yaml": b"lr: 1\n", "sub/params.yaml": b"lr: 2\n", "sub/w/v.yaml": b"v: 3\n"}
+    text = "stages: {s: {cmd: 'x ${lr} ${v}', wdir: w, vars: [v.yaml], deps: ['../${v}']}}"
+    (stage,) = spec.parse(text, "sub/mlvc.yaml", Surroundings(params.loader(files.get)))
+    assert (stage.cmd, stage.wdir, stage.deps) == (("x 2 3",), "sub/w", ("sub/3",))
 
 
 def test_variables_are_read_only_where_a_template_asks_for_them():
