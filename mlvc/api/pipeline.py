@@ -144,7 +144,9 @@ class RepoTree:
     def _keep_lists(self, paths: Sequence[str]) -> None:
         """Store the lists of files of dependencies that are directories, so that `mlvc why` can compare with them."""
         store = self._repo.store
-        looks = self.looks(paths, lenient=True) if paths else {}
+        seen = {path: self.fitting[path] for path in paths if path in self.fitting}
+        left = [path for path in paths if path not in seen]
+        looks = seen | (self.looks(left, lenient=True) if left else {})
         new = [look for look in looks.values() if look.content and store.missing([look.content.oid])]
         if new:
             with store.batch() as batch:

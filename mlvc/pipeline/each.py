@@ -16,7 +16,7 @@ from mlvc import codec, globs
 from mlvc import oid as oids
 from mlvc.errors import FormatError, StageFailedError
 from mlvc.hashing import Hashing
-from mlvc.manifest import EMPTY_DIR, Entry, check_path
+from mlvc.manifest import EMPTY_DIR, Entry
 from mlvc.pipeline.filling import ITEMS, NAMES, OUT, templates
 from mlvc.pipeline.run import Inputs
 from mlvc.snapshot import parents, within
@@ -185,7 +185,7 @@ def told(work: Work) -> str:
     word = "item" if total == 1 else "items"
     if not work.run:
         are = "item is" if work.gone == 1 else "items are"
-        return f"{work.gone:,} {are} gone" if work.gone else f"none of {total:,} {word} changed"
+        return f"{work.gone:,} {are} gone" if work.gone else f"{total:,} {word}, all known"
     if len(work.run) == total:
         return f"{total:,} {word}"
     return f"{len(work.run):,} of {total:,} {word} changed"
@@ -224,12 +224,6 @@ def unpack(entries: Iterable[Entry], digest_size: int) -> dict[bytes, tuple[Entr
         if len(name) != width or name.strip("0123456789abcdef"):
             raise FormatError(f"a table of items names '{name}', which is no key")
     return {bytes.fromhex(name): tuple(row) for name, row in rows.items()}
-
-
-def check_row(row: Iterable[Entry]) -> None:
-    """FormatError for a path that would leave the output."""
-    for entry in row:
-        check_path(entry.path, "a table of items")
 
 
 # -- the union ---------------------------------------------------------------------------------

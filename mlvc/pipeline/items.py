@@ -191,12 +191,14 @@ class ItemRun:
     def ended(self, ended: Ended) -> None:
         """Take in the end of a Job. What has ended well is not durable before ``save``."""
         task = self._running.pop(ended.job)
-        printed = self._close(task)
         how = _how(self._stage, ended)
         if not how and not all(os.path.isdir(out) and not os.path.islink(out) for out in task.outs):
             how = ": its own output is no directory any more"
-        if printed.strip() or how:
-            self._log(task, printed)
+        size = os.fstat(task.log).st_size
+        printed = files.read_at(task.log, min(size, _TAIL), max(0, size - _TAIL))
+        if size or how:
+            self._log(task, size)
+        self._close(task)
         if not how:
             self._done += len(task.keys)
             self._waiting.append(task)
@@ -214,23 +216,26 @@ class ItemRun:
         else:
             self.ended(ended)
 
-    def _close(self, task: _Task) -> bytes:
-        """End the log of a task. What was printed last."""
-        if task.log < 0:
-            return b""
-        size = os.fstat(task.log).st_size
-        data = files.read_at(task.log, min(size, _TAIL), max(0, size - _TAIL))
-        os.close(task.log)
-        task.log = -1
-        return data
+    @staticmethod
+    def _close(task: _Task) -> None:
+        if task.log >= 0:
+            os.close(task.log)
+            task.log = -1
 
-    def _log(self, task: _Task, printed: bytes) -> None:
+    def _log(self, task: _Task, size: int) -> None:
+        """Add to the log of the Run what was printed for these items."""
+        log = self._job.output
+        if log < 0:
+            return
         first = self._work.items[task.keys[0]].path
         more = f" and {len(task.keys) - 1} more" if len(task.keys) > 1 else ""
-        if self._job.output >= 0:
-            with suppress(OSError):  # a full disk; what counts is elsewhere
-                end = b"" if printed.endswith(b"\n") or not printed else b"\n"
-                files.write_all(self._job.output, f"# item: {first}{more}\n".encode() + printed + end)
+        with suppress(OSError):  # a full disk; what counts is elsewhere
+            files.write_all(log, f"# item: {first}{more}\n".encode())
+            data = b"\n"
+            for start in range(0, size, _TAIL):
+                data = files.read_at(task.log, min(_TAIL, size - start), start)
+                files.write_all(log, data)
+            files.write_all(log, b"" if data.endswith(b"\n") else b"\n")
 
     def _fail(self, task: _Task, how: str, printed: bytes = b"") -> None:
         items = tuple(self._work.items[key] for key in task.keys)

@@ -38,7 +38,8 @@ class ParamFiles:
         """The values of ``refs`` as they are now.
 
         PipelineError names the file, or the key and the nearest known one, that is not there; before it stands what
-        ``place`` says of a parameter. Of ``pending``, files that a Stage has yet to make, missing ones are left out.
+        ``place`` says of a parameter. Of ``pending``, the files that a Stage has yet to make, missing ones are left
+        out.
         """
         found: dict[str, dict[str, Any]] = {}
         waiting = frozenset(pending)

@@ -95,7 +95,7 @@ class Stage:
     file: str
     line: int
     cmd: tuple[str, ...]
-    """Shell commands that run one after another."""
+    """Shell commands that run one after another. With ``each`` they are templates still: see template.per_item."""
     wdir: str = ""
     """Where they run; '' is the root of the repository."""
     deps: tuple[str, ...] = ()

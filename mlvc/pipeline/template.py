@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -149,7 +149,11 @@ class Keyed:
 
     def resolve(self, scope: Scope) -> dict[Any, Any]:
         """As Compiled."""
-        return dict([self._pair(*pair, scope) for pair in self.pairs])
+        found = [self._pair(*pair, scope) for pair in self.pairs]
+        united = dict(found)
+        if len(united) < len(found):
+            raise Trouble(f"two keys come out as '{_twice(key for key, _ in found)}'")
+        return united
 
     def _pair(self, raw: Any, key: Compiled, item: Compiled, scope: Scope) -> tuple[Any, Any]:
         try:
@@ -157,6 +161,11 @@ class Keyed:
         except Trouble as trouble:
             trouble.steps.insert(0, str(raw))
             raise
+
+
+def _twice(keys: Iterable[Any]) -> Any:
+    seen: set[Any] = set()
+    return next(key for key in keys if key in seen or seen.add(key))  # type: ignore[func-returns-value]
 
 
 def _key(name: Any) -> Any:

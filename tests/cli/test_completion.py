@@ -171,7 +171,7 @@ def test_tab_in_an_interactive_shell(scene: Path, name: str, typed: str) -> None
     ("typed", "expected"),
     [
         ("mlvc push -r ", ["archive", "store"]),
-        ("mlvc stage ", ["add", "list"]),
+        ("mlvc stage ", ["add", "list", "show"]),
         ("mlvc checkout --rev ", ["HEAD", "main", "side", "v1"]),
         ("mlvc repro t", ["test", "train"]),
         ("mlvc add a", ["a dir/"]),

@@ -121,10 +121,9 @@ def renamed(project: Path) -> Path:
     return project
 
 
-def outcomes(project: Path, *words: str) -> dict[str, str]:
-    return {
-        found["stage"]: found["outcome"] for found in json.loads(run_mlvc("repro", "--json", *words, cwd=project).out)
-    }
+def outcomes(project: Path) -> dict[str, str]:
+    events = map(json.loads, run_mlvc("repro", "--json", cwd=project).out.splitlines())
+    return {event["stage"]: event["outcome"] for event in events if event["event"] == "finished"}
 
 
 def test_a_renamed_dvc_yaml_runs(renamed):

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from mlvc.cli import app, top
+from mlvc.cli import app, shapes, top
 from mlvc.cli.main import COMMANDS
 from tests.helpers import run_mlvc, shell
 
-GROUPS = {"remote": ["add", "list", "modify", "default", "rename", "remove"], "stage": ["add", "list"]}
+GROUPS = {"remote": ["add", "list", "modify", "default", "rename", "remove"], "stage": ["add", "list", "show"]}
 ALL = [[name] for name in COMMANDS] + [[group, name] for group, names in GROUPS.items() for name in names]
 
 KNOWN_CODES = {"0", "1", "2", "4", "5", "6", "7", "8"}
@@ -63,7 +63,7 @@ KEYS = {
         *("objects", "size", "damaged", "uncatalogued", "missing", "unreadable", "repaired", "fetched"),
     },
     ("destroy", "--dry-run"): {"removed", "size", "links", "alone"},
-    ("stage", "list"): {"name", "file", "cmd", "wdir", "deps", "outs", "params", "desc"},
+    ("stage", "list"): set(shapes.Stage.__annotations__),
 }
 
 

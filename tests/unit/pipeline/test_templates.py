@@ -58,6 +58,7 @@ def refused(text, surroundings=None):
             "`${item.steem}` is no part of an item of 'each'",
             "'item.stem'?",
         ),
+        ("cmd: x\n    resources: {'${model.name}': 1, cnn: 3}", 4, 5, "two keys come out as 'cnn'", ""),
         ("cmd: x ${layers}", 3, 5, "`${layers}` is a list, and text, a number", "name one part"),
         ("cmd: ${opts}", 3, 5, "`${opts}` is a mapping, and text, a number", "name one part"),
         ("cmd: x\n    deps: ['${opts}']", 4, 12, "`${opts}` is a mapping", ""),
