@@ -14,6 +14,7 @@ from mlvc.api.metrics import Metrics as Metrics
 from mlvc.api.metrics import ValuesDiff as ValuesDiff
 from mlvc.api.move import Moved as Moved
 from mlvc.api.remove import Removed as Removed
+from mlvc.api.reproduce import Reproduced as Reproduced
 from mlvc.api.resolve import Resolved as Resolved
 from mlvc.api.status import Diff as Diff
 from mlvc.api.status import Status as Status
@@ -61,6 +62,7 @@ from mlvc.library import push as push
 from mlvc.library import read as read
 from mlvc.library import remove as remove
 from mlvc.library import repro as repro
+from mlvc.library import reproduce as reproduce
 from mlvc.library import resolve as resolve
 from mlvc.library import stages as stages
 from mlvc.library import status as status

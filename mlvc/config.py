@@ -137,6 +137,13 @@ KEYS = {
         Key("gc.grace", "days for which `mlvc gc` leaves alone what was just stored", 14, _days),
         Key("gc.trash", "days for which `mlvc gc` keeps what it moved to the trash", 14, _days),
         Key("pipeline.jobs", "how many stages run side by side; 0: as many as there are processors", 1, _count),
+        Key("pipeline.container.engine", "the program that runs containers; else `docker`, then `podman`", "", _text),
+        Key(
+            "pipeline.container.args",
+            "what it is told with each `run`, such as `--gpus all`: a text as for a shell",
+            "",
+            _text,
+        ),
         Key(
             "pipeline.limits.NAME",
             "how much of a resource all running stages take at most: `cpus`, `memory` (as `16 GB`), or a name of yours",

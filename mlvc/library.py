@@ -29,6 +29,7 @@ from mlvc.api import log as history
 from mlvc.api import metrics as figures
 from mlvc.api import move as moving
 from mlvc.api import remove as removing
+from mlvc.api import reproduce as reproducing
 from mlvc.api import resolve as resolving
 from mlvc.api import status as compared
 from mlvc.api import unprotect as unprotecting
@@ -46,12 +47,14 @@ from mlvc.api.log import Log
 from mlvc.api.metrics import Metrics, ValuesDiff
 from mlvc.api.move import Moved
 from mlvc.api.remove import Removed
+from mlvc.api.reproduce import Reproduced
 from mlvc.api.resolve import Resolved
 from mlvc.api.status import Diff, Status
 from mlvc.api.track import Tracked
 from mlvc.api.transfer import Pulled, Transferred, Which
 from mlvc.api.unprotect import Unprotected
 from mlvc.errors import MlvcError
+from mlvc.pipeline.compare import tolerance as allowed
 from mlvc.pipeline.runner import Options, ReproResult
 from mlvc.pipeline.spec import Stage
 from mlvc.pipeline.told import Printed, Told
@@ -162,14 +165,17 @@ def repro(
     pull: bool = False,
     remote: str = "",
     allow_missing: bool = False,
+    isolated: bool = False,
+    check_deterministic: bool = False,
     jobs: int | None = None,
     cwd: Path = ".",
 ) -> ReproResult:
     """Rerun the stages whose inputs changed; without ``targets``, of the whole pipeline. They print to stderr.
 
     ``pull``: the Remote is asked for results and missing data. ``allow_missing``: data that are recorded and not here
-    count as they are recorded. ``jobs`` of them at a time; 0 stands for as many as there are processors, None for what
-    the settings say.
+    count as they are recorded. ``isolated``: each stage runs where only what it declares is. ``check_deterministic``:
+    each that runs does so twice, and fails where something else comes out. ``jobs`` of them at a time; 0 stands for as
+    many as there are processors, None for what the settings say.
     """
     options = Options(
         targets,
@@ -181,10 +187,43 @@ def repro(
         pull=pull,
         remote=remote,
         allow_missing=allow_missing,
+        isolated=isolated,
+        check_deterministic=check_deterministic,
     )
     with _opened(cwd) as repo:
         options = replace(options, jobs=pipeline.jobs(repo, jobs))
         done = pipeline.repro(repo, os.environ, options, telling=pipeline.Telling(_to_stderr, hears=True))
+    return _whole(done, done.error)
+
+
+def reproduce(
+    rev: str,
+    *targets: str,
+    single: bool = False,
+    tolerance: Sequence[str] = (),
+    jobs: int | None = None,
+    remote: str = "",
+    fetch: bool = True,
+    keep: Path = "",
+    cwd: Path = ".",
+) -> Reproduced:
+    """Run the stages of a revision anew, in a worktree of its own, and compare what comes out with what was recorded.
+
+    ``is_good`` of the result tells whether everything is as it was recorded; no error is raised where it is not.
+    ``tolerance``: ``1e-6``, or ``FILE:KEY=1e-6``. ``fetch``: inputs that are not here are fetched. ``keep``: a new
+    directory for the worktree, which stays.
+    """
+    with _opened(cwd) as repo:
+        options = reproducing.Options(
+            targets,
+            single=single,
+            fetch=fetch,
+            remote=remote,
+            tolerance=allowed(tolerance, repo.path),
+            jobs=pipeline.jobs(repo, jobs),
+            keep=os.fspath(keep),
+        )
+        done = reproducing.reproduce(repo, os.environ, rev, options, telling=pipeline.Telling(_to_stderr, hears=True))
     return _whole(done, done.error)
 
 

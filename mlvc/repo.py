@@ -198,6 +198,15 @@ class Repo:
         path = os.path.join(self.git.own, "working")
         return files.turn(path, together=together, waits=lambda: progress.note(told))
 
+    def beside(self, git: Git) -> Repo:
+        """Another working tree of the repository, with the settings and the Store of this one, which stays open.
+
+        Whoever asks for it closes its ``tree``, and not the whole of it.
+        """
+        other = Repo(git, self.config, git.cwd, self.environment)
+        other.__dict__["store"] = self.store  # as if it had been opened there
+        return other
+
     def close(self) -> None:
         """Let go of everything that was opened."""
         opened = self.__dict__

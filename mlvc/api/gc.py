@@ -15,6 +15,7 @@ from mlvc.api.elsewhere import reading
 from mlvc.api.keep import Kept
 from mlvc.api.transfer import chosen
 from mlvc.errors import DamagedError, FormatError, MlvcError, ObjectsMissingError, UsageError
+from mlvc.git.apart import clean
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
 from mlvc.store import gc as steps
@@ -68,6 +69,7 @@ def gc(repo: Repo, options: Options | None = None, *, dry_run: bool = False, pro
     with ExitStack() as held:
         if not dry_run:
             held.enter_context(repo.store.alone())
+            clean(repo.git)
         progress.start("finding what is needed")
         kept = keep.everything(repo, runs=not options.runs)
         live, put_back = _needed(repo, kept, options, put_back=not dry_run)

@@ -16,7 +16,7 @@ from mlvc.errors import DamagedError, FormatError, MlvcError, UsageError
 from mlvc.git import Git, whole
 from mlvc.hashing import Hashing
 from mlvc.oid import Oid
-from mlvc.pipeline import lockfile
+from mlvc.pipeline import lockfile, tables
 from mlvc.pipeline.run import VERSION, RunCache
 from mlvc.pointer import SUFFIX, Content
 from mlvc.repo import Repo
@@ -86,6 +86,9 @@ def everything(repo: Repo, *, runs: bool = True, sharing: bool = True) -> Kept:
     for cache in (cache for each in repositories for cache in _run_caches(each, repo.hashing)):
         for run in _runs(cache, kept, runs=runs):
             kept.contents.update(dict.fromkeys(run, Place("the run cache")))
+    if runs:
+        tables = [found for each in repositories for found in _tables(each, repo)]
+        kept.contents.update(dict.fromkeys(tables, Place("the records of items")))
     return _of_one_store(kept, repo.hashing)
 
 
@@ -118,6 +121,16 @@ def _run_caches(repository: Git, hashing: Hashing) -> Iterator[RunCache]:
         if os.path.basename(folder) == ".mlvc":
             folders.clear()
             yield RunCache(os.path.join(folder, "runs"), hashing)
+
+
+def _tables(repository: Git, repo: Repo) -> Iterator[Content]:
+    """What the items of Stages made, as the records of all definitions say, as far as it is here."""
+    for cache in _run_caches(repository, repo.hashing):
+        found = tables.Tables(os.path.join(os.path.dirname(cache.directory), tables.FOLDER), repo.hashing)
+        for path in found.paths():
+            record = tables.decode(files.read_or_none(path) or b"")
+            if record is not None and not repo.store.missing([record[1].oid]):
+                yield record[1]
 
 
 def _whole(repo: Repo) -> Git:
@@ -180,7 +193,7 @@ def _runs(cache: RunCache, kept: Kept, *, runs: bool) -> Iterator[list[Content]]
     for key in cache.keys():  # noqa: SIM118  (no mapping)
         run = cache.lookup(key)
         if run is not None and (runs or key in kept.keys):
-            yield list(run.outs.values())
+            yield list(run.contents)
         elif run is None:
             # One that is damaged counts for nothing. One of a newer mlvc may name anything.
             path = cache.path_of(key)
@@ -192,9 +205,10 @@ def _runs(cache: RunCache, kept: Kept, *, runs: bool) -> Iterator[list[Content]]
 
 
 def unnamed_runs(repo: Repo, kept: Kept) -> list[str]:
-    """The paths of those Runs of this repository that no Lockfile names."""
+    """The paths of those Runs of this repository that no Lockfile names, and of all records of items."""
     cache = RunCache(os.path.join(repo.private, "runs"), repo.hashing)
-    return [cache.path_of(key) for key in cache.keys() if key not in kept.keys]  # noqa: SIM118
+    found = [cache.path_of(key) for key in cache.keys() if key not in kept.keys]  # noqa: SIM118
+    return [*found, *tables.Tables(os.path.join(repo.private, tables.FOLDER), repo.hashing).paths()]
 
 
 # -- a Store that several repositories share ---------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import shlex
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -14,14 +15,17 @@ from typing import Any
 
 from mlvc import files, git, globs, manifest, snapshot
 from mlvc import pointer as pointers
+from mlvc.api.each import RepoItems
+from mlvc.api.isolation import RepoIsolation
 from mlvc.api.sharing import Afar, Recorded, SharedRuns, known, run_cache
 from mlvc.api.sharing import afar as open_afar
 from mlvc.api.transfer import chosen as chosen_remote
 from mlvc.errors import DamagedError, ObjectsMissingError, PipelineError, UsageError
 from mlvc.git import gitignore
 from mlvc.manifest import EMPTY_DIR
-from mlvc.pipeline import edit, graph, params, resources, runner, spec, where
+from mlvc.pipeline import edit, graph, params, resources, runner, spec, tables, where
 from mlvc.pipeline.claims import HeldClaims
+from mlvc.pipeline.executors.contained import Contained, Containers, remove_left
 from mlvc.pipeline.executors.local import Local
 from mlvc.pipeline.graph import Graph
 from mlvc.pipeline.lockfile import FILE as LOCKFILE
@@ -32,6 +36,7 @@ from mlvc.pipeline.plan import Action, Decision
 from mlvc.pipeline.run import RunCache
 from mlvc.pipeline.runner import Options, ReproResult, Tools
 from mlvc.pipeline.spec import Out, ParamRef, Stage
+from mlvc.pipeline.tables import Tables
 from mlvc.pipeline.told import Listener
 from mlvc.pipeline.variables import Surroundings
 from mlvc.pointer import SUFFIX, Content
@@ -40,6 +45,7 @@ from mlvc.repo import Repo
 from mlvc.store.base import Lost
 from mlvc.workspace import checkout, placed
 from mlvc.workspace.clear import clear
+from mlvc.workspace.link import SYMLINK
 from mlvc.workspace.tree import Look
 
 
@@ -52,6 +58,8 @@ class RepoTree:
         """``afar``: Remotes that are asked for what is not here. ``absent``: what is taken to be there and is not."""
         self._repo = repo
         self._progress = progress
+        self.fitting: dict[str, Look] = {}
+        """What was last seen of the files that fit each pattern."""
         self._afar = afar
         self._absent = absent
         self._made: set[str] = set()
@@ -78,11 +86,12 @@ class RepoTree:
         """What stands at each path, at what a symbolic link leads to, or fits a pattern. ``lenient``: see WorkTree."""
         tree = self._repo.tree
         found = {path: tree.fitting(path, progress=self._progress) for path in paths if globs.is_pattern(path)}
-        goals = {path: self._followed(path) for path in paths if path not in found}
+        self.fitting.update(found)
+        goals = {path: self.followed(path) for path in paths if path not in found}
         looks = tree.look(dict.fromkeys(goals.values()), lenient=lenient, progress=self._progress)
         return found | {path: looks[goal] for path, goal in goals.items()}
 
-    def _followed(self, path: str) -> str:
+    def followed(self, path: str) -> str:
         """Where ``path`` leads as a symbolic link within the repository, and not into the Store; else itself."""
         root = self._repo.root
         for _ in range(_MOST_LINKS):
@@ -135,7 +144,9 @@ class RepoTree:
     def _keep_lists(self, paths: Sequence[str]) -> None:
         """Store the lists of files of dependencies that are directories, so that `mlvc why` can compare with them."""
         store = self._repo.store
-        looks = self.looks(paths, lenient=True) if paths else {}
+        seen = {path: self.fitting[path] for path in paths if path in self.fitting}
+        left = [path for path in paths if path not in seen]
+        looks = seen | (self.looks(left, lenient=True) if left else {})
         new = [look for look in looks.values() if look.content and store.missing([look.content.oid])]
         if new:
             with store.batch() as batch:
@@ -247,13 +258,19 @@ def tools(
     progress: Progress = QUIET,
     afar: Afar | None = None,
     absent: Recorded | None = None,
+    images: Containers | None = None,
 ) -> Tools:
-    """What reproduction works with; see RepoTree for ``afar`` and ``absent``."""
+    """What reproduction works with; see RepoTree for ``afar`` and ``absent``.
+
+    ``images``: where those of the Stages were looked up, else nowhere yet.
+    """
+    tree = RepoTree(repo, progress, afar=afar, absent=absent)
+    images = images or containers(repo, environment)
     return Tools(
-        RepoTree(repo, progress, afar=afar, absent=absent),
+        tree,
         LockfileStore(os.path.join(repo.root, LOCKFILE), os.path.join(repo.git.own, "recording")),
         SharedRuns(run_cache(repo), known(repo), afar),
-        Local(environment),
+        Contained(Local(environment), images, _names(repo), _mounts(repo)),
         ParamFiles(lambda path: files.read_or_none(f"{repo.root}/{path}")),
         repo.hashing,
         progress,
@@ -261,8 +278,53 @@ def tools(
         env=environment,
         claims=HeldClaims(os.path.join(repo.git.own, "claims")),
         logs=logs(repo),
+        isolation=RepoIsolation(repo, tree.followed),
+        check_image=images.check,
         unstored=RunCache(os.path.join(repo.git.own, "unstored"), repo.hashing),
+        items=RepoItems(repo, tree.fitting, progress, afar),
+        tables=Tables(os.path.join(repo.private, tables.FOLDER), repo.hashing),
     )
+
+
+def containers(repo: Repo, environment: Mapping[str, str]) -> Containers:
+    """The container engine that the settings ask for."""
+    extra = shlex.split(repo.config.get("pipeline.container.args"))
+    return Containers(environment, repo.config.get("pipeline.container.engine"), extra)
+
+
+def with_images(repo: Repo, whole: Graph, images: Containers, names: Collection[str], *, pull: bool) -> Graph:
+    """The Graph with the ids of the images of the Stages ``names``, as far as they are to be had.
+
+    Where there is no engine to ask, an image counts as the one that the Lockfile names. ``pull``: see Containers.
+    """
+    wanted = [whole.stages[name] for name in names if whole.stages[name].image and name not in whole.skipped]
+    if not wanted:
+        return whole
+    entries = LockfileStore(os.path.join(repo.root, LOCKFILE)).load().stages
+    found = dict(whole.stages)
+    for stage in wanted:
+        id_ = images.identify(stage.image, pull=pull)
+        if id_ is None:
+            id_ = entries[stage.name].image if stage.name in entries else ""
+        found[stage.name] = replace(stage, image_id=id_)
+    return replace(whole, stages=found)
+
+
+def _selected(whole: Graph, options: Options) -> Collection[str]:
+    """The Stages that may run."""
+    if options.force_downstream:
+        return whole.stages
+    names = graph.select(whole, options.targets, single=options.single, downstream=options.downstream)
+    return [name for name in names if options.force or not whole.stages[name].frozen]
+
+
+def _names(repo: Repo) -> str:
+    return os.path.join(repo.git.own, "containers")
+
+
+def _mounts(repo: Repo) -> list[str]:
+    """What links in the working tree lead to: a command in a container has to see it."""
+    return [repo.store.root] if SYMLINK in repo.links else []
 
 
 def logs(repo: Repo) -> Logs:
@@ -285,6 +347,9 @@ def repro(
         raise UsageError("there is no pipeline here", hint=_no_pipeline(repo))
     _apart(repo, whole.stages.values())
     options = replace(_targets(repo, whole, options), elsewhere=_elsewhere(repo), limits=limits(repo))
+    images = containers(repo, environment)
+    remove_left(_names(repo), lambda: images.engine)
+    whole = with_images(repo, whole, images, _selected(whole, options), pull=True)
     repo.store.join()  # what is restored from the run cache gets a name in the Lockfile
     files.sweep_replaced(repo.root)  # beside the Lockfile, which may not be written this time
     cached = [out.path for stage in whole.stages.values() for out in stage.outs if out.cache]
@@ -293,7 +358,7 @@ def repro(
         changed = gitignore.add(repo.git, cached)
     try:
         with _from_afar(repo, whole, options, progress, bring=True) as (afar, absent):
-            given = tools(repo, environment, progress=progress, afar=afar, absent=absent)
+            given = tools(repo, environment, progress=progress, afar=afar, absent=absent, images=images)
             given = replace(given, listener=telling.listener, hears=telling.hears, ask=telling.ask)
             if afar is not None:
                 _bring_together(whole, given, options, afar)
@@ -532,8 +597,10 @@ def plan(repo: Repo, environment: Mapping[str, str], options: Options) -> tuple[
     whole = load(repo)
     _apart(repo, whole.stages.values())
     options = _targets(repo, whole, options)
+    images = containers(repo, environment)
+    whole = with_images(repo, whole, images, _selected(whole, options), pull=False)
     with _from_afar(repo, whole, options, QUIET, bring=False) as (afar, absent):
-        return runner.plan(whole, tools(repo, environment, afar=afar, absent=absent), options)
+        return runner.plan(whole, tools(repo, environment, afar=afar, absent=absent, images=images), options)
 
 
 def waiting(repo: Repo, environment: Mapping[str, str], names: Collection[str] = ()) -> tuple[Decision, ...]:
@@ -542,7 +609,9 @@ def waiting(repo: Repo, environment: Mapping[str, str], names: Collection[str] =
     ``names``: only of these Stages.
     """
     whole = load(repo)
-    found = runner.status(whole, tools(repo, environment)) if whole.stages else ()
+    images = containers(repo, environment)
+    whole = with_images(repo, whole, images, _selected(whole, Options()), pull=False)
+    found = runner.status(whole, tools(repo, environment, images=images)) if whole.stages else ()
     silent = (Action.UNCHANGED, Action.FROZEN, Action.SKIPPED)
     asked = [decision for decision in found if decision.action not in silent]
     return tuple(decision for decision in asked if not names or decision.stage in names)

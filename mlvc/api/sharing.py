@@ -56,7 +56,7 @@ def offers(repo: Repo, far: RemoteStore) -> list[Offer]:
             continue
         run = verified(data, key, repo.hashing)
         if run is not None and apart.isdisjoint(run.outs) and not any(run.inputs.outs.values()):
-            found.append(((key, data), list(run.outs.values())))
+            found.append(((key, data), list(run.contents)))
     both = Chain(repo.hashing, lambda: repo.store, lambda: far)
     all_ = objects(both, (content for _, outs in found for content in outs))
     every = frozenset[bytes]().union(*(oids for oids in all_.values() if oids is not None))

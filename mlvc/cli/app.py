@@ -67,6 +67,7 @@ _MORE = {
     "params": (4,),
     "metrics": (4,),
     "plots": (4, 5),
+    "reproduce": (1, 4, 6, 7),
     "demo": (7,),
     "doctor": (1,),
     "check-ignore": (1,),
@@ -75,6 +76,11 @@ _MORE = {
 
 _OWN = {
     "doctor": {1: "something is broken"},
+    "reproduce": {
+        0: "everything came out as it was recorded",
+        1: "something did not come out as it was recorded",
+        4: "an input cannot be had; nothing ran",
+    },
     "check-ignore": {0: "at least one of the paths is ignored", 1: "none of the paths is ignored"},
 }
 """What a code means for one command, where that is something else."""

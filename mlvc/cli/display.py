@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from mlvc.cli import show, terminal
 from mlvc.cli.terminal import manner
 from mlvc.pipeline import logs
-from mlvc.pipeline.told import Considered, Printed, StageResult, Started, Told, Waiting
+from mlvc.pipeline.told import Advanced, Considered, Printed, StageResult, Started, Told, Waiting
 from mlvc.text import clean, duration
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ _WIDEST = 30
 _TICK = 0.25
 _MOST_SHOWN = 1 << 20
 """Bytes of what a failed Stage printed."""
+_SELDOM = 0.5
 _IDLE = ("unchanged", "frozen", "skipped")
 
 
@@ -86,6 +87,9 @@ class Straight:
             terminal.pass_on(told.data)
         elif isinstance(told, Considered) and self.explain:
             explained(told.decisions)
+        elif isinstance(told, Advanced | StageResult) and manner.progress and terminal.is_live(sys.stderr):
+            wide = terminal.width(sys.stderr) - 1
+            terminal.stand([f"{clean(told.stage)}  {items(told)}"[:wide]] if isinstance(told, Advanced) else [])
 
     def __enter__(self) -> Self:
         """See Display."""
@@ -160,6 +164,9 @@ class Side:
                 self._begin(told.stage, state)
             elif isinstance(told, Waiting):
                 self._begin(told.stage, f"waits for {told.cause}")
+            elif isinstance(told, Advanced):
+                if told.stage in self._shown:
+                    self._shown[told.stage].state = items(told)
             elif told.stage in self._shown:
                 self._end_line(told.stage)
                 del self._shown[told.stage]
@@ -232,6 +239,11 @@ class Side:
             terminal.stand([])
 
 
+def items(told: Advanced) -> str:
+    """How far the items of a Stage are."""
+    return f"{told.done:,} of {told.total:,} items" + (f", {told.failed:,} failed" if told.failed else "")
+
+
 def readable(line: bytes) -> str:
     """A line that another program printed, as one that does nothing to a terminal.
 
@@ -247,6 +259,7 @@ class Events:
 
     hears: bool = True
     _begun: dict[str, bytes] = field(default_factory=dict)
+    _told_at: dict[str, float] = field(default_factory=dict)
 
     def __call__(self, told: Told) -> None:
         """See Display."""
@@ -261,6 +274,8 @@ class Events:
                 _event({"event": "started", "stage": told.stage, "reasons": reasons, "try": told.number})
             elif isinstance(told, Waiting):
                 _event({"event": "waiting", "stage": told.stage, "cause": told.cause})
+            elif isinstance(told, Advanced):
+                self._advanced(told)
             elif isinstance(told, StageResult):
                 self._end_line(told.stage)
                 _event(
@@ -282,6 +297,14 @@ class Events:
                             "reasons": list(decision.reasons),
                         }
                     )
+
+    def _advanced(self, told: Advanced) -> None:
+        """The first and the last are told, and others not too often."""
+        is_last = told.done + told.failed == told.total
+        if is_last or time.monotonic() - self._told_at.get(told.stage, -_SELDOM) >= _SELDOM:
+            self._told_at[told.stage] = time.monotonic()
+            counts: shapes.Event = {"event": "items", "stage": told.stage, "done": told.done, "failed": told.failed}
+            _event({**counts, "total": told.total})
 
     def _end_line(self, stage: str) -> None:
         line = self._begun.pop(stage, b"")

@@ -43,6 +43,7 @@ COMMANDS = {
     "install": "gitside",
     "resolve": "gitside",
     "repro": "stages",
+    "reproduce": "proof",
     "stage": "stages",
     "dag": "stages",
     "freeze": "language",

@@ -402,6 +402,9 @@ Event = TypedDict(
         "try": NotRequired[Annotated[int, "of `started`: for the how many-th time"]],
         "text": NotRequired[Annotated[str, "of `line`: what its commands printed, without the end of the line"]],
         "cause": NotRequired[Annotated[str, "of `waiting`: what it waits for"]],
+        "done": NotRequired[Annotated[int, "of `items`: how many items have come out well"]],
+        "failed": NotRequired[Annotated[int, "of `items`: how many have failed"]],
+        "total": NotRequired[Annotated[int, "of `items`: how many run in all"]],
         "outcome": NotRequired[Annotated[str, "of `finished`: what became of it"]],
         "seconds": NotRequired[Annotated[float, "of `finished`: how long it took"]],
         "counts": NotRequired[Annotated[dict[str, int], "of `summary`: how many Stages had each outcome"]],
@@ -409,6 +412,47 @@ Event = TypedDict(
     },
 )
 """A line of ``repro``. (One of its keys is a word of Python.)"""
+
+
+class OutputDifference(TypedDict):
+    """A part of ``reproduce``: one thing in an output that is not as it was recorded."""
+
+    change: Annotated[str, "what became of it"]
+    file: Annotated[str, "the file in an output that is a directory; else empty"]
+    key: Annotated[str, "the dotted key in a file of values; else empty"]
+    recorded: Annotated[Any, "what it was: a value, bytes or a kind; `null` for what is new"]
+    now: Annotated[Any, "what it is, likewise; `null` for what is gone"]
+    offset: Annotated[int | None, "the first byte that differs, counted from 0, where that was looked for"]
+
+
+class ReproducedOutput(TypedDict):
+    """A part of ``reproduce``."""
+
+    path: Annotated[str, "the output"]
+    verdict: Annotated[str, "how it came out beside what was recorded"]
+    differences: Annotated[list[OutputDifference], "where it differs"]
+
+
+class ReproducedStage(TypedDict):
+    """A part of ``reproduce``."""
+
+    stage: Annotated[str, "the name of the Stage"]
+    outcome: Annotated[str, "what became of it"]
+    reasons: Annotated[
+        list[str], "what the revision has otherwise than its Lockfile says; why the Stage failed or did not run"
+    ]
+    seconds: Annotated[float, "how long it took"]
+    outputs: Annotated[list[ReproducedOutput], "its outputs"]
+
+
+class Reproduced(TypedDict):
+    """Of ``reproduce``."""
+
+    revision: Annotated[str, "the revision as it was typed"]
+    commit: Annotated[str, "what it is, in hex"]
+    as_recorded: Annotated[bool, "whether everything came out as it was recorded"]
+    stages: Annotated[list[ReproducedStage], "the Stages that were asked for, in the order of the pipeline"]
+    kept: Annotated[str, "the working tree, with `--keep`; else empty"]
 
 
 class CommandChange(TypedDict):
@@ -702,6 +746,7 @@ PRINTED: dict[str, Any] = {
     "resolve": list[Resolved],
     "repro": Iterator[Event],
     "repro --dry-run": list[Decision],
+    "reproduce": Reproduced,
     "stage list": list[Stage],
     "stage show": list[Stage],
     "dag": Graph,

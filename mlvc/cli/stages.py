@@ -67,6 +67,10 @@ def repro(
     no_commit: Annotated[
         bool, option("--no-commit", help="Do not store what is made; the next repro does, and runs nothing again.")
     ] = False,
+    isolated: Annotated[bool, option("--isolated", help="Run each stage where only what it declares is.")] = False,
+    check_deterministic: Annotated[
+        bool, option("--check-deterministic", help="Run each stage twice; it fails where the outputs differ.")
+    ] = False,
     interactive: Annotated[bool, option("-i", "--interactive", help="Ask before each stage.")] = False,
     explain: Annotated[
         bool, option("--explain", help="Tell of every stage why it runs or not, before one does.")
@@ -96,6 +100,8 @@ def repro(
         allow_missing=allow_missing,
         force_downstream=force_downstream,
         commit=not no_commit,
+        isolated=isolated,
+        check_deterministic=check_deterministic,
     )
     if remote and not pull:
         raise UsageError("--remote says which Remote is asked, and none is", hint="add --pull")

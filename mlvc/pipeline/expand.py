@@ -12,7 +12,7 @@ from typing import Any
 from mlvc.pipeline import template, when
 from mlvc.pipeline.place import Place, Trouble, kind
 from mlvc.pipeline.template import Allow, Compiled, Fixed
-from mlvc.pipeline.variables import ITEM, LIST, Files, Names, Surroundings, Variables, load, load_default, textual
+from mlvc.pipeline.variables import ITEM, LIST, OUT, Files, Names, Surroundings, Variables, load, load_default, textual
 
 _TEXTS = frozenset({"cmd", "wdir", "deps", "outs", "metrics", "plots", "params", "desc", "image", "each"})
 _KEY = "key"
@@ -103,7 +103,7 @@ class _Body:
 
     def __post_init__(self) -> None:
         if "each" in self.fields:
-            self._later = (ITEM, LIST) if "batch" in self.fields else (ITEM,)
+            self._later = (ITEM, LIST, OUT)
         for key, value in self.fields.items():
             if key in ("vars", "when"):
                 continue

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mlvc.errors import StageFailedError
+from collections.abc import Iterable
+
+from mlvc.errors import StageFailedError, UsageError
 from mlvc.pipeline import where
 from mlvc.pipeline.executors.base import Ended
 from mlvc.pipeline.plan import Decision
@@ -52,6 +54,16 @@ def of_dependency(stage: Stage, path: str, makers: tuple[str, ...]) -> StageFail
     """A dependency is not there when the Stage is to run."""
     told = f", and stage '{makers[0]}' did not make it" if makers else ""
     return StageFailedError(f"the dependency '{path}' of stage '{stage.name}' is not there{told}")
+
+
+def check_stored(stages: Iterable[Stage]) -> None:
+    """UsageError for a Stage that cannot run without storing what it makes."""
+    for stage in stages:
+        if stage.each:
+            raise UsageError(
+                f"stage '{stage.name}' has 'each', so what its items make is put together in the store",
+                hint="leave out --no-commit, or name other stages with --single-item",
+            )
 
 
 def of_stuck(decision: Decision) -> StageFailedError:

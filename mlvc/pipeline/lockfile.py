@@ -17,7 +17,7 @@ from mlvc.snapshot import LOCK_REPAIR, LOCK_VERSION, LOCKFILE, content_of, home_
 
 FILE = LOCKFILE
 _KNOWN = ("key", "cmd", "deps", "params", "outs")
-_OPTIONAL = ("env",)
+_OPTIONAL = ("env", "image")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ class Entry:
     """As it was read; what is not replaced is written back just so."""
     env: Mapping[str, str] = field(default_factory=dict)
     """Values of the environment variables that count as inputs."""
+    image: str = ""
+    """The id of the container image that the commands ran in; '' for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ def _entry_value(entry: Entry) -> Mapping[str, Any]:
         "deps": {path: content_value(content) for path, content in entry.deps.items()},
         "params": entry.params,
         **({"env": dict(entry.env)} if entry.env else {}),
+        **({"image": entry.image} if entry.image else {}),
         "outs": outs,
     }
 
@@ -151,6 +154,8 @@ def _entry(value: object, name: str) -> Entry:
     env = value.get("env", {})
     if not isinstance(env, dict) or not all(isinstance(text, str) for text in env.values()):
         raise FormatError(f"{name}: 'env' does not map names to text", hint=LOCK_REPAIR)
+    if not isinstance(value.get("image", ""), str):
+        raise FormatError(f"{name}: 'image' is not text", hint=LOCK_REPAIR)
     extra = {key: item for key, item in value.items() if key not in (*_KNOWN, *_OPTIONAL)}
     _check_numbers([value["params"], extra], name)
     return Entry(
@@ -159,6 +164,7 @@ def _entry(value: object, name: str) -> Entry:
         deps={path: content_of(item, name) for path, item in value["deps"].items()},
         params=value["params"],
         env=env,
+        image=value.get("image", ""),
         outs={path: content_of(item, name) for path, item in value["outs"].items()},
         uncached=frozenset(path for path, item in value["outs"].items() if item.get("cache") is False),
         homes={path: home for path, item in value["outs"].items() if (home := home_of(item)) != ""},

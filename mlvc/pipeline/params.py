@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Values = Mapping[str, Mapping[str, Any]]
 """File, then dotted key, then value; the key '' stands for the whole file."""
+SUFFIXES = (".yaml", ".yml", ".json", ".toml")
+"""How the names of files end that hold nothing but values."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,7 +131,7 @@ def decide(
     if stage.frozen and stage.name not in known.forced:
         return _frozen(stage, contents, entry, known)
     must = tuple(_must(stage, known))
-    taken = None if unknown else inputs_of(stage, contents, params, env)
+    taken = None if unknown or (stage.image and not stage.image_id) else inputs_of(stage, contents, params, env)
     marked = stage.name in known.lockfile.rerun
     why = () if marked else _differences(stage, contents, params, entry, env=env, unknown=unknown)
     if entry is not None and taken is not None and not why and key_of(taken, known.hashing) != entry.key:
@@ -195,7 +195,17 @@ def inputs_of(
             return None
         deps[path] = content
     declared = {out.path: out.persist for out in stage.outs}
-    return Inputs(cmd=stage.cmd, wdir=stage.wdir, deps=deps, params=params, outs=declared, env=env_of(stage, env))
+    return Inputs(
+        cmd=stage.cmd,
+        wdir=stage.wdir,
+        deps=deps,
+        params=params,
+        outs=declared,
+        env=env_of(stage, env),
+        image=stage.image_id or None,
+        each=stage.each,
+        batch=stage.batch,
+    )
 
 
 def same(one: Content | None, other: Content | None) -> bool:
@@ -214,13 +224,14 @@ def _differences(
 ) -> tuple[str, ...]:
     """Why the inputs are not those of the entry."""
     if entry is None:
-        return ("never run",)
+        return ("never run", *_image(stage, None))
     command = ("command changed",) if stage.cmd != entry.cmd else ()
     return (
         *command,
         *_dependencies(stage, contents, entry, unknown),
         *_parameters(stage, params, entry, unknown),
         *_variables(env_of(stage, env), entry.env),
+        *_image(stage, entry),
         *_declared({out.path for out in stage.outs}, set(entry.outs), "output"),
     )
 
@@ -259,6 +270,17 @@ def _variables(now: Mapping[str, str], before: Mapping[str, str]) -> Iterator[st
     """The values are not told: they may be secret."""
     yield from (f"environment variable {name} changed" for name in now if now[name] != before.get(name, now[name]))
     yield from _declared(set(now), set(before), "environment variable")
+
+
+def _image(stage: Stage, entry: Entry | None) -> Iterator[str]:
+    if stage.image and not stage.image_id:
+        yield f"image {stage.image} is not here"
+    elif entry is None:
+        return
+    elif stage.image and not entry.image:
+        yield f"image {stage.image} is new"
+    elif stage.image_id != entry.image:
+        yield f"image {stage.image} changed" if stage.image else "image is no longer named"
 
 
 def differing(file: str, key: str, now: Any, before: Any) -> Iterator[str]:
@@ -309,6 +331,7 @@ def entry_of(stage: Stage, key: Oid, taken: Inputs, outs: Mapping[str, Content],
         params=taken.params,
         outs=outs,
         env=taken.env,
+        image=taken.image or "",
         uncached=frozenset(out.path for out in stage.outs if not out.cache),
         homes=homes_of(stage),
         extra=before.extra if before is not None else {},

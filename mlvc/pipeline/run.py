@@ -33,6 +33,10 @@ class Inputs:
     """The output paths declared, and whether the command finds what it made last time."""
     env: Mapping[str, str] = field(default_factory=dict)
     image: str | None = None
+    each: str = ""
+    """The pattern of the files that the commands run for, one by one; '' where they run once."""
+    batch: int = 0
+    """How many of them one command gets in a list; 0 for one without a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,13 @@ class Run:
     outs: Mapping[str, Content]
     milliseconds: int = 0
     """How long the command took."""
+    items: Content | None = None
+    """Of a Stage with ``each``: the table that says what each item made. See ``each.pack``."""
+
+    @property
+    def contents(self) -> tuple[Content, ...]:
+        """All whose objects are of use as long as the Run is known."""
+        return (*self.outs.values(), *([] if self.items is None else [self.items]))
 
 
 def key_of(inputs: Inputs, hashing: Hashing) -> Oid:
@@ -54,7 +65,9 @@ def key_of(inputs: Inputs, hashing: Hashing) -> Oid:
 
 
 def _inputs_value(inputs: Inputs) -> dict[str, Any]:
+    each = {"each": {"pattern": inputs.each, "batch": inputs.batch}} if inputs.each else {}
     return {
+        **each,
         "cmd": list(inputs.cmd),
         "wdir": inputs.wdir,
         "deps": {path: content_value(content) for path, content in inputs.deps.items()},
@@ -73,6 +86,7 @@ def encode(run: Run) -> bytes:
         **_inputs_value(run.inputs),
         "outs": {path: content_value(content) for path, content in run.outs.items()},
         "milliseconds": run.milliseconds,
+        **({} if run.items is None else {"items": content_value(run.items)}),
     }
     return codec.dump_json(value).encode()
 
@@ -88,12 +102,14 @@ def decode(data: bytes, name: str) -> Run:
             inputs=_inputs(value, name),
             outs={path: content_of(item, name) for path, item in value["outs"].items()},
             milliseconds=int(value["milliseconds"]),
+            items=content_of(value["items"], name) if "items" in value else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise FormatError(f"{name} is not a record of a Run") from None
 
 
 def _inputs(value: Mapping[str, Any], name: str) -> Inputs:
+    each = value.get("each", {"pattern": "", "batch": 0})
     return Inputs(
         cmd=tuple(value["cmd"]),
         wdir=value["wdir"],
@@ -102,6 +118,8 @@ def _inputs(value: Mapping[str, Any], name: str) -> Inputs:
         outs={path: item["persist"] for path, item in value["declared"].items()},
         env=value["env"],
         image=value["image"],
+        each=each["pattern"],
+        batch=int(each["batch"]),
     )
 
 

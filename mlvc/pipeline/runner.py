@@ -25,24 +25,31 @@ from mlvc import codec
 from mlvc.errors import MlvcError, PipelineError
 from mlvc.hashing import Hashing
 from mlvc.oid import Oid
-from mlvc.pipeline import failures, logs, where
+from mlvc.pipeline import each, failures, filling, logs, where
+from mlvc.pipeline import isolation as isolations
 from mlvc.pipeline import plan as plans
 from mlvc.pipeline import schedule as schedules
 from mlvc.pipeline.claims import NOBODY, Claim, Claims, Held
+from mlvc.pipeline.each import Table, Work
 from mlvc.pipeline.executors.base import Ended, Executor, Job
 from mlvc.pipeline.graph import Graph, ancestors, descendants, inputs, select
 from mlvc.pipeline.graph import target as named
+from mlvc.pipeline.isolation import Isolation
+from mlvc.pipeline.items import Around, ItemRun, ItemTree
 from mlvc.pipeline.lockfile import Entry, Lockfile
 from mlvc.pipeline.logs import Logs
 from mlvc.pipeline.params import ParamFiles, Values
 from mlvc.pipeline.plan import Decision, Known, Seen
 from mlvc.pipeline.run import Inputs, Run, key_of
 from mlvc.pipeline.spec import ParamRef, Stage
+from mlvc.pipeline.tables import Tables
 from mlvc.pipeline.told import Considered, Listener, Printed, StageResult, Started, Waiting
 from mlvc.pointer import Content
 from mlvc.progress import Progress
 from mlvc.store.base import LARGE
 
+_SHOWN = 1 << 16
+"""Bytes of what a command printed last in which names are looked for."""
 _LOOK_AGAIN = 0.2
 """Seconds until it is asked again whether another process has done its work."""
 
@@ -124,6 +131,10 @@ class Tools:
     claims: Claims = NOBODY
     logs: Logs | None = None
     """Where what the commands print is kept; without, it goes nowhere."""
+    check_image: Callable[[str], object] = bool
+    """PipelineError where nothing can run with this image."""
+    isolation: Isolation | None = None
+    """Makes directories for Stages that run in one of their own."""
     unstored: Unstored | None = None
     """Runs whose outputs stand in the working tree and are not stored."""
     listener: Listener = _silence
@@ -131,6 +142,9 @@ class Tools:
     """Whether the listener wants to know what the commands print."""
     ask: Callable[[Decision], bool] | None = None
     """Whether a Stage is to run; without, nobody is asked."""
+    items: ItemTree | None = None
+    """For Stages with ``each``; without it and the next there can be none."""
+    tables: Tables | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +174,10 @@ class Options:
     """Run the targets, and whatever follows from them or from another Stage that ran, whatever is known."""
     commit: bool = True
     """Whether what is made is stored and recorded."""
+    isolated: bool = False
+    """Whether commands run where only what their Stage declares is."""
+    check_deterministic: bool = False
+    """Whether each Stage that runs does so a second time, which has to make the same."""
     jobs: int = 1
     """How many Stages may run at the same time."""
     limits: Mapping[str, float] = field(default_factory=dict)
@@ -224,6 +242,13 @@ class _Running:
     tries: int = 0
     since: float = 0.0
     seconds: float = 0.0
+    place: str = ""
+    """The directory of its own that its commands run in, '' for the working tree."""
+    second: str = ""
+    """The one for the second time that they run."""
+    repeats: bool = False
+    """Whether that is now."""
+    items: ItemRun | None = None
 
 
 _NOT_DONE = ("failed", "blocked", "skipped", "declined")
@@ -249,6 +274,9 @@ class _Session:
     """Stages that wait for another process, and for what."""
     running: dict[str, _Running] = field(default_factory=dict)
     ends: SimpleQueue[Ended] = field(default_factory=SimpleQueue)
+    scheduled: schedules.Schedule | None = None
+    works: dict[str, tuple[Oid, Work]] = field(default_factory=dict)
+    """What is to be done for the items of Stages, by the key of the Run that it is for."""
 
     def __post_init__(self) -> None:
         options = self.options
@@ -281,9 +309,41 @@ class _Session:
         return tuple(
             replace(decision, action=plans.Action.RUN, reasons=(broken[decision.stage],))
             if decision.stage in broken
-            else decision
+            else self.counted(decision, contents, params[decision.stage])
             for decision in decisions
         )
+
+    def counted(self, decision: Decision, contents: Mapping[str, Content | None], params: Values) -> Decision:
+        """The Decision to run a Stage with ``each``, which says how many items changed."""
+        stage = self.graph.stages[decision.stage]
+        if not stage.each or decision.action is not plans.Action.RUN or decision.waits:
+            return decision
+        taken = plans.inputs_of(stage, contents, params, self.tools.env)
+        if taken is None:
+            return decision
+        reasons = [reason for reason in decision.reasons if reason != f"dependency {stage.each} changed"]
+        return replace(decision, reasons=(*reasons, each.told(self.work(stage, taken))))
+
+    def work(self, stage: Stage, taken: Inputs) -> Work:
+        """What is to be done for the items of a Stage."""
+        assert self.tools.items is not None
+        key = key_of(taken, self.tools.hashing)
+        known = self.works.get(stage.name)
+        if known is None or known[0] != key:
+            found = self.tools.items.items(stage.each)
+            items = each.keys_of(each.definition(taken, stage.each, self.tools.hashing), found, self.tools.hashing)
+            known = self.works[stage.name] = (key, each.plan(items, self.known_items(stage, taken)))
+        return each.whole(known[1]) if stage.name in self.forced or stage.always_changed else known[1]
+
+    def known_items(self, stage: Stage, taken: Inputs) -> list[Table]:
+        """What is known of the items of a Stage: by its definition, and by the Run that the Lockfile names."""
+        assert self.tools.items is not None
+        assert self.tools.tables is not None
+        defined = each.definition(taken, stage.each, self.tools.hashing)
+        entry = self.lockfile.stages.get(stage.name)
+        run = self.tools.runs.lookup(entry.key) if entry is not None else None
+        found = (self.tools.tables.lookup(defined), run.items if run is not None else None)
+        return [self.tools.items.table(content) for content in dict.fromkeys(found) if content is not None]
 
     def params(self, stage: Stage, *, placed: bool = True) -> Values:
         """Parameters now; of files that other Stages make, those that are there. ``placed``: errors say where."""
@@ -306,8 +366,13 @@ class _Session:
     def schedule(self, decisions: Sequence[Decision]) -> schedules.Schedule:
         """The Schedule of what is to be done; PipelineError for a Stage that never fits the limits."""
         doing = [decision for decision in decisions if decision.action not in schedules.IDLE]
+        for decision in doing:
+            if decision.action is plans.Action.RUN and self.graph.stages[decision.stage].image:
+                self.tools.check_image(self.graph.stages[decision.stage].image)
         stages = [self.graph.stages[decision.stage] for decision in doing]
-        _check_fields(stages)
+        _check_options(stages, self.options)
+        if not self.options.commit:
+            failures.check_stored(stages)
         schedules.check_resources(stages, self.options.limits)
         return schedules.Schedule(
             self.graph,
@@ -332,7 +397,7 @@ class _Session:
 
     def repro(self) -> ReproResult:
         decisions = self.plan()
-        schedule = self.schedule(decisions)
+        schedule = self.scheduled = self.schedule(decisions)
         self.tools.listener(Considered(decisions))
         self.forget()
         with self.saving(), self.stopping():
@@ -371,12 +436,27 @@ class _Session:
         except BaseException:
             if self.running:
                 self.tools.executor.stop()
-                for ended in self.ended():
-                    self.close(self.running.pop(ended.job.stage), ended)
+                self.stopped(self.ended())
             raise
         finally:
             for name in list(self.claims):
                 self.release(name)
+
+    def stopped(self, batch: Iterable[Ended]) -> None:
+        """Take in the ends of what was stopped; the items that came out well are kept."""
+        for ended in batch:
+            running = self.running[ended.job.stage]
+            if running.items is not None:
+                running.items.stopped(ended)
+            else:
+                self.close(self.running.pop(ended.job.stage), ended)
+                self.discard(running)
+        for running in self.running.values():
+            if running.items is not None:
+                with contextlib.suppress(MlvcError, OSError):  # what ended it all counts, and is told
+                    running.items.save()
+                running.items.close()
+                self.close(running, None)
 
     def record(self, stage: Stage, entry: Entry) -> None:
         if self.lockfile.stages.get(stage.name) != entry:
@@ -439,10 +519,11 @@ class _Session:
         if self.held.pop(stage.name, ""):
             self.refresh()
         contents = self.tools.tree.identify(_paths(stage))
-        decision = plans.decide(stage, contents, self.params(stage), self.known(), env=self.tools.env)
+        params = self.params(stage)
+        decision = plans.decide(stage, contents, params, self.known(), env=self.tools.env)
         if decision.action is plans.Action.STUCK:
             raise failures.of_stuck(decision)
-        return schedules.Planned(decision)
+        return schedules.Planned(self.counted(decision, contents, params))
 
     def hold(self, name: str, cause: str) -> None:
         if self.held.get(name) != cause:
@@ -487,7 +568,10 @@ class _Session:
             outcome = "stored" if self.options.commit else "unchanged"
             return self.take_in([running], outcome)[0]
         self.tools.progress.note(f"Running stage '{stage.name}': {_told(decision)}")
-        self.start(running)
+        if stage.each:
+            self.start_items(running)
+        else:
+            self.start(running)
         return None
 
     def stands(self, running: _Running) -> bool:
@@ -503,14 +587,8 @@ class _Session:
         """Begin the commands of a Stage, for the first time or once more."""
         stage = running.stage
         self.tools.tree.remove([out.path for out in stage.outs if not out.persist])
-        if self.tools.logs is not None and running.log < 0:
-            running.log, running.path = self.tools.logs.create(stage.name, running.key, stage.cmd, stage.wdir)
-        running.tries += 1
-        running.since = time.monotonic()
-        self.tools.listener(
-            Started(stage.name, running.decision.reasons, running.tries, stage.retries + 1, running.path)
-        )
-        self.running[stage.name] = running
+        self.isolate(running)
+        self.begin(running)
         try:
             self.tools.executor.start(self.job(running), self.ends.put)
         except BaseException:
@@ -518,15 +596,98 @@ class _Session:
             self.close(running, None)
             raise
 
+    def isolate(self, running: _Running) -> None:
+        """Make the directories in which the commands are to run, where that is not the working tree."""
+        isolation = self.tools.isolation
+        if isolation is None:
+            return
+        if running.place:
+            isolation.remove(running.place)
+        if self.options.isolated:
+            running.place = isolation.make(running.stage)
+        if self.options.check_deterministic and not running.second:
+            running.second = isolation.make(running.stage)  # before the first time: that may write where it reads
+
+    def discard(self, running: _Running) -> None:
+        """Remove the directories in which the commands ran."""
+        for place in (running.place, running.second):
+            if place and self.tools.isolation is not None:
+                self.tools.isolation.remove(place)
+
+    def repeat(self, running: _Running) -> None:
+        """Begin the commands of a Stage that has come out well for the second time."""
+        self.tools.progress.note(f"Running stage '{running.stage.name}' a second time")
+        running.repeats, running.place = True, running.second
+        self.running[running.stage.name] = running
+        try:
+            self.tools.executor.start(self.job(running), self.ends.put)
+        except BaseException:
+            del self.running[running.stage.name]
+            raise
+
+    def leave(self, running: _Running, *, good: bool) -> str:
+        """Bring what was made in a directory of its own to the working tree. An input that was written to, or ''."""
+        isolation, place = self.tools.isolation, running.place
+        if isolation is None or not place:
+            return ""
+        running.place = ""
+        try:
+            written = isolation.written(place) if good else ""
+            # Of what persists, the last good version stays where the commands did not end well.
+            made = [out.path for out in running.stage.outs if not out.persist or (good and not written)]
+            self.tools.tree.remove(made)
+            isolation.bring_back(place, made)
+            return written
+        finally:
+            isolation.remove(place)
+
+    def came_out(self, running: _Running) -> MlvcError | None:
+        """After commands that ended well: why that does not do, or None. The Stage may be at work again afterwards."""
+        isolation, stage = self.tools.isolation, running.stage
+        if isolation is None or not running.repeats:
+            written = self.leave(running, good=True)
+            if written:
+                return failures.of_change(stage, written)
+            if running.second:
+                self.repeat(running)
+            return None
+        differing = isolation.differing(running.second, [out.path for out in stage.outs])
+        isolation.remove(running.second)
+        return isolations.of_difference(stage, differing) if differing else None
+
+    def explained(self, running: _Running, error: MlvcError) -> MlvcError:
+        """The error of commands that failed, with what they lacked where they found only what is declared."""
+        isolation, place = self.tools.isolation, running.place
+        if isolation is None or not place:
+            return error
+        text = logs.read(running.path).output[-_SHOWN:].decode(errors="replace") if running.path else ""
+        names = isolations.undeclared(running.stage, text, place, isolation.exists)
+        if not running.repeats:
+            self.leave(running, good=False)
+        return type(error)(error.message, hint=isolations.hint(names))
+
+    def begin(self, running: _Running) -> None:
+        """The log of a Run, and what is told of its beginning."""
+        stage = running.stage
+        if self.tools.logs is not None and running.log < 0:
+            running.log, running.path = self.tools.logs.create(stage.name, running.key, stage.cmd, stage.wdir)
+        running.tries += 1
+        running.since = time.monotonic()
+        of = 1 if stage.each else stage.retries + 1
+        self.tools.listener(Started(stage.name, running.decision.reasons, running.tries, of, running.path))
+        self.running[stage.name] = running
+
     def job(self, running: _Running) -> Job:
         stage, listener = running.stage, self.tools.listener
         return Job(
             stage.name,
             stage.cmd,
-            os.path.join(self.tools.root, stage.wdir),
+            os.path.join(running.place or self.tools.root, stage.wdir),
             env=stage.env,
             timeout=stage.timeout,
-            image=stage.image,
+            image=stage.image_id or stage.image,
+            root=running.place or self.tools.root,
+            through=stage.env_through,
             output=running.log,
             claim=self.claims.get(stage.name, NOBODY),
             hear=(lambda data: listener(Printed(stage.name, data))) if self.tools.hears else None,
@@ -543,16 +704,26 @@ class _Session:
 
     def wait(self) -> list[schedules.Event]:
         """What has happened when something has."""
-        batch = self.ended(wait=True)
-        events = self.finish(batch)
+        over = [event for running in self.with_items() for event in self.feed(running)]
+        if over:
+            return over
+        events = self.finish(self.ended(wait=True))
+        for running in self.with_items():
+            assert running.items is not None
+            if running.items.due() == 0.0:
+                running.items.save()
         return [*events, schedules.Freed()] if self.held else events
 
     def ended(self, *, wait: bool = False) -> list[Ended]:
-        """All ends that were posted and not yet taken; at least one if ``wait``, unless Stages are held."""
+        """All ends that were posted and not yet taken.
+
+        At least one if ``wait``, unless Stages are held, or what came of items is to be stored.
+        """
         found: list[Ended] = []
+        due = [due for running in self.with_items() if running.items and (due := running.items.due()) is not None]
         with contextlib.suppress(Empty):
             if wait:
-                found.append(self.ends.get(timeout=_LOOK_AGAIN if self.held else None))
+                found.append(self.ends.get(timeout=min([*due, *([_LOOK_AGAIN] if self.held else [])], default=None)))
             while True:
                 found.append(self.ends.get_nowait())
         return found
@@ -562,20 +733,38 @@ class _Session:
         events: list[schedules.Event] = []
         good: list[_Running] = []
         for ended in batch:
-            running = self.running.pop(ended.job.stage)
+            running = self.running[ended.job.stage]
             running.seconds = ended.seconds
+            if running.items is not None:
+                events.append(self.item_ended(running.items, ended))
+                continue
+            del self.running[ended.job.stage]
             if ended.fault is not None and not isinstance(ended.fault, MlvcError):
                 self.close(running, ended)
                 raise ended.fault
             if not (ended.code or ended.timed_out or ended.fault):
-                self.close(running, ended)
-                good.append(running)
-            elif ended.fault is None and running.tries <= running.stage.retries:
+                events += self.went_well(running, ended, good)
+            elif ended.fault is None and not running.repeats and running.tries <= running.stage.retries:
                 events += self.again(running, ended)
             else:
                 self.close(running, ended)
-                events.append(self.fail(running, ended.fault or failures.of_command(running.stage, ended)))
+                error = ended.fault or failures.of_command(running.stage, ended)
+                events.append(self.fail(running, self.explained(running, error)))
         return [*events, *self.take_in(good, "ran")]
+
+    def went_well(self, running: _Running, ended: Ended, good: list[_Running]) -> list[schedules.Event]:
+        """Its commands ended well: it is done and among the ``good``, or runs once more, or fails all the same."""
+        try:
+            error = self.came_out(running)
+        except MlvcError as problem:
+            error = problem
+        if running.stage.name in self.running:
+            return []
+        self.close(running, ended)
+        if error is not None:
+            return [self.fail(running, error)]
+        good.append(running)
+        return []
 
     def again(self, running: _Running, ended: Ended) -> list[schedules.Event]:
         stage = running.stage
@@ -600,11 +789,88 @@ class _Session:
     def fail(self, running: _Running, error: MlvcError) -> schedules.Failed:
         """The Stage failed: what its commands left at its outputs is kept, but not where it looks like a result."""
         stage = running.stage
+        self.discard(running)
         place = self.tools.tree.set_aside([out.path for out in stage.outs if not out.persist])
         if place:
             error = type(error)(f"{error.message}; what it left of its outputs is kept in {place}", hint=error.hint)
         self.release(stage.name)
         return self.failed(stage.name, error, time.monotonic() - running.since)
+
+    # -- running items -----------------------------------------------------------------------------
+
+    def with_items(self) -> list[_Running]:
+        """The Stages of which items run."""
+        return [running for running in self.running.values() if running.items is not None]
+
+    def start_items(self, running: _Running) -> None:
+        """Make ready to run the items of a Stage; ``feed`` begins them."""
+        assert self.tools.items is not None
+        assert self.tools.tables is not None
+        stage, tables = running.stage, self.tools.tables
+        work = self.work(stage, running.before)
+        defined = each.definition(running.before, stage.each, self.tools.hashing)
+        self.begin(running)
+        try:
+            if stage.batch:
+                filling.check_listed(work.items[key] for key in work.run)
+            around = Around(
+                self.tools.items,
+                self.tools.hashing,
+                self.tools.progress,
+                lambda content: tables.put(defined, stage.name, content),
+                lambda: self.changed(running, each.shared(stage.deps, stage.each)),
+            )
+            running.items = ItemRun(stage, work, self.job(running), around)
+        except BaseException:
+            del self.running[stage.name]
+            self.close(running, None)
+            raise
+
+    def feed(self, running: _Running) -> list[schedules.Event]:
+        """Begin as many items as there are jobs for; what follows where all have ended."""
+        assert running.items is not None
+        assert self.scheduled is not None
+        items, schedule, name = running.items, self.scheduled, running.stage.name
+        while items.waits and (items.running <= schedule.lent(name) or schedule.lend(name)):
+            job = items.next()
+            if job is None:
+                break
+            try:
+                self.tools.executor.start(job, self.ends.put)
+            except MlvcError as error:
+                items.give_up(job, error)
+        return self.complete(running) if items.is_over else []
+
+    def item_ended(self, items: ItemRun, ended: Ended) -> schedules.Event:
+        if ended.fault is not None and not isinstance(ended.fault, MlvcError):
+            raise ended.fault
+        items.ended(ended)
+        self.tools.listener(items.advanced())
+        return schedules.Returned(ended.job.stage)
+
+    def complete(self, running: _Running) -> list[schedules.Event]:
+        """Make the output of the items of a Stage, and record it."""
+        stage, items = running.stage, running.items
+        assert items is not None
+        running.seconds = time.monotonic() - running.since
+        out = stage.outs[0].path
+        try:
+            output, table = items.finish()
+            changed = self.changed(running, stage.deps)
+            if changed:
+                raise failures.of_change(stage, changed)
+            self.make_way([out])
+            self.tools.tree.restore({out: output})
+        except MlvcError as error:
+            self.release(stage.name)
+            return [self.failed(stage.name, error, running.seconds)]
+        finally:
+            del self.running[stage.name]
+            self.works.pop(stage.name, None)
+            items.close()
+            self.close(running, None)
+        self.keep(running, {out: output}, table)
+        return [self.done(running, "ran")]
 
     # -- taking in what they made ------------------------------------------------------------------
 
@@ -635,19 +901,24 @@ class _Session:
                 events.append(self.fail(running, lost[name]))
                 continue
             self.keep(running, {out.path: outs[out.path] for out in running.stage.outs})
-            self.release(name)
-            self.tell(StageResult(name, outcome, running.decision.reasons, running.seconds))
-            if self.options.force_downstream and outcome == "ran":
-                self.forced |= descendants(self.graph, [name]) & set(self.names)
-            events.append(schedules.Finished(name))
+            events.append(self.done(running, outcome))
         return events
+
+    def done(self, running: _Running, outcome: str) -> schedules.Finished:
+        """The Stage has its outputs, and they are recorded."""
+        name = running.stage.name
+        self.release(name)
+        self.tell(StageResult(name, outcome, running.decision.reasons, running.seconds))
+        if self.options.force_downstream and outcome == "ran":
+            self.forced |= descendants(self.graph, [name]) & set(self.names)
+        return schedules.Finished(name)
 
     def take(self, good: Sequence[_Running]) -> tuple[dict[str, MlvcError], dict[str, Content]]:
         """What came out, durable where it is to be stored; and the Stages of which it cannot be taken, with why."""
         lost: dict[str, MlvcError] = {}
         now = self.tools.tree.identify(_once(path for running in good for path in running.stage.deps))
         for running in good:
-            changed = self.changed(running, now)
+            changed = self.differing(running, now)
             if changed:
                 lost[running.stage.name] = failures.of_change(running.stage, changed)
         left = [out for running in good if running.stage.name not in lost for out in running.stage.outs]
@@ -665,17 +936,21 @@ class _Session:
                 lost[running.stage.name] = failures.of_missing(running.stage, missing)
         return lost, outs
 
-    def changed(self, running: _Running, now: Mapping[str, Content | None]) -> str:
-        """An input that is not what it was; '' where all are."""
+    def changed(self, running: _Running, paths: Sequence[str]) -> str:
+        """Which of these dependencies, or parameters, is not what it was; '' where all are."""
+        return self.differing(running, self.tools.tree.identify(paths))
+
+    def differing(self, running: _Running, now: Mapping[str, Content | None]) -> str:
+        """As ``changed``, for those dependencies of which ``now`` tells what they are."""
         stage, before = running.stage, running.before
-        changed = [path for path in stage.deps if not plans.same(now.get(path), before.deps[path])]
+        changed = [path for path in stage.deps if path in now and not plans.same(now[path], before.deps[path])]
         values = self.tools.params.values(stage.params)
         changed += [str(ref) for ref in stage.params if _value(values, ref) != _value(before.params, ref)]
         return changed[0] if changed else ""
 
-    def keep(self, running: _Running, outs: Mapping[str, Content]) -> None:
+    def keep(self, running: _Running, outs: Mapping[str, Content], items: Content | None = None) -> None:
         """Record a Run, and where its outputs are stored, enter it in the Lockfile."""
-        run = Run(running.key, running.before, outs, round(1000 * running.seconds))
+        run = Run(running.key, running.before, outs, round(1000 * running.seconds), items)
         if not self.options.commit:
             if self.tools.unstored is not None:
                 self.tools.unstored.put(run)
@@ -688,13 +963,14 @@ class _Session:
         self.record(stage, plans.entry_of(stage, running.key, running.before, outs, known))
 
 
-def _check_fields(stages: Iterable[Stage]) -> None:
-    """PipelineError for what a Stage says and nobody can do yet: without it the commands would make something else."""
+def _check_options(stages: Iterable[Stage], options: Options) -> None:
+    """PipelineError for a Stage that cannot be run in the way that was asked for."""
+    option = "--isolated" if options.isolated else "--check-deterministic" if options.check_deterministic else ""
     for stage in stages:
-        key = "image" if stage.image else "each" if stage.each else ""
-        if key:
+        if stage.each and option:
             raise PipelineError(
-                f"{where.before(stage)}'{key}' is described, but this mlvc cannot run it yet", hint=f"take out '{key}'"
+                f"{where.before(stage)}a stage with 'each' cannot be run with {option}",
+                hint="run the others by name, or leave out the option",
             )
 
 

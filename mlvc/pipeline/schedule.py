@@ -11,6 +11,7 @@ something to do for as long as possible; of equal ones the one that is declared 
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -91,6 +92,13 @@ class Declined:
 
 
 @dataclass(frozen=True, slots=True)
+class Returned:
+    """Event: the Stage does without one of the jobs that it was lent."""
+
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """Event: the answer to Look where another process works on what the Stage needs or makes."""
 
@@ -103,7 +111,7 @@ class Freed:
 
 
 Command = Look | Execute | Restore | Skip | Done
-Event = Planned | Finished | Failed | Declined | Held | Freed
+Event = Planned | Finished | Failed | Declined | Returned | Held | Freed
 NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
@@ -155,6 +163,8 @@ class Schedule:
         self._ready: dict[_Needs, list[tuple[float, int]]] = {}
         """For those that take the same, a heap of what may begin."""
         self._busy: set[str] = set()
+        self._lent: Counter[str] = Counter()
+        """Jobs that running Stages use besides their first."""
         self._held: list[str] = []
         self._failed: list[str] = []
         self._lost: set[str] = set()
@@ -189,6 +199,9 @@ class Schedule:
                 self._push(name)
             self._held = []
             return self._next()
+        if isinstance(event, Returned):
+            self._give_back(event.stage)
+            return self._next()
         self._leave(event.stage)
         if isinstance(event, Held):
             self._held.append(event.stage)
@@ -199,6 +212,28 @@ class Schedule:
             self._lost.add(event.stage)
         self._release(event.stage)
         return self._next()
+
+    def lend(self, stage: str) -> bool:
+        """Whether the running Stage may use one more job, until Returned or its end. It takes as much again."""
+        if self._used() >= self._jobs or not self._fits(self._needs[stage]):
+            return False
+        self._lent[stage] += 1
+        for what, wanted in self._needs[stage]:
+            self._free[what] -= wanted
+        return True
+
+    def lent(self, stage: str) -> int:
+        """How many jobs the Stage uses besides its first."""
+        return self._lent[stage]
+
+    def _give_back(self, stage: str) -> None:
+        if self._lent[stage]:
+            self._lent[stage] -= 1
+            for what, wanted in self._needs[stage]:
+                self._free[what] += wanted
+
+    def _used(self) -> int:
+        return len(self._busy) + self._lent.total()
 
     def _planned(self, decision: Decision) -> list[Command]:
         if decision.action is Action.RUN:
@@ -220,7 +255,7 @@ class Schedule:
 
     def _next(self) -> list[Command]:
         commands: list[Command] = []
-        while self._open() and len(self._busy) < self._jobs and (name := self._pop()):
+        while self._open() and self._used() < self._jobs and (name := self._pop()):
             commands += self._take(name)
         if not (self._busy or self._over) and not (self._open() and (self._held or any(self._ready.values()))):
             self._over = True
@@ -244,6 +279,8 @@ class Schedule:
             self._free[what] -= wanted
 
     def _leave(self, name: str) -> None:
+        while self._lent[name]:
+            self._give_back(name)
         self._busy.discard(name)
         for what, wanted in self._needs[name]:
             self._free[what] += wanted

@@ -8,12 +8,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlvc import codec, globs
 from mlvc.errors import FormatError
-from mlvc.pipeline import expand, quantities, schema
+from mlvc.pipeline import each, expand, quantities, schema
 from mlvc.pipeline.place import Place
 from mlvc.pipeline.place import kind as _kind
 from mlvc.pipeline.variables import NOWHERE, Surroundings
@@ -113,6 +113,8 @@ class Stage:
     """Names of variables whose values, wherever mlvc runs, count as inputs."""
     image: str = ""
     """The container image that the commands run in; '' for none."""
+    image_id: str = ""
+    """The id that this image has here; '' where it is not here, or nobody has looked yet."""
     skip: str = ""
     """The condition of ``when``, as it was written, where it does not hold: the Stage is left out then."""
     timeout: float = 0.0
@@ -220,7 +222,7 @@ def _of_entry(at: Place, body: object, line: int, context: expand.Context) -> It
 def _stage(at: Place, name: str, fields: Mapping[str, Any], *, line: int = 0, group: str = "", skip: str = "") -> Stage:
     directory = posixpath.dirname(at.file)
     wdir = _inside(at.on("wdir"), directory, _text(at.on("wdir"), fields.get("wdir", ".")), root=True)
-    return Stage(
+    found = Stage(
         name=address(at.file, name),
         file=at.file,
         line=line,
@@ -245,6 +247,15 @@ def _stage(at: Place, name: str, fields: Mapping[str, Any], *, line: int = 0, gr
         batch=_batch(at.on("batch"), fields),
         at=at,
     )
+    return _for_items(at, found) if found.each else found
+
+
+def _for_items(at: Place, stage: Stage) -> Stage:
+    """The Stage, which depends on the files that fit its ``each`` too."""
+    wrong = each.fault(stage)
+    if wrong is not None:
+        at.on(wrong.key).fail(wrong.message, hint=wrong.hint)
+    return replace(stage, deps=tuple(dict.fromkeys((*stage.deps, stage.each))))
 
 
 def _mapping(at: Place, value: object, known: Iterable[str] | None, what: str) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -102,7 +102,7 @@ def _within(reference: Reference, value: Any, allow: Allow) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PerItem:
-    """A command of a Stage with ``each``: templates for the item stay, all others are resolved. See ``per_item``."""
+    """A command of a Stage with ``each``: templates for the item stay, all others are resolved. See ``filling``."""
 
     parts: tuple[str | Reference, ...]
 
@@ -330,34 +330,3 @@ def _composite(reference: Reference, value: Any) -> Trouble:
         f"`{reference.text}` is {kind(value)}, and text, a number, true or false belongs here",
         hint="name one part of it; a mapping can stand within the text of 'cmd', a list in 'foreach' and 'matrix'",
     )
-
-
-def per_item(commands: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[str, ...]]:
-    """What makes the commands for one item out of ``Stage.cmd`` of a Stage with ``each``.
-
-    There ``Stage.cmd`` is a template still: what is left in it are references to the item, all else is escaped. It is
-    compiled once; the function takes ``{"item": {"path": …}}``, and gives Trouble for what the item does not have.
-    """
-    compiled = [Text(("", *split(command))) for command in commands]
-
-    def of(values: Mapping[str, Any]) -> tuple[str, ...]:
-        scope = _Item(values)
-        return tuple([text.resolve(scope) for text in compiled])
-
-    return of
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    values: Mapping[str, Any]
-
-    def find(self, reference: Reference) -> Any:
-        value: Any = self.values
-        try:
-            for step in reference.steps:
-                value = step_into(value, step)
-        except LookupError:
-            if reference.default is None:
-                raise Trouble(f"`{reference.text}` does not resolve: an item has no such part") from None
-            return default_of(reference)
-        return value

@@ -54,5 +54,15 @@ class Waiting:
     cause: str
 
 
-Told = Considered | Started | Printed | Waiting | StageResult
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """How far a Stage with ``each`` is: of ``total`` items that run, these are done or have failed."""
+
+    stage: str
+    done: int
+    total: int
+    failed: int = 0
+
+
+Told = Considered | Started | Printed | Waiting | Advanced | StageResult
 Listener = Callable[[Told], object]

@@ -8,16 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlvc import codec
-from mlvc.pipeline import template
+from mlvc.pipeline import filling, template
 from mlvc.pipeline.place import Place, Trouble, kind
 from mlvc.pipeline.template import LATER, Reference
 
 DEFAULT_FILE = "params.yaml"
 ENV = "env"
-ITEM, LIST = "item", "items"
+ITEM, LIST, OUT = "item", filling.ITEMS, filling.OUT
 """What a Stage goes through: known here with ``foreach`` and ``matrix``, and only when an item is run with ``each``;
-and with ``batch`` the file that lists the items."""
-EACH_FIELDS = ("path", "name", "stem", "suffix", "dir", "oid", "size")
+with ``batch`` the file that lists the items, and without the directory of the item."""
 _MOST_NAMES = 2000
 
 
@@ -229,14 +228,14 @@ class Names:
         first, *parts = reference.steps
         if first not in self.later:
             return False
-        if first == LIST or (len(parts) == 1 and parts[0] in EACH_FIELDS):
+        if first in (LIST, OUT) or (len(parts) == 1 and parts[0] in filling.NAMES):
             return True
         if first in self.local:
             return False
-        near = codec.nearest(".".join(parts), EACH_FIELDS)
+        near = codec.nearest(".".join(parts), filling.NAMES)
         raise Trouble(
             f"`{reference.text}` is no part of an item of 'each'",
-            hint=f"did you mean '{first}.{near}'?" if near else f"parts are {', '.join(EACH_FIELDS)}",
+            hint=f"did you mean '{first}.{near}'?" if near else f"parts are {', '.join(filling.NAMES)}",
         )
 
     def missing(self, text: str, steps: Sequence[str]) -> Trouble:

@@ -32,6 +32,8 @@ def before(stage: Stage, named: str | ParamRef = "") -> str:
 
 def _paths(stage: Stage, at: Any, path: str) -> Iterator[_Path]:
     """Where ``path`` is named. By number: what is written there may be a template."""
+    if path == stage.each:
+        yield (*at.path, "each")
     if path in stage.deps:
         yield _entry(at.document, (*at.path, "deps"), stage.deps.index(path))
     for role in FLAGS:

@@ -40,7 +40,7 @@ def asked(root: Path, *words: str) -> list[str]:
 
 CASES = [
     (["pus"], ["words", "push"]),
-    (["re"], ["words", "remote", "remove", "repro", "resolve"]),
+    (["re"], ["words", "remote", "remove", "repro", "reproduce", "resolve"]),
     (["remote", "re"], ["words", "rename", "remove"]),
     (["remote", "rename", ""], ["words", "archive", "store"]),
     (["push", "--remote", "s"], ["words", "store"]),

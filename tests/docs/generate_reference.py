@@ -90,6 +90,17 @@ More values may come in later versions.
 | | `waiting` | it waits for another `mlvc repro` |
 | | `finished` | what became of it |
 | | `summary` | the last line: nothing is left to do |
+| `outcome` of `mlvc reproduce` | `ran`, `failed`, `blocked` | as above |
+| | `not run` | it is frozen, or its condition does not hold: its outputs were taken as recorded |
+| `verdict` | `identical` | every byte is as it was recorded |
+| | `within tolerance` | numbers differ, and no more than `--tolerance` allows |
+| | `different` | |
+| | `not recorded` | the Lockfile says nothing of it |
+| | `not made` | the Stage failed, or did not come to run |
+| | `not run` | the Stage was not run, and this was taken as recorded |
+| `change` in an output | `added`, `gone` | a file, or a key |
+| | `kind`, `bytes` | another kind of file, other bytes |
+| | `value` | another value at a key |
 | `reason` | `missing` | the object is not there |
 | | `damaged` | the object is there with other bytes |
 | | `of another size than its Pointer says` | the Pointer contradicts the object that it names |
@@ -170,6 +181,7 @@ def _scene(home: Path):
     yield "mlvc repro", ["repro"], root
     shell.commit(root)
     yield from _scene_of_figures(root)
+    yield "mlvc reproduce", ["reproduce", "HEAD"], root
     yield "mlvc push", ["push"], root
     yield "mlvc ls", ["ls", "data"], root
     yield "mlvc du", ["du"], root

@@ -47,6 +47,7 @@ def test_no_page_has_an_empty_example():
         "manifest",
         "pack",
         "fragment",
+        "items",
         "bundle",
         "lockfile",
         "run",

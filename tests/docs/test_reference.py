@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 
 from mlvc import manifest
+from mlvc.api import reproduce
 from mlvc.api.doctor import BROKEN, NOTE, SLOW
 from mlvc.api.install import Hook
 from mlvc.api.status import PathStatus
 from mlvc.cli import display, shapes
 from mlvc.cli.table import TABLE
+from mlvc.pipeline import compare
+from mlvc.pipeline.compare import Verdict
 from mlvc.pipeline.plan import Action
 from mlvc.pipeline.runner import StageResult
 from mlvc.pointer import KINDS, Content
@@ -58,12 +61,17 @@ def test_the_values_in_json_are_those_of_the_code() -> None:
         "action": told["action"],
         "outcome": told["outcome"],
         "event": told["event"],
+        "outcome of mlvc reproduce": told["outcome of mlvc reproduce"],
+        "verdict": list(Verdict),
+        "change in an output": [compare.ADDED, compare.GONE, compare.KIND, compare.BYTES, compare.VALUE],
         "reason": ["missing", "damaged", MISNAMED],
     }
     assert sorted(told["event"]) == sorted(set(re.findall(r'"event": "(\w+)"', inspect.getsource(display))))
     assert sorted(told["action"]) == sorted(Action)
     documented = inspect.getsource(StageResult).partition("outcome: str")[2].partition("reasons:")[0]
     assert sorted(told["outcome"]) == sorted(re.findall(r"``(\w+)``", documented))
+    outcomes = str(reproduce.StageResult.__doc__).partition("``outcome``: ")[2].partition("``reasons``")[0]
+    assert sorted(told["outcome of mlvc reproduce"]) == sorted(re.findall(r"``([\w ]+)``", outcomes))
     hooks = str(Hook.__doc__).partition("``state``: ")[2].partition("\n")[0]
     assert sorted(told["state of a hook"]) == sorted(re.findall(r"``(\w+)``", hooks))
 

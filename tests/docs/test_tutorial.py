@@ -27,6 +27,8 @@ PLAYED = (
     "docs/howto/looking-after.md",
     "docs/howto/cleaning-up.md",
     "docs/howto/recovering.md",
+    "docs/howto/reproduce.md",
+    "docs/howto/each.md",
 )
 
 

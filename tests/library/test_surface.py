@@ -28,7 +28,8 @@ status(*paths, cwd='.')
 diff(old='HEAD', new='', *paths, cwd='.')
 checkout(*paths, rev='', force=False, relink=False, dry_run=False, cwd='.')
 repro(*targets, force=False, single=False, downstream=False, keep_going=False, run_cache=True, pull=False, \
-remote='', allow_missing=False, jobs=None, cwd='.')
+remote='', allow_missing=False, isolated=False, check_deterministic=False, jobs=None, cwd='.')
+reproduce(rev, *targets, single=False, tolerance=(), jobs=None, remote='', fetch=True, keep='', cwd='.')
 stages(*, cwd='.')
 params_diff(old='HEAD', new='', *, targets=(), everything=False, cwd='.')
 metrics_show(*targets, revs=(), all_branches=False, all_tags=False, all_commits=False, cwd='.')
@@ -75,6 +76,7 @@ def test_all_names_are_there_and_no_more():
             "Figures",
             "ValuesDiff",
             "ValueChange",
+            "Reproduced",
             "Transferred",
             "Pulled",
             "Collected",
@@ -135,6 +137,7 @@ def test_a_function_has_the_options_of_its_command():
     only_shown = {"--json", "--md", "--exit-code", "--tree", "--size", "--bytes", "--dry", "--restore", "--hash"}
     only_shown |= {"--yes", "--uninstall", "-q", "--quiet", "-v", "--verbose", "--no-progress"}
     renamed = {"single-item": "single", "no-run-cache": "run_cache", "rev": "revs", "ours": "side", "theirs": "side"}
+    renamed |= {"no-fetch": "fetch"}
     renamed |= {"working": "side", "target": "paths", "hook": "hooks"}
     for name in sorted(set(FUNCTIONS) & set(TABLE)):
         _, options, _ = TABLE[name]

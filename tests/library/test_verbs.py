@@ -84,6 +84,15 @@ def test_stages(project: Path) -> None:
     assert [one.stage for one in mlvc.status().stages] == ["copy"]
     assert [stage.outcome for stage in mlvc.repro().stages] == ["ran"]
     assert mlvc.status().stages == ()
+    git("add", "-A", cwd=project)
+    git("commit", "-qm", "ran", cwd=project)
+    done = mlvc.reproduce("HEAD", "copy", tolerance=["1e-6"])
+    assert isinstance(done, mlvc.Reproduced)
+    assert done.is_good
+    assert [out.verdict for stage in done.stages for out in stage.outputs] == ["identical"]
+    assert [stage.outcome for stage in mlvc.repro(force=True, isolated=True, check_deterministic=True).stages] == [
+        "ran"
+    ]
     (project / "mlvc.yaml").write_text("stages:\n  copy:\n    cmd: exit 3\n    outs: [out.txt]\n")
     with pytest.raises(mlvc.StageFailedError) as caught:
         mlvc.repro("copy")

@@ -22,6 +22,11 @@ class Job:
     timeout: float = 0.0
     """Seconds for all of them together; 0 for as long as they like."""
     image: str = ""
+    """The image of the container that they run in; '' for none."""
+    root: str = ""
+    """Of a container: the directory that it sees."""
+    through: tuple[str, ...] = ()
+    """Of a container: the variables of the Executor's environment that it has, too."""
     output: int = -1
     """An open file to which they append all that they print, and that can be read; -1 for nowhere."""
     claim: Claim = NOBODY

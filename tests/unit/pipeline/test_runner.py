@@ -591,11 +591,3 @@ def test_a_stage_that_wants_too_much_stops_all_before_anything_runs(one):
     with pytest.raises(PipelineError, match="takes 2 of 'gpu', and there is 1"):
         runner.repro(one.graph, one.tools, Options(limits={"gpu": 1}))
     assert one.ran() == []
-
-
-@pytest.mark.parametrize("fields", [{"image": "python:3.11"}, {"each": "data/*"}])
-def test_what_cannot_be_run_as_it_is_described_stops_all_before_anything_runs(one, fields):
-    with_stage(one, **fields)
-    with pytest.raises(PipelineError, match=f"'{next(iter(fields))}' is described, but this mlvc cannot run it yet"):
-        runner.repro(one.graph, one.tools)
-    assert one.ran() == []

@@ -18,6 +18,7 @@ from mlvc.pipeline.schedule import (
     Look,
     Planned,
     Restore,
+    Returned,
     Schedule,
     Skip,
     check_resources,
@@ -115,6 +116,32 @@ def test_no_more_is_taken_than_there_is():
     assert plan.tell(Finished("b")) == [Look("d")]
 
 
+def test_a_stage_is_lent_what_no_other_needs():
+    made = staged(a={"gpu": 1}, b={}, c={})
+    plan = schedule(made, [Action.RUN] * 3, jobs=3, limits={"gpu": 2.0})
+    assert plan.begin() == [Look("a"), Look("b"), Look("c")]
+    assert not plan.lend("a")
+    assert plan.tell(Finished("b")) == []
+    assert plan.lend("a")
+    assert plan.tell(Finished("c")) == []
+    assert not plan.lend("a"), "the second of two is in use"
+    assert (plan.lent("a"), plan.tell(Returned("a")), plan.lent("a")) == (1, [], 0)
+    assert plan.lend("a")
+    assert plan.tell(Finished("a")) == [Done()]
+
+
+def test_a_stage_that_may_begin_comes_before_more_of_one_that_runs():
+    made = build(a="", b="", c="b")
+    plan = schedule(made, [Action.RUN] * 3, jobs=2)
+    assert plan.begin() == [Look("b"), Look("a")]
+    assert plan.tell(Failed("b")) == []
+    assert plan.lend("a")
+    plan = schedule(made, [Action.RUN] * 3, jobs=2)
+    plan.begin()
+    assert plan.tell(Finished("b")) == [Look("c")]
+    assert not plan.lend("a")
+
+
 def test_parts_of_a_whole_fit_together():
     made = staged(**{name: {"cpus": 0.1} for name in "abcdefghij"})
     assert len(schedule(made, [Action.RUN] * 10, jobs=99, limits={"cpus": 1.0}).begin()) == 10
@@ -165,7 +192,7 @@ def test_what_has_a_condition_that_does_not_hold_is_passed_over():
     st.lists(st.sampled_from([{}, {"gpu": 1}, {"gpu": 2}, {"cpus": 0.5}, {"cpus": 1, "gpu": 1}]), min_size=10),
     st.data(),
 )
-def test_any_course_of_events_ends_with_every_stage_seen_once_in_order(  # noqa: PLR0912  (one for each kind of event)
+def test_any_course_of_events_ends_with_every_stage_seen_once_in_order(  # noqa: PLR0912, PLR0915  (for each kind of event)
     pairs, jobs, keep_going, takes, data
 ):
     names = "abcdefghij"
@@ -186,6 +213,7 @@ def test_any_course_of_events_ends_with_every_stage_seen_once_in_order(  # noqa:
     actions = [data.draw(st.sampled_from([Action.UNCHANGED, Action.RUN, Action.WAIT])) for _ in made.stages]
     plan = schedule(made, actions, jobs=jobs, keep_going=keep_going, limits=limits)
     todo, looked, busy, done, lost, failed, held = list(plan.begin()), [], [], [], set(), [], set()
+    lent = []
     while True:
         while todo:
             command = todo.pop(0)
@@ -208,7 +236,7 @@ def test_any_course_of_events_ends_with_every_stage_seen_once_in_order(  # noqa:
                 looked.append(command.stage)
             else:
                 busy.append(command.decision.stage)
-        at_work = [*looked, *busy]
+        at_work = [*looked, *busy, *lent]
         assert len(at_work) <= jobs
         for what, limit in limits.items():
             assert sum(made.stages[name].resources.get(what, 0) for name in at_work) <= limit
@@ -221,7 +249,19 @@ def test_any_course_of_events_ends_with_every_stage_seen_once_in_order(  # noqa:
             else:
                 todo += plan.tell(Planned(Decision(stage, Action(event))))
         elif busy:
-            stage = busy.pop(data.draw(st.integers(0, len(busy) - 1)))
+            stage = busy[data.draw(st.integers(0, len(busy) - 1))]
+            move = data.draw(st.sampled_from(["end", "lend", "return"])) if len(lent) < jobs else "end"
+            if move == "lend":
+                lent += [stage] if plan.lend(stage) else []
+                if stage in lent:
+                    continue
+            elif move == "return" and stage in lent:
+                lent.remove(stage)
+                todo += plan.tell(Returned(stage))
+                continue
+            assert plan.lent(stage) == lent.count(stage)
+            busy.remove(stage)
+            lent = [other for other in lent if other != stage]
             done.append(stage)
             end = data.draw(st.sampled_from([Finished, Finished, Failed, Declined]))
             lost |= {stage} if end is not Finished else set()

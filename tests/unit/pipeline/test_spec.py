@@ -65,7 +65,7 @@ def test_the_whole_vocabulary():
 ADDED = """
 stages:
   s:
-    cmd: x
+    cmd: x ${items}
     wdir: w
     env: {B: 2, A: text, C: true}
     timeout: 1.5m

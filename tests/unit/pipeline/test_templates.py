@@ -7,8 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlvc.errors import MlvcError, PipelineError
-from mlvc.pipeline import params, spec, template
-from mlvc.pipeline.place import Trouble
+from mlvc.pipeline import filling, params, spec
 from mlvc.pipeline.variables import Surroundings
 
 PARAMS = b"""\
@@ -59,7 +58,6 @@ def refused(text, surroundings=None):
             "`${item.steem}` is no part of an item of 'each'",
             "'item.stem'?",
         ),
-        ("cmd: x ${items}\n    each: a/*", 3, 5, "`${items}` does not resolve", ""),
         ("cmd: x\n    resources: {'${model.name}': 1, cnn: 3}", 4, 5, "two keys come out as 'cnn'", ""),
         ("cmd: x ${layers}", 3, 5, "`${layers}` is a list, and text, a number", "name one part"),
         ("cmd: ${opts}", 3, 5, "`${opts}` is a mapping, and text, a number", "name one part"),
@@ -257,31 +255,22 @@ def test_a_command_with_each_is_resolved_once_more_for_each_item():
     text = r"""
 stages:
   s:
-    cmd: conv ${item.path} ${item.stem} ${lr} \${item.path} ${v} ${opts}
+    cmd: conv ${item.path} ${item.stem} ${lr} \${item.path} ${v} ${opts} > ${out}
     vars: [{v: 'a ${b'}]
     each: raw/*
+    outs: [o]
 """
     (stage,) = stages(text)
     assert stage.each == "raw/*"
-    assert stage.cmd == (r"conv ${item.path} ${item.stem} 0.1 \${item.path} a \${b --a 1 --b --c x 'y z'",)
-    commands = template.per_item(stage.cmd)
-    assert commands({"item": {"path": "raw/${a}.jpg", "stem": "a"}}) == (
-        "conv raw/${a}.jpg a 0.1 ${item.path} a ${b --a 1 --b --c x 'y z'",
-    )
-    with pytest.raises(Trouble, match="an item has no such part"):
-        commands({"item": {}})
-
-
-def test_a_batch_has_a_list():
-    text = "stages: {s: {cmd: 'conv ${items} ${item.path:-none}', each: 'raw/*', batch: 3}}"
-    (stage,) = stages(text)
-    assert template.per_item(stage.cmd)({"items": "list"}) == ("conv list none",)
+    assert stage.cmd == (r"conv ${item.path} ${item.stem} 0.1 \${item.path} a \${b --a 1 --b --c x 'y z' > ${out}",)
+    filled = "conv 'raw/${a}.jpg' a 0.1 ${item.path} a ${b --a 1 --b --c x 'y z' > /o"
+    assert filling.fill(stage.cmd[0], {"item.path": "raw/${a}.jpg", "item.stem": "a", "out": "/o"}) == filled
 
 
 def test_each_within_foreach_has_the_parts_of_an_item_and_foreach_the_rest():
-    cmd = "${item.name} ${item.depth} ${item.path} ${items}"
-    text = f"stages: {{s: {{foreach: ['${{model}}'], do: {{cmd: '{cmd}', each: 'a/*', batch: 2}}}}}}"
-    assert stages(text)[0].cmd == ("${item.name} 3 ${item.path} ${items}",)
+    cmd = "${item.name} ${item.depth} ${item.path} ${out}"
+    text = f"stages: {{s: {{foreach: ['${{model}}'], do: {{cmd: '{cmd}', each: 'a/*', outs: [o]}}}}}}"
+    assert stages(text)[0].cmd == ("${item.name} 3 ${item.path} ${out}",)
 
 
 # -- when --------------------------------------------------------------------------------------

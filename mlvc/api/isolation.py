@@ -1,0 +1,104 @@
+"""Directories beside the working tree with what a Stage declares, for ``repro --isolated``. See pipeline.isolation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+
+from mlvc import files, globs
+from mlvc import ignore as ignores
+from mlvc.errors import PipelineError
+from mlvc.manifest import FILE, Entry
+from mlvc.pipeline import compare
+from mlvc.pipeline.plan import same
+from mlvc.pipeline.spec import Stage
+from mlvc.repo import Repo
+from mlvc.workspace import isolated
+from mlvc.workspace.index import Index
+from mlvc.workspace.tree import Look, WorkTree
+
+
+class RepoIsolation:
+    """See pipeline.isolation.Isolation.
+
+    The directories are in the Git directory or, where that is on another file system, at the top of the working tree.
+    """
+
+    def __init__(self, repo: Repo, followed: Callable[[str], str]) -> None:
+        """``followed``: where a path leads as a symbolic link."""
+        self._repo = repo
+        self._followed = followed
+        self._placed: dict[str, list[Entry]] = {}
+
+    def make(self, stage: Stage) -> str:
+        """See Isolation; PipelineError where a dependency is gone."""
+        repo = self._repo
+        place = repo.tree.beside(repo.root)
+        os.mkdir(place)
+        given = sorted({entry.path: entry for entry in self._inputs(stage)}.values())
+        kept = [entry for out in stage.outs if out.persist for entry in self._at(out.path)]
+        try:
+            isolated.fill(repo.root, place, [*given, *kept], repo.links)
+        except FileNotFoundError as error:
+            name = os.path.relpath(os.fsdecode(error.filename), repo.root)
+            raise PipelineError(
+                f"'{name}' vanished while it was brought to stage '{stage.name}'", hint="run `mlvc repro` again"
+            ) from None
+        for path in (stage.wdir, *(os.path.dirname(out.path) for out in stage.outs)):
+            os.makedirs(os.path.join(place, path), exist_ok=True)
+        self._placed[place] = given
+        return place
+
+    def _inputs(self, stage: Stage) -> Iterator[Entry]:
+        for path in stage.deps:
+            yield from self._at(path)
+        for file in dict.fromkeys(ref.file for ref in stage.params):
+            yield Entry(file, FILE, os.stat(f"{self._repo.root}/{file}").st_size, b"")
+
+    def _at(self, path: str) -> Iterator[Entry]:
+        """The files at or below ``path``, as the Manifest of it has them."""
+        tree = self._repo.tree
+        if globs.is_pattern(path):
+            look, top = tree.fitting(path), globs.fixed(path)
+        else:
+            goal = self._followed(path)
+            look, top = tree.look([goal])[goal], path
+        for entry in look.entries():
+            yield entry._replace(path="/".join(part for part in (top, entry.path) if part))
+
+    def written(self, place: str) -> str:
+        """See Isolation."""
+        return isolated.written(self._repo.root, place, self._placed[place])
+
+    def bring_back(self, place: str, paths: Sequence[str]) -> None:
+        """See Isolation."""
+        isolated.bring_back(place, self._repo.root, paths)
+
+    def differing(self, place: str, paths: Sequence[str]) -> dict[str, list[str]]:
+        """See Isolation."""
+        repo = self._repo
+        first = repo.tree.look(paths)
+        index = Index(repo.tree.scratch.name() + ".sqlite", repo.hashing.size)
+        with closing(WorkTree(place, index, repo.hashing, ignore=ignores.load(repo.root))) as other:
+            second = other.look(paths)
+        return {
+            path: _files(first[path], second[path])
+            for path in paths
+            if not same(first[path].content, second[path].content)
+        }
+
+    def exists(self, path: str) -> bool:
+        """See Isolation."""
+        return files.exists(f"{self._repo.root}/{path}")
+
+    def remove(self, place: str) -> None:
+        """See Isolation."""
+        self._placed.pop(place, None)
+        files.remove_tree(place)
+
+
+def _files(one: Look, other: Look) -> list[str]:
+    if not all(look.content is not None and look.content.is_dir for look in (one, other)):
+        return []
+    return [difference.file for difference in compare.entries(one.entries(), other.entries())]

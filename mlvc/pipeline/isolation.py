@@ -1,0 +1,89 @@
+"""Directories in which the commands of a Stage find what it declares, and nothing else."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from mlvc import globs
+from mlvc.errors import StageFailedError
+from mlvc.pipeline import where
+from mlvc.pipeline.graph import inputs
+from mlvc.pipeline.spec import Stage
+
+_NAMED = 3
+_WORD = re.compile(r"[^\s'\"`,;:()\[\]{}<>=]+")
+_MODULE = re.compile(r"No module named '?([\w.]+)")
+
+
+class Isolation(Protocol):
+    """Makes such directories. What is left of them when mlvc ends, or is killed, goes by itself."""
+
+    def make(self, stage: Stage) -> str:
+        """A new directory with the dependencies and parameter files of ``stage``, and what it wrote to last time."""
+
+    def written(self, place: str) -> str:
+        """An input in ``place`` that a command has written to; '' for none."""
+
+    def bring_back(self, place: str, paths: Sequence[str]) -> None:
+        """Move what was made at ``paths`` to the working tree, where nothing is there."""
+
+    def differing(self, place: str, paths: Sequence[str]) -> dict[str, list[str]]:
+        """Those of ``paths`` that are not the same in the working tree, each with the files in it that are not."""
+
+    def exists(self, path: str) -> bool:
+        """Whether something is at ``path`` in the working tree."""
+
+    def remove(self, place: str) -> None:
+        """Remove the directory and all that is in it."""
+
+
+def undeclared(stage: Stage, text: str, place: str, exists: Callable[[str], bool]) -> list[str]:
+    """The paths that ``text``, which the commands of ``stage`` printed in ``place``, names and nobody declared."""
+    declared = [globs.fixed(path) for path in (*inputs(stage), *(out.path for out in stage.outs))]
+    found: list[str] = []
+    for path in _candidates(stage, text, place):
+        inside = any(path == one or path.startswith(one + "/") or one.startswith(path + "/") for one in declared)
+        if path not in found and not inside and exists(path):
+            found.append(path)
+    return found
+
+
+def _candidates(stage: Stage, text: str, place: str) -> Iterator[str]:
+    folders = dict.fromkeys([stage.wdir, *(posixpath.dirname(path) for path in stage.deps)])
+    for module in _MODULE.findall(text):
+        name = module.replace(".", "/")
+        for folder in folders:
+            for end in (f"{name}.py", f"{name}/__init__.py", f"{name.partition('/')[0]}.py"):
+                yield posixpath.normpath(posixpath.join(folder, end))
+    for word in _WORD.findall(text):
+        name = word.rstrip(".").removeprefix(place + "/")
+        if name and not name.startswith("/"):
+            path = posixpath.normpath(posixpath.join(stage.wdir if name == word.rstrip(".") else "", name))
+            if path != "." and path.split("/")[0] not in ("..", ".git"):
+                yield path
+
+
+def hint(names: Sequence[str]) -> str:
+    """What to say to a person whose command failed where only what is declared was there."""
+    if not names:
+        return "with --isolated a command finds only what its stage declares: name all that it reads under 'deps'"
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return (
+        f"its output names {', '.join(names[:_NAMED])}{more}, which the stage does not declare: "
+        "with --isolated only what is under 'deps' is there"
+    )
+
+
+def of_difference(stage: Stage, found: Mapping[str, Sequence[str]]) -> StageFailedError:
+    """The commands of ``stage`` made other outputs the second time."""
+    path, names = next(iter(found.items()))
+    inside = f" ({', '.join(names[:_NAMED])}{', …' if len(names) > _NAMED else ''})" if names else ""
+    others = f", {', '.join(list(found)[1:])}" if len(found) > 1 else ""
+    return StageFailedError(
+        f"{where.of(stage, path)}: stage '{stage.name}' is not deterministic: it made another "
+        f"'{path}'{inside}{others} the second time",
+        hint="look for a clock, random numbers without a seed, names of temporary files, the order of threads or files",
+    )

@@ -1,0 +1,98 @@
+"""A directory that holds some files of the working tree and no others: a command that runs there finds nothing else.
+
+Files are copied, or for large ones linked as checkout does. They keep their times, so that a look at these tells
+whether the command has written to one.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Sequence
+
+from mlvc import files
+from mlvc.manifest import EMPTY_DIR, EXECUTABLE, SYMLINK, Entry
+from mlvc.store.base import LARGE
+from mlvc.workspace import link
+
+
+def fill(source: str, target: str, entries: Iterable[Entry], links: Sequence[str]) -> None:
+    """Bring ``entries`` of the directory ``source``, paths below it, to the directory ``target``, which is there.
+
+    OSError where a file is gone by now. ``links``: the link types for large files to try, in order.
+    """
+    made = {""}
+    for entry in entries:
+        parent = entry.path.rpartition("/")[0] if entry.kind != EMPTY_DIR else entry.path
+        if parent not in made:
+            os.makedirs(f"{target}/{parent}", exist_ok=True)
+            made.add(parent)
+        if entry.kind == SYMLINK:
+            os.symlink(os.readlink(f"{source}/{entry.path}"), f"{target}/{entry.path}")
+        elif entry.kind != EMPTY_DIR:
+            _place(f"{source}/{entry.path}", f"{target}/{entry.path}", entry, links)
+
+
+def _place(source: str, target: str, entry: Entry, links: Sequence[str]) -> None:
+    for kind in links if entry.size >= LARGE and entry.kind != EXECUTABLE else ():
+        if kind == link.COPY:
+            break
+        try:
+            if _linked(kind, source, target):
+                return
+        except OSError:
+            continue
+    _copy(source, target, 0o777 if entry.kind == EXECUTABLE else 0o666)
+
+
+def _linked(kind: str, source: str, target: str) -> bool:
+    if kind == link.REFLINK:
+        if not files.reflink(source, target):
+            return False
+        info = os.stat(source)
+        os.utime(target, ns=(info.st_atime_ns, info.st_mtime_ns))
+        return True
+    if kind == link.SYMLINK and not os.path.islink(source):
+        return False  # the file itself may be written to; what it would lead to otherwise may not
+    real = os.path.realpath(source)
+    (os.link if kind == link.HARDLINK else os.symlink)(real, target)
+    return True
+
+
+def _copy(source: str, target: str, mode: int) -> None:
+    # Few calls: there may be very many small files.
+    old = os.open(source, files.READ)
+    try:
+        info = os.fstat(old)
+        new = os.open(target, files.CREATE, mode)
+        try:
+            if info.st_size < LARGE:
+                files.write_all(new, os.read(old, info.st_size + 1))
+            else:
+                files.copy_fd(old, new, info.st_size)
+            os.utime(new if os.utime in os.supports_fd else target, ns=(info.st_atime_ns, info.st_mtime_ns))
+        finally:
+            os.close(new)
+    finally:
+        os.close(old)
+
+
+def written(source: str, target: str, entries: Iterable[Entry]) -> str:
+    """The first of the files that were brought by ``fill`` and are not what they were; '' where all are."""
+    for entry in entries:
+        if entry.kind in (SYMLINK, EMPTY_DIR):
+            continue
+        try:
+            old, new = os.stat(f"{source}/{entry.path}"), os.stat(f"{target}/{entry.path}")
+        except OSError:
+            return entry.path
+        if (old.st_size, old.st_mtime_ns) != (new.st_size, new.st_mtime_ns) or not stat.S_ISREG(new.st_mode):
+            return entry.path
+    return ""
+
+
+def bring_back(source: str, target: str, paths: Iterable[str]) -> None:
+    """Move what was made at ``paths`` of the directory ``source`` to ``target``, where nothing is there yet."""
+    for path in paths:
+        if files.exists(f"{source}/{path}"):
+            files.move(f"{source}/{path}", f"{target}/{path}")

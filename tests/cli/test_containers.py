@@ -1,0 +1,205 @@
+"""Stages with an image, in a real podman."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import SOURCES, git, run_mlvc, shell
+from tests.helpers import containers as engines
+
+IMAGE = f"localhost/mlvc-test-{os.getpid()}:1"
+"""A name of this process alone: others may import the same image anew meanwhile, which gives it another id."""
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    env = engines.environment(tmp_path_factory.mktemp("podman"))
+    podman("tag", engines.IMAGE, IMAGE, env=env)
+    yield env
+    podman("rmi", "--force", IMAGE, env=env)
+
+
+@pytest.fixture
+def env(real: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What mlvc runs in: a home in which podman has the image."""
+    for name in ("HOME", "CONTAINERS_CONF"):
+        if name in real:
+            monkeypatch.setenv(name, real[name])
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    return real
+
+
+def podman(*args: str, env: dict[str, str]) -> str:
+    return subprocess.run(["podman", *args], env=env, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def moved(env: dict[str, str]) -> Iterator[str]:
+    """Another name of the image, of this test alone: the engine may be shared."""
+    name = f"localhost/moved-{os.getpid()}-{time.time_ns()}:1"
+    podman("tag", IMAGE, name, env=env)
+    yield name
+    podman("rmi", "--force", name, env=env)
+
+
+def retag(env: dict[str, str], name: str) -> None:
+    """Let ``name`` stand for another image."""
+    made = podman("create", IMAGE, "/bin/sh", env=env)
+    podman("commit", "-q", "--change", f"LABEL made={time.time_ns()}", made, name, env=env)
+    podman("rm", made, env=env)
+
+
+def pipeline(root: Path, *stages: str) -> None:
+    (root / "mlvc.yaml").write_text("stages:\n" + "".join(f"  {stage}\n" for stage in stages))
+
+
+def containers(root: Path, env: dict[str, str]) -> list[str]:
+    """Those that have to do with the working tree ``root``."""
+    return podman("ps", "-aq", "--filter", f"volume={root}", env=env).split()
+
+
+UPPER = f"upper: {{cmd: 'test ! -e /usr && cat data/one.txt > out', image: '{IMAGE}', deps: [data], outs: [out]}}"
+
+
+def test_a_stage_runs_in_its_image_which_is_a_part_of_its_key(project: Path, env: dict[str, str], moved: str) -> None:
+    pipeline(project, UPPER.replace(IMAGE, moved))
+    assert run_mlvc("repro", cwd=project).err.startswith("Running stage 'upper': never run\n")
+    assert (project / "out").read_bytes() == b"one\n"
+    assert (project / "out").stat().st_uid == os.getuid()
+    id_ = json.loads((project / "mlvc.lock").read_text())["stages"]["upper"]["image"]
+    assert id_ == "sha256:" + podman("image", "inspect", "--format", "{{.Id}}", IMAGE, env=env)
+    assert "1 unchanged" in run_mlvc("repro", cwd=project).err
+    retag(env, moved)
+    reason = f"image {moved} changed"
+    assert reason in run_mlvc("status", cwd=project).out
+    assert f"Running stage 'upper': {reason}" in run_mlvc("repro", cwd=project).err
+    # The first image again: its Run is known.
+    podman("tag", IMAGE, moved, env=env)
+    assert "1 restored" in run_mlvc("repro", cwd=project).err
+    pipeline(project, UPPER.replace(f"image: '{IMAGE}', ", "").replace("test ! -e /usr && ", ""))
+    assert "image is no longer named" in run_mlvc("repro", "--dry-run", cwd=project).out
+    assert containers(project, env) == []
+
+
+def test_an_image_that_is_not_here(project: Path, env: dict[str, str]) -> None:
+    absent = "localhost/no-such-image:1"
+    alone = "alone: {cmd: 'echo > made', outs: [made]}"
+    pipeline(project, UPPER.replace(IMAGE, absent), alone)
+    assert f"image {absent} is not here" in run_mlvc("repro", "--dry-run", cwd=project).out
+    shell.refused(run_mlvc("repro", cwd=project, check=False), 2, f"the image '{absent}' cannot be had", "podman pull")
+    assert not (project / "made").exists()
+    run_mlvc("repro", "alone", cwd=project)
+
+
+def test_without_an_engine_only_what_has_to_run_is_refused(project: Path, env: dict[str, str], tmp_path: Path) -> None:
+    pipeline(project, UPPER, "alone: {cmd: 'echo > made', outs: [made]}")
+    run_mlvc("repro", cwd=project)
+    folder = tmp_path / "no engine"
+    folder.mkdir()
+    for name in ("git", "sh", "cat", "test"):
+        (folder / name).symlink_to(f"/usr/bin/{name}")
+    bare = {"PATH": str(folder)}
+    assert "2 unchanged" in run_mlvc("repro", cwd=project, env=bare).err
+    assert run_mlvc("status", cwd=project, env=bare).code == 0
+    shell.write(project, {"data/one.txt": b"two\n"})
+    (project / "made").unlink()
+    result = run_mlvc("repro", cwd=project, env=bare, check=False)
+    shell.refused(result, 2, "no container can be run: there is no docker and no podman", "install docker or podman")
+    assert not (project / "made").exists()
+    run_mlvc("config", "pipeline.container.engine", "nerdctl", cwd=project)
+    shell.refused(run_mlvc("repro", cwd=project, check=False), 2, "there is no nerdctl here")
+
+
+def test_the_environment_and_what_the_settings_add(project: Path, env: dict[str, str]) -> None:
+    shell.write(
+        project,
+        {
+            "run.sh": b'echo "$A|$B|${C-none}|$D" > out\n',
+            "mlvc.yaml": (
+                "stages:\n  s:\n    cmd: [cd ../..; sh run.sh, pwd > ../../where]\n    wdir: data/sub\n"
+                f"    image: {IMAGE}\n    env: [{{A: x y}}, B]\n    outs: [../../out, ../../where]\n"
+            ).encode(),
+        },
+    )
+    run_mlvc("config", "--", "pipeline.container.args", "--env 'D=1 2'", cwd=project)
+    run_mlvc("repro", cwd=project, env={"B": "b", "C": "c"})
+    assert (project / "out").read_text() == "x y|b|none|1 2\n"
+    assert (project / "where").read_text() == f"{project}/data/sub\n"
+
+
+def test_a_command_that_fails_and_one_that_takes_too_long(project: Path, env: dict[str, str]) -> None:
+    pipeline(project, f"s: {{cmd: ['echo half > out', 'exit 3'], image: '{IMAGE}', outs: [out]}}")
+    result = run_mlvc("repro", cwd=project, check=False)
+    assert result.code == 7
+    shell.ends(result, "failed with exit code 3", "kept in")
+    assert "the command that failed: exit 3\n" in result.err
+    pipeline(project, f"s: {{cmd: 'echo half > out; sleep 300', image: '{IMAGE}', outs: [out], timeout: 3}}")
+    result = run_mlvc("repro", cwd=project, check=False)
+    shell.ends(result, "took longer than its timeout of 3")
+    assert containers(project, env) == []
+
+
+def test_isolated_and_twice_and_side_by_side(project: Path, env: dict[str, str]) -> None:
+    stages = [
+        f"{name}: {{cmd: 'test ! -e model.bin && test ! -e data/two.txt && cat data/one.txt > {name}', "
+        f"image: '{IMAGE}', deps: [data/one.txt], outs: [{name}]}}"
+        for name in ("a", "b")
+    ]
+    pipeline(project, *stages)
+    run_mlvc("repro", "--isolated", "--check-deterministic", "-j", "2", cwd=project)
+    assert (project / "b").read_bytes() == b"one\n"
+    pipeline(project, stages[0].replace("test ! -e model.bin", f"test ! -e {project}/model.bin"))
+    run_mlvc("repro", "--isolated", cwd=project)
+
+
+def test_a_link_into_the_store_is_seen(project: Path, env: dict[str, str]) -> None:
+    run_mlvc("config", "core.link", "symlink,copy", cwd=project)
+    run_mlvc("checkout", "--relink", cwd=project)
+    assert (project / "model.bin").is_symlink()
+    pipeline(project, f"s: {{cmd: 'cat model.bin | wc -c > out', image: '{IMAGE}', deps: [model.bin], outs: [out]}}")
+    run_mlvc("repro", cwd=project)
+    assert int((project / "out").read_text()) == len(shell.LARGE)
+
+
+def test_reproduce(project: Path, env: dict[str, str], moved: str) -> None:
+    pipeline(project, UPPER.replace(IMAGE, moved))
+    run_mlvc("repro", cwd=project)
+    shell.commit(project)
+    assert run_mlvc("reproduce", "HEAD", cwd=project).code == 0
+    retag(env, moved)
+    # The image that was recorded is still here, and counts.
+    assert run_mlvc("reproduce", "HEAD", cwd=project).out == "upper: ran\n  identical  out\n"
+    assert git("status", "--porcelain", cwd=project) == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_is_left_behind(project: Path, env: dict[str, str], number: int) -> None:
+    pipeline(project, f"s: {{cmd: 'echo > up; sleep 300', image: '{IMAGE}', outs: [out]}}")
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "mlvc", "repro"],
+        cwd=project,
+        env=os.environ | {"PYTHONPATH": SOURCES},
+        stderr=subprocess.DEVNULL,
+    )
+    while not (project / "up").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(number)
+    process.wait(timeout=60)
+    if number == signal.SIGKILL:
+        assert len(containers(project, env)) == 1
+        assert len(list((project / ".git/mlvc/containers").iterdir())) == 1
+        pipeline(project, "s: {cmd: 'echo > out', outs: [out]}")
+        run_mlvc("repro", cwd=project)
+    assert containers(project, env) == []
+    assert list((project / ".git/mlvc/containers").iterdir()) == []

@@ -1,0 +1,378 @@
+"""``reproduce``: whether the results of a revision come out again, and that nothing else changes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import SOURCES, Result, git, run_mlvc, shell
+
+PIPELINE = """\
+stages:
+  upper:
+    cmd: tr a-z A-Z < data/one.txt > upper.txt
+    deps: [data/one.txt]
+    outs: [upper.txt]
+  split:
+    cmd: python3 split.py
+    deps: [upper.txt, split.py, model.bin]
+    params: [parts]
+    outs: [parts]
+    metrics: [scores.json: {cache: false}]
+"""
+SPLIT = """\
+import json, os
+count = int(open("params.yaml").read().split(":")[1])
+os.makedirs("parts/deep")
+for number in range(count):
+    with open(f"parts/{number}.bin", "wb") as file:
+        file.write(bytes(3000) + open("upper.txt", "rb").read() * number)
+open("parts/deep/same", "w").write("same")
+json.dump({"lines": 1, "auc": {"test": 0.5}}, open("scores.json", "w"))
+"""
+
+
+def prepare(project: Path) -> Path:
+    shell.write(project, {"mlvc.yaml": PIPELINE.encode(), "params.yaml": b"parts: 3\n", "split.py": SPLIT.encode()})
+    run_mlvc("repro", cwd=project)
+    shell.commit(project, "results")
+    git("tag", "v1", cwd=project)
+    return project
+
+
+@pytest.fixture
+def past(scenes: dict[str, Path], tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+    """A project whose results were recorded at ``v1``; since then everything has changed."""
+    if "past" not in scenes:
+        scenes["past"] = tmp_path_factory.mktemp("past")
+        root = prepare(shell.project(scenes["past"] / "project"))
+        run_mlvc("push", cwd=root)
+        shell.write(root, {"data/one.txt": b"other\n", "params.yaml": b"parts: 2\n", "split.py": b"raise SystemExit\n"})
+        run_mlvc("commit", cwd=root)
+        shell.write(root, {"mlvc.yaml": b"stages: {now: {cmd: 'echo > now.txt', outs: [now.txt]}}\n"})
+        run_mlvc("repro", cwd=root)
+        shell.commit(root, "later")
+    return shell.copied(scenes["past"], tmp_path / "work" / "scene") / "project"
+
+
+def edited(root: Path, change: Callable[[str], str], *, tag: str = "v2") -> None:
+    """Commit the results of ``v1`` with another program that is said to have made them: one that is not steady."""
+    git("checkout", "--quiet", "v1", cwd=root)
+    run_mlvc("checkout", cwd=root)
+    (root / "split.py").write_text(change(SPLIT))
+    run_mlvc("repro", cwd=root)
+    shell.commit(root, "unsteady")
+    git("tag", tag, cwd=root)
+
+
+UNSTEADY = "open('parts/new-%d' % os.getpid(), 'w'); "
+
+
+def outputs(result: Result) -> dict[str, dict[str, object]]:
+    value = json.loads(result.out)
+    return {out["path"]: out for stage in value["stages"] for out in stage["outputs"]}
+
+
+def test_a_past_result_comes_out_again_and_nothing_else_changes(past: Path) -> None:
+    shell.write(past, {"notes": b"not tracked", "data/one.txt": b"edited and not committed\n"})
+    git("add", "notes", cwd=past)
+    before = shell.image(past, git_index=True)
+    result = run_mlvc("reproduce", "v1", cwd=past)
+    assert result.out.splitlines() == [
+        "upper: ran",
+        "  identical  upper.txt",
+        "split: ran",
+        "  identical  parts",
+        "  identical  scores.json",
+    ]
+    assert result.err.splitlines()[-1].endswith("as recorded (3 identical)")
+    assert shell.image(past, git_index=True) == before
+    assert git("worktree", "list", cwd=past).count("\n") == 0
+    assert run_mlvc("reproduce", "v1", "--json", cwd=past / "data").code == 0
+
+
+def test_what_differs_is_told_down_to_the_byte(past: Path) -> None:
+    edited(
+        past,
+        lambda text: (
+            text.replace("bytes(3000)", "bytes(2000) + os.urandom(9) + bytes(991)").replace(
+                "0.5", "0.5 + os.getpid() * 1e-12"
+            )
+            + "open('parts/deep/made-%d' % os.getpid(), 'w')\n"
+        ),
+    )
+    result = run_mlvc("reproduce", "v2", "--json", cwd=past, check=False)
+    assert result.code == 1
+    found = outputs(result)
+    assert found["upper.txt"] == {"path": "upper.txt", "verdict": "identical", "differences": []}
+    changes = {(each["change"], each["file"]) for each in found["parts"]["differences"]}
+    assert {("bytes", "0.bin"), ("bytes", "1.bin"), ("bytes", "2.bin")} < changes
+    assert sorted(change for change, file in changes if file.startswith("deep/made")) == ["added", "gone"]
+    # The first random bytes may be the same by chance.
+    assert all(2000 <= each["offset"] < 2009 for each in found["parts"]["differences"] if each["change"] == "bytes")
+    assert [(each["key"], each["recorded"] != each["now"]) for each in found["scores.json"]["differences"]] == [
+        ("auc.test", True)
+    ]
+    shown = run_mlvc("reproduce", "v2", "scores.json", cwd=past, check=False)
+    assert "  different  scores.json: auc.test is 0.5" in shown.out
+    assert "  different  parts: 5 differences\n    0.bin differs from byte 2,00" in shown.out
+
+
+def test_tolerance(past: Path) -> None:
+    edited(past, lambda text: text.replace("0.5", "0.5 + os.getpid() * 1e-12"))
+    assert outputs(run_mlvc("reproduce", "v2", "--json", "--tolerance", "1e-3", cwd=past))["scores.json"][
+        "verdict"
+    ] == ("within tolerance")
+    for words in (["scores.json:auc=1e-3"], ["1e-3", "scores.json:lines=0"], ["../project/scores.json=1e-3"]):
+        args = [word for each in words for word in ("--tolerance", each)]
+        assert "within tolerance  scores.json: auc.test is" in run_mlvc("reproduce", "v2", *args, cwd=past).out
+    for words in (["1e-13"], ["1e-3", "scores.json:auc.test=0"], ["scores.json:lines=1"]):
+        args = [word for each in words for word in ("--tolerance", each)]
+        assert run_mlvc("reproduce", "v2", *args, cwd=past, check=False).code == 1
+    shell.refused(run_mlvc("reproduce", "v2", "--tolerance", "x.json=1", cwd=past, check=False), 2, "x.json")
+    shell.refused(run_mlvc("reproduce", "v2", "--tolerance", "much", cwd=past, check=False), 2, "much")
+
+
+def test_targets(past: Path) -> None:
+    def ran(*args: str, cwd: Path = past) -> list[str]:
+        return [
+            each["stage"] for each in json.loads(run_mlvc("reproduce", "v1", "--json", *args, cwd=cwd).out)["stages"]
+        ]
+
+    assert ran("upper") == ["upper"]
+    assert ran("../parts", cwd=past / "data") == ["upper", "split"]
+    # What it needs is taken as it was recorded.
+    assert ran("-s", "split") == ["split"]
+    shell.refused(run_mlvc("reproduce", "v1", "now", cwd=past, check=False), 2, "at v1: 'now' is neither")
+
+
+def test_in_a_clone_inputs_are_fetched_and_outputs_are_not(past: Path) -> None:
+    clone = shell.clone(past)
+    shell.refused(run_mlvc("reproduce", "v1", "--no-fetch", cwd=clone, check=False), 4, "data", "mlvc pull --rev v1")
+    assert run_mlvc("reproduce", "v1", cwd=clone).code == 0
+    assert run_mlvc("reproduce", "v1", "--no-fetch", cwd=clone).code == 0
+    assert not (clone / "upper.txt").exists()
+    assert git("status", "--porcelain", cwd=clone) == ""
+
+
+def test_inputs_that_nobody_has(past: Path) -> None:
+    clone = shell.clone(past)
+    for pack in (past.parent / "remote/packs").rglob("*"):
+        if pack.is_file():
+            pack.unlink()
+    result = run_mlvc("reproduce", "v1", cwd=clone, check=False)
+    shell.refused(result, 4, "object is missing")
+    assert git("worktree", "list", cwd=clone).count("\n") == 0
+
+
+def test_an_input_that_is_kept_nowhere_is_named(project: Path) -> None:
+    shell.write(
+        project,
+        {
+            ".gitignore": b"/local.txt\n",
+            "local.txt": b"only here",
+            "mlvc.yaml": b"stages: {copy: {cmd: cp local.txt out, deps: [local.txt], outs: [out]}}\n",
+        },
+    )
+    run_mlvc("repro", cwd=project)
+    shell.commit(project)
+    result = run_mlvc("reproduce", "HEAD", cwd=project, check=False)
+    shell.refused(result, 4, "'local.txt' of stage 'copy' is neither in Git at HEAD nor tracked there")
+
+
+def test_a_revision_that_was_not_up_to_date_says_what_had_changed(past: Path) -> None:
+    git("checkout", "--quiet", "v1", cwd=past)
+    shell.write(past, {"params.yaml": b"parts: 4\n"})
+    shell.commit(past, "not run")
+    result = run_mlvc("reproduce", "HEAD", cwd=past, check=False)
+    assert result.code == 1
+    assert "split: ran (parameter params.yaml:parts is 4, was 3)" in result.out
+    assert "  different  parts: 3.bin is new" in result.out
+
+
+def test_a_stage_that_fails_and_what_needs_it(past: Path) -> None:
+    git("checkout", "--quiet", "v1", cwd=past)
+    text = PIPELINE.replace("tr a-z A-Z <", "exit 5;") + "  alone: {cmd: echo 1 > alone, outs: [alone]}\n"
+    (past / "mlvc.yaml").write_text(text)
+    shell.commit(past, "broken")
+    result = run_mlvc("reproduce", "HEAD", "--json", cwd=past, check=False)
+    assert result.code == 7
+    shell.ends(result, "'upper'", "exit code 5")
+    value = json.loads(result.out)
+    assert {stage["stage"]: stage["outcome"] for stage in value["stages"]} == {
+        "upper": "failed",
+        "split": "blocked",
+        "alone": "ran",
+    }
+    assert {out["verdict"] for out in outputs(result).values()} == {"not made", "not recorded"}
+    assert not value["as_recorded"]
+
+
+def test_frozen_stages_are_not_run_unless_they_are_named(past: Path) -> None:
+    git("checkout", "--quiet", "v1", cwd=past)
+    (past / "mlvc.yaml").write_text(
+        PIPELINE.replace("    outs: [upper.txt]", "    outs: [upper.txt]\n    frozen: true")
+    )
+    shell.commit(past, "frozen")
+    value = json.loads(run_mlvc("reproduce", "HEAD", "--json", cwd=past).out)
+    assert [(each["stage"], each["outcome"], each["reasons"]) for each in value["stages"]] == [
+        ("upper", "not run", ["it is frozen"]),
+        ("split", "ran", []),
+    ]
+    assert value["stages"][0]["outputs"][0]["verdict"] == "not run"
+    value = json.loads(run_mlvc("reproduce", "HEAD", "upper", "--json", cwd=past).out)
+    assert value["stages"][0]["outcome"] == "ran"
+
+
+def test_an_output_that_persists_begins_with_nothing(project: Path) -> None:
+    shell.write(
+        project,
+        {"mlvc.yaml": b"stages: {log: {cmd: 'echo x >> log', outs: [log: {persist: true, cache: false}]}}\n"},
+    )
+    run_mlvc("repro", cwd=project)
+    shell.commit(project)
+    assert run_mlvc("reproduce", "HEAD", cwd=project).code == 0
+    run_mlvc("repro", "-f", cwd=project)
+    shell.commit(project)
+    result = run_mlvc("reproduce", "HEAD", cwd=project, check=False)
+    assert "  different  log: differs from byte 2 on (2 B, was 4 B)" in result.out
+    assert (project / "log").read_text() == "x\nx\n"
+
+
+def test_what_is_no_revision_or_has_no_lockfile(past: Path) -> None:
+    first = git("rev-list", "--max-parents=0", "HEAD", cwd=past)
+    shell.refused(run_mlvc("reproduce", first, cwd=past, check=False), 2, "there is no mlvc.lock at", "mlvc repro")
+    shell.refused(run_mlvc("reproduce", "v9", cwd=past, check=False), 2, "'v9' is no revision")
+    shallow = past.parent / "shallow"
+    git("clone", "--quiet", "--depth", "1", f"file://{past}", shallow)
+    shell.refused(run_mlvc("reproduce", "v1", cwd=shallow, check=False), 2, "v1", "git fetch --unshallow")
+
+
+def test_words_that_make_no_sense(past: Path) -> None:
+    for args, named in (
+        (["-r", "nowhere"], "there is no remote 'nowhere'"),
+        (["--keep", ""], "--keep is given an empty word"),
+        (["--keep", "."], ". is there already"),
+    ):
+        shell.refused(run_mlvc("reproduce", "v1", *args, cwd=past, check=False), 2, named)
+
+
+def test_in_a_root_further_down(project: Path) -> None:
+    root = project / "sub"
+    root.mkdir()
+    run_mlvc("init", "--subdir", cwd=root)
+    shell.write(root, {"in": b"a", "mlvc.yaml": b"stages: {s: {cmd: cat in > out, deps: [in], outs: [out]}}\n"})
+    run_mlvc("add", "in", cwd=root)
+    run_mlvc("repro", cwd=root)
+    shell.commit(project)
+    result = run_mlvc("reproduce", "HEAD", cwd=root)
+    assert result.out.splitlines() == ["s: ran", "  identical  out"]
+
+
+def test_hooks_settings_and_sparse_checkouts_do_not_count(past: Path) -> None:
+    for name in ("post-checkout", "post-index-change", "reference-transaction"):
+        hook = past / ".git/hooks" / name
+        hook.write_text(f"#!/bin/sh\necho {name} >> {past}/hooked\n")
+        hook.chmod(0o755)
+    git("checkout", "--quiet", "main", cwd=past)
+    git("sparse-checkout", "set", "--no-cone", "/mlvc.lock", "/mlvc.yaml", "/.mlvc", cwd=past)
+    (past / "hooked").unlink(missing_ok=True)
+    assert run_mlvc("reproduce", "v1", cwd=past).code == 0
+    assert not (past / "hooked").exists()
+    assert not (past / "split.py").exists()
+
+
+def test_items_run_anew(project: Path) -> None:
+    text = (
+        "stages:\n  each:\n    each: data/*.txt\n    cmd: echo x >> $LOG; cp ${item.path} ${out}/${item.name}\n"
+        "    outs: [copies]\n"
+    )
+    shell.write(project, {"mlvc.yaml": text.encode()})
+    log = project.parent / "log"
+    run_mlvc("repro", cwd=project, env={"LOG": str(log)})
+    shell.commit(project)
+    before = shell.image(project / ".git/mlvc/items")
+    result = run_mlvc("reproduce", "HEAD", cwd=project, env={"LOG": str(log)})
+    assert result.out == "each: ran\n  identical  copies\n"
+    assert log.read_text() == "x\n" * 4
+    assert shell.image(project / ".git/mlvc/items") == before
+
+
+def test_submodules_are_left_out(past: Path) -> None:
+    other = past.parent / "other"
+    git("init", "--quiet", "-b", "main", other)
+    shell.write(other, {"x": b"x"})
+    shell.commit(other)
+    git("checkout", "--quiet", "v1", cwd=past)
+    git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", other, "lib", cwd=past)
+    shell.commit(past)
+    result = run_mlvc("reproduce", "HEAD", cwd=past)
+    assert "left out: submodules of Git (lib)" in result.err
+    text = PIPELINE.replace("deps: [data/one.txt]", "deps: [data/one.txt, lib/x]")
+    (past / "mlvc.yaml").write_text(text)
+    shell.commit(past)
+    shell.refused(run_mlvc("reproduce", "HEAD", cwd=past, check=False), 4, "'lib/x'", "submodule lib")
+
+
+def test_kept(past: Path) -> None:
+    result = run_mlvc("reproduce", "v1", "--keep", "../kept", cwd=past)
+    assert (past.parent / "kept/parts/2.bin").exists()
+    assert result.err.splitlines()[-1] == f"hint: remove it: git worktree remove --force {past.parent}/kept"
+    assert git("worktree", "list", cwd=past).count("\n") == 1
+    shell.refused(run_mlvc("reproduce", "v1", "--keep", "../kept", cwd=past, check=False), 2, "../kept is there")
+    git("worktree", "remove", "--force", "../kept", cwd=past)
+
+
+# -- interrupted ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hanging(past: Path) -> subprocess.Popen[bytes]:
+    """One whose command has begun and does not end by itself."""
+    git("checkout", "--quiet", "v1", cwd=past)
+    up = past.parent / "up"
+    (past / "mlvc.yaml").write_text(PIPELINE.replace("cmd: tr", f"cmd: echo $$ > {up}; exec sleep 60; tr"))
+    shell.commit(past, "hangs")
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "mlvc", "reproduce", "HEAD"],
+        cwd=past,
+        env=os.environ | {"PYTHONPATH": SOURCES},
+        stderr=subprocess.DEVNULL,
+    )
+    while not (up.exists() and up.read_text()):
+        assert process.poll() is None
+        time.sleep(0.01)
+    return process
+
+
+def test_ctrl_c_leaves_nothing(past: Path, hanging: subprocess.Popen[bytes]) -> None:
+    hanging.send_signal(signal.SIGINT)
+    assert hanging.wait(timeout=60) == 130
+    assert git("worktree", "list", cwd=past).count("\n") == 0
+    assert not any((past / ".git/mlvc/reproduce").iterdir())
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((past.parent / "up").read_text()), 0)
+
+
+@pytest.mark.parametrize("args", [("gc",), ("reproduce", "v1")])
+def test_what_kill_9_leaves_goes_with_the_next(past: Path, hanging: subprocess.Popen[bytes], args: tuple[str]) -> None:
+    before = shell.tree(past)
+    try:
+        assert run_mlvc("gc", cwd=past).code == 0
+        assert git("worktree", "list", cwd=past).count("\n") == 1  # it is at work
+        hanging.kill()
+        hanging.wait()
+        run_mlvc(*args, cwd=past)
+        assert git("worktree", "list", cwd=past).count("\n") == 0
+        assert not any((past / ".git/mlvc/reproduce").iterdir())
+        assert shell.tree(past) == before
+    finally:
+        os.killpg(int((past.parent / "up").read_text()), signal.SIGKILL)
