@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from mlvc.errors import PipelineError, SystemFailureError
 
 ENGINES = ("docker", "podman")
-NOT_STARTED = 125
-"""The exit code of either program where the container did not even begin."""
 _TRIES, _PAUSE = 20, 0.25
 _SECONDS = 30
 """How long an engine may take to say who it is."""
