@@ -87,6 +87,7 @@ More values may come in later versions.
 | `event` | `planned` | what is to become of a Stage, before anything runs |
 | | `started` | its commands begin, for the first time or once more |
 | | `line` | they printed a line |
+| | `items` | how many of its items are done, of a Stage with `each` |
 | | `waiting` | it waits for another `mlvc repro` |
 | | `finished` | what became of it |
 | | `summary` | the last line: nothing is left to do |

@@ -18,7 +18,7 @@ from mlvc import files
 from mlvc.errors import MlvcError, PipelineError
 from mlvc.pipeline.executors import container
 from mlvc.pipeline.executors.base import Ended, Executor, Job, Post
-from mlvc.pipeline.executors.container import NOT_STARTED, Engine
+from mlvc.pipeline.executors.container import Engine
 
 
 @dataclass
@@ -104,8 +104,8 @@ class Contained:
         self._note(name)
 
         def ended(how: Ended) -> None:
-            if how.code < 0 or how.code >= NOT_STARTED or how.timed_out or how.fault:
-                engine.remove(name)  # the client is gone; what it ran need not be
+            if how.code or how.timed_out or how.fault:
+                engine.remove(name)  # the client is gone, with whatever code; what it ran need not be
             self._forget(name)
             post(replace(how, job=job, command="\n".join(job.commands)))
 

@@ -11,14 +11,14 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mlvc.errors import PipelineError, SystemFailureError
 
 ENGINES = ("docker", "podman")
-NOT_STARTED = 125
-"""The exit code of either program where the container did not even begin."""
+_TRIES, _PAUSE = 20, 0.25
 _SECONDS = 30
 """How long an engine may take to say who it is."""
 
@@ -99,7 +99,12 @@ class Engine:
     def remove(self, name: str) -> None:
         """End the container ``name`` and all that runs in it; none of that name is no error."""
         with contextlib.suppress(SystemFailureError):
-            self._ask("rm", "--force", name)
+            for _ in range(_TRIES):
+                self._ask("rm", "--force", name)
+                # While it is just being made, or removed by its own end, the engine refuses.
+                if self._ask("container", "inspect", name).returncode:
+                    return
+                time.sleep(_PAUSE)
 
     def _ask(self, *words: str, seconds: float | None = _SECONDS) -> subprocess.CompletedProcess[bytes]:
         return _call([self.program, *words], self.env, seconds)
