@@ -84,6 +84,7 @@ More values may come in later versions.
 | `event` | `planned` | what is to become of a Stage, before anything runs |
 | | `started` | its commands begin, for the first time or once more |
 | | `line` | they printed a line |
+| | `items` | some of its items, of a Stage with `each`, have ended |
 | | `waiting` | it waits for another `mlvc repro` |
 | | `finished` | what became of it |
 | | `summary` | the last line: nothing is left to do |
