@@ -165,6 +165,8 @@ def repro(
     pull: bool = False,
     remote: str = "",
     allow_missing: bool = False,
+    force_downstream: bool = False,
+    commit: bool = True,
     isolated: bool = False,
     check_deterministic: bool = False,
     jobs: int | None = None,
@@ -173,9 +175,10 @@ def repro(
     """Rerun the stages whose inputs changed; without ``targets``, of the whole pipeline. They print to stderr.
 
     ``pull``: the Remote is asked for results and missing data. ``allow_missing``: data that are recorded and not here
-    count as they are recorded. ``isolated``: each stage runs where only what it declares is. ``check_deterministic``:
-    each that runs does so twice, and fails where something else comes out. ``jobs`` of them at a time; 0 stands for as
-    many as there are processors, None for what the settings say.
+    count as they are recorded. ``force_downstream``: what follows from a stage that ran runs too. ``commit``: without it
+    the stages run, and the next reproduction stores what they made. ``isolated``: each stage runs where only what it
+    declares is. ``check_deterministic``: each that runs does so twice, and fails where something else comes out.
+    ``jobs`` of them at a time; 0 stands for as many as there are processors, None for what the settings say.
     """
     options = Options(
         targets,
@@ -187,6 +190,8 @@ def repro(
         pull=pull,
         remote=remote,
         allow_missing=allow_missing,
+        force_downstream=force_downstream,
+        commit=commit,
         isolated=isolated,
         check_deterministic=check_deterministic,
     )

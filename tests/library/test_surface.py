@@ -28,7 +28,8 @@ status(*paths, cwd='.')
 diff(old='HEAD', new='', *paths, cwd='.')
 checkout(*paths, rev='', force=False, relink=False, dry_run=False, cwd='.')
 repro(*targets, force=False, single=False, downstream=False, keep_going=False, run_cache=True, pull=False, \
-remote='', allow_missing=False, isolated=False, check_deterministic=False, jobs=None, cwd='.')
+remote='', allow_missing=False, force_downstream=False, commit=True, isolated=False, \
+check_deterministic=False, jobs=None, cwd='.')
 reproduce(rev, *targets, single=False, tolerance=(), jobs=None, remote='', fetch=True, keep='', cwd='.')
 stages(*, cwd='.')
 params_diff(old='HEAD', new='', *, targets=(), everything=False, cwd='.')
@@ -71,12 +72,12 @@ def test_all_names_are_there_and_no_more():
         *("Initialised", "Tracked", "Moved", "Removed", "Unprotected", "Resolved", "Status", "Diff", "CheckedOut"),
         *(
             "ReproResult",
+            "Reproduced",
             "Stage",
             "Metrics",
             "Figures",
             "ValuesDiff",
             "ValueChange",
-            "Reproduced",
             "Transferred",
             "Pulled",
             "Collected",
@@ -135,8 +136,25 @@ def test_a_function_has_the_options_of_its_command():
     from mlvc.cli.table import TABLE
 
     only_shown = {"--json", "--md", "--exit-code", "--tree", "--size", "--bytes", "--dry", "--restore", "--hash"}
-    only_shown |= {"--yes", "--uninstall", "-q", "--quiet", "-v", "--verbose", "--no-progress"}
-    renamed = {"single-item": "single", "no-run-cache": "run_cache", "rev": "revs", "ours": "side", "theirs": "side"}
+    only_shown |= {
+        "--interactive",
+        "--explain",
+        "--yes",
+        "--uninstall",
+        "-q",
+        "--quiet",
+        "-v",
+        "--verbose",
+        "--no-progress",
+    }
+    renamed = {
+        "single-item": "single",
+        "no-run-cache": "run_cache",
+        "no-commit": "commit",
+        "rev": "revs",
+        "ours": "side",
+        "theirs": "side",
+    }
     renamed |= {"no-fetch": "fetch"}
     renamed |= {"working": "side", "target": "paths", "hook": "hooks"}
     for name in sorted(set(FUNCTIONS) & set(TABLE)):
