@@ -175,8 +175,8 @@ def repro(
     """Rerun the stages whose inputs changed; without ``targets``, of the whole pipeline. They print to stderr.
 
     ``pull``: the Remote is asked for results and missing data. ``allow_missing``: data that are recorded and not here
-    count as they are recorded. ``force_downstream``: what follows from a stage that ran runs too. ``commit``: without it
-    the stages run, and the next reproduction stores what they made. ``isolated``: each stage runs where only what it
+    count as they are recorded. ``force_downstream``: what follows from a stage that ran runs too. ``commit``: without
+    it the stages run, and the next reproduction stores what they made. ``isolated``: each stage runs where only what it
     declares is. ``check_deterministic``: each that runs does so twice, and fails where something else comes out.
     ``jobs`` of them at a time; 0 stands for as many as there are processors, None for what the settings say.
     """
