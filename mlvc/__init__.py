@@ -98,7 +98,7 @@ _HOMES = {
     "Status": "mlvc.api.status",
     "Diff": "mlvc.api.status",
     "CheckedOut": "mlvc.api.checkout",
-    "ReproResult": "mlvc.pipeline.runner",
+    "ReproResult": "mlvc.pipeline.tools",
     "Stage": "mlvc.pipeline.spec",
     "Metrics": "mlvc.api.metrics",
     "Figures": "mlvc.api.metrics",

@@ -69,8 +69,8 @@ from mlvc.library import status as status
 from mlvc.library import uninstall as uninstall
 from mlvc.library import unprotect as unprotect
 from mlvc.metrics import ValueChange as ValueChange
-from mlvc.pipeline.runner import ReproResult as ReproResult
 from mlvc.pipeline.spec import Stage as Stage
+from mlvc.pipeline.tools import ReproResult as ReproResult
 from mlvc.pointer import Content as Content
 from mlvc.snapshot import Change as Change
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Literal, TextIO, TypeAlias, TypeVar, overload
 
 from mlvc import files
-from mlvc.api import browse, elsewhere, lost, pipeline, track, transfer
+from mlvc.api import browse, described, elsewhere, lost, pipeline, track, transfer
 from mlvc.api import checkout as checkouts
 from mlvc.api import destroy as destroying
 from mlvc.api import doctor as examining
@@ -55,9 +55,9 @@ from mlvc.api.transfer import Pulled, Transferred, Which
 from mlvc.api.unprotect import Unprotected
 from mlvc.errors import MlvcError
 from mlvc.pipeline.compare import tolerance as allowed
-from mlvc.pipeline.runner import Options, ReproResult
 from mlvc.pipeline.spec import Stage
 from mlvc.pipeline.told import Printed, Told
+from mlvc.pipeline.tools import Options, ReproResult
 from mlvc.repo import Repo, open_repo
 from mlvc.snapshot import problem
 
@@ -242,7 +242,7 @@ def _to_stderr(told: Told) -> None:
 def stages(*, cwd: Path = ".") -> tuple[Stage, ...]:
     """The Stages of all pipeline files, fully resolved."""
     with _opened(cwd) as repo:
-        return pipeline.stages(repo)
+        return described.stages(repo)
 
 
 def params_diff(

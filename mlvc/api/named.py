@@ -40,11 +40,11 @@ _WITH_REV = (*_WITH_REMOTE, "checkout")
 
 def _of_stage(repo: Repo, typed: str) -> str:
     """The hint for the name of a Stage, or for what one makes; '' for anything else."""
-    from mlvc.api import pipeline  # noqa: PLC0415  (only where something went wrong)
+    from mlvc.api import described, targets  # noqa: PLC0415  (only where something went wrong)
 
     try:
-        whole = pipeline.load(repo)
-        name = pipeline.target(repo, whole, typed)
+        whole = described.load(repo)
+        name = targets.target(repo, whole, typed)
     except MlvcError:
         return ""
     outs = [out.path for out in whole.stages[name].outs if out.cache]

@@ -12,13 +12,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from mlvc import files, git, globs, manifest, snapshot
-from mlvc.api import elsewhere, lost, pipeline, sharing, transfer
+from mlvc.api import described, elsewhere, lost, pipeline, sharing, stagetree, targets, transfer
 from mlvc.api.compared import OutputResult, Past, compared
 from mlvc.api.each import RepoItems
 from mlvc.errors import MlvcError, ObjectsMissingError, PipelineError, UsageError
 from mlvc.git import apart
 from mlvc.oid import Oid
-from mlvc.pipeline import graph, plan, runner
+from mlvc.pipeline import graph, plan, runner, tools
 from mlvc.pipeline.compare import Tolerance, Verdict
 from mlvc.pipeline.executors.contained import Containers
 from mlvc.pipeline.graph import Graph
@@ -138,9 +138,9 @@ def reproduce(
         return Reproduced(rev, commit, stages, ran.error, there.git.top if options.keep else "")
 
 
-def _how(repo: Repo, options: Options) -> runner.Options:
+def _how(repo: Repo, options: Options) -> tools.Options:
     limits = pipeline.limits(repo)
-    return runner.Options(force=True, keep_going=True, run_cache=False, jobs=options.jobs, limits=limits)
+    return tools.Options(force=True, keep_going=True, run_cache=False, jobs=options.jobs, limits=limits)
 
 
 # -- the working tree --------------------------------------------------------------------------
@@ -170,7 +170,7 @@ def _working_tree(repo: Repo, commit: str, keep: str) -> Iterator[tuple[Repo, st
                 apart.remove(repo.git, place)
 
 
-class _Tree(pipeline.RepoTree):
+class _Tree(stagetree.RepoTree):
     """A working tree that goes away: nothing of it is stored or kept aside."""
 
     def __init__(self, there: Repo, progress: Progress) -> None:
@@ -255,7 +255,7 @@ def _lockfile(repo: Repo, commit: str, rev: str) -> Lockfile:
 def _prepared(repo: Repo, there: Repo, asked: _Asked, images: Containers, progress: Progress) -> _Job:
     """What is to be done, with all inputs in place."""
     try:
-        whole = pipeline.load(there)
+        whole = described.load(there)
         job = _chosen(there, whole, asked)
         job = replace(job, run=_with_images(there, job, images))
     except PipelineError as error:
@@ -271,7 +271,7 @@ def _prepared(repo: Repo, there: Repo, asked: _Asked, images: Containers, progre
 def _chosen(there: Repo, whole: Graph, asked: _Asked) -> _Job:
     if not whole.stages:
         raise UsageError(f"there is no pipeline at {asked.rev}")
-    named = [name for word in asked.options.targets for name in pipeline.targets(there, whole, word)]
+    named = [name for word in asked.options.targets for name in targets.targets(there, whole, word)]
     names = graph.select(whole, named, single=asked.options.single)
     frozen = {name for name in names if whole.stages[name].frozen and name not in named}
     left = {name: whole.skipped.get(name, "it is frozen" if name in frozen else "") for name in names}
@@ -345,7 +345,7 @@ def _check_there(there: Repo, job: _Job, needed: Sequence[str], progress: Progre
     inside = apart.submodules(there.git)
     if inside:
         progress.note(f"left out: submodules of Git ({', '.join(inside)})")
-    now = pipeline.RepoTree(there, progress).identify(needed)
+    now = stagetree.RepoTree(there, progress).identify(needed)
     for stage in job.run.stages.values():
         for path in graph.inputs(stage):
             if path in now and now[path] is None and path not in job.run.makers:
@@ -359,7 +359,7 @@ def _check_there(there: Repo, job: _Job, needed: Sequence[str], progress: Progre
                 )
 
 
-def _reasons(job: _Job, tools: runner.Tools) -> dict[str, tuple[str, ...]]:
+def _reasons(job: _Job, tools: tools.Tools) -> dict[str, tuple[str, ...]]:
     """By Stage: in what the revision is not what its own Lockfile says. What other Stages make is left open."""
     known = plan.Known(job.asked.locked, tools.hashing, lambda _: None, lambda _: False)
     found: dict[str, tuple[str, ...]] = {}
@@ -402,7 +402,7 @@ def _reading(repo: Repo, options: Options) -> AbstractContextManager[Reader]:
 
 
 def _results(
-    there: Repo, job: _Job, ran: runner.ReproResult, before: Mapping[str, tuple[str, ...]], past: Past
+    there: Repo, job: _Job, ran: tools.ReproResult, before: Mapping[str, tuple[str, ...]], past: Past
 ) -> Iterator[StageResult]:
     results = {result.stage: result for result in ran.stages}
     looks = there.tree.look([out.path for stage in job.chosen for out in stage.outs], lenient=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from mlvc import files, git
-from mlvc.api import pipeline
+from mlvc.api import described, pipeline, targets
 from mlvc.api.sharing import known, objects, run_cache
 from mlvc.errors import FormatError, PipelineError, UsageError
 from mlvc.oid import Oid
@@ -43,7 +43,7 @@ def runs(repo: Repo, stage: str = "", *, key: str = "") -> list[KnownRun]:
     found = [(run, when) for run, when in _all(repo, _digits(key)) if run is not None]
     if key and len(found) != 1:
         raise _not_one(key, [run.key for run, _ in found])
-    whole = pipeline.load(repo)
+    whole = described.load(repo)
     names = _names(repo, whole, [run for run, _ in found])
     if stage:
         name = _stage(repo, whole, stage, names)
@@ -115,7 +115,7 @@ def _read(names: Mapping[Oid, dict[str, None]], data: bytes | None) -> None:
 def _stage(repo: Repo, whole: Graph, word: str, names: Mapping[Oid, tuple[str, ...]]) -> str:
     """The Stage that ``word`` means: of the pipeline as it is, or one that it once had."""
     try:
-        return pipeline.target(repo, whole, word)
+        return targets.target(repo, whole, word)
     except PipelineError:
         if any(word in stages for stages in names.values()):
             return word
@@ -141,7 +141,7 @@ def _logged(repo: Repo, kept: Logs, word: str) -> str:
     if word in kept.stages():
         return word
     try:
-        return pipeline.target(repo, pipeline.load(repo), word)
+        return targets.target(repo, described.load(repo), word)
     except PipelineError:
         return ""
 

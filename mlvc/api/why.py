@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlvc import codec, globs, snapshot
-from mlvc.api import pipeline
+from mlvc.api import described, pipeline, stagetree, targets
 from mlvc.api.status import against
 from mlvc.errors import DamagedError, MlvcError, ObjectsMissingError
 from mlvc.pipeline import runner
 from mlvc.pipeline.lockfile import Entry
 from mlvc.pipeline.plan import env_of, same
-from mlvc.pipeline.runner import Options
 from mlvc.pipeline.spec import ParamRef, Stage
+from mlvc.pipeline.tools import Options
 from mlvc.pointer import Content
 from mlvc.progress import QUIET
 from mlvc.repo import Repo
@@ -71,8 +71,8 @@ def why(repo: Repo, environment: Mapping[str, str], word: str) -> Why:
 
     PipelineError where ``word`` names none.
     """
-    whole = pipeline.load(repo)
-    name = pipeline.target(repo, whole, word)
+    whole = described.load(repo)
+    name = targets.target(repo, whole, word)
     images = pipeline.containers(repo, environment)
     whole = pipeline.with_images(repo, whole, images, whole.stages, pull=False)
     stage = whole.stages[name]
@@ -84,7 +84,7 @@ def why(repo: Repo, environment: Mapping[str, str], word: str) -> Why:
     if entry is None:
         return told
     paths = {*stage.deps, *entry.deps, *(out.path for out in stage.outs), *entry.outs}
-    looks = pipeline.RepoTree(repo, QUIET).looks(sorted(paths), lenient=True)
+    looks = stagetree.RepoTree(repo, QUIET).looks(sorted(paths), lenient=True)
     outs = [out.path for out in stage.outs]
     return Why(
         *(told.stage, told.action, told.reasons, told.waits),

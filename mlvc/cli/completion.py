@@ -227,11 +227,11 @@ def _in_force() -> list[str]:
 
 def _resolved() -> list[str]:
     """The names of all stages, as they are typed here, and of what a foreach or matrix makes together."""
-    from mlvc.api import pipeline  # noqa: PLC0415  (only where the file alone does not tell)
+    from mlvc.api import targets  # noqa: PLC0415  (only where the file alone does not tell)
     from mlvc.repo import open_repo  # noqa: PLC0415
 
     with open_repo(os.getcwd(), os.environ) as repo:
-        return pipeline.names(repo)
+        return targets.names(repo)
 
 
 def _stages() -> list[str]:

@@ -24,7 +24,7 @@ from mlvc.text import clean, duration
 if TYPE_CHECKING:
     from mlvc.cli import shapes
     from mlvc.pipeline.plan import Decision
-    from mlvc.pipeline.runner import ReproResult
+    from mlvc.pipeline.tools import ReproResult
 
 _COLOURS = ("36", "33", "32", "35", "34")
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")

@@ -37,10 +37,10 @@ def unfreeze(targets: Annotated[list[str], _TARGETS]) -> None:
 
 
 def _freeze(targets: list[str], *, on: bool) -> None:
-    from mlvc.api import pipeline  # noqa: PLC0415  (not for the schema)
+    from mlvc.api import stages  # noqa: PLC0415  (not for the schema)
 
     with opened() as repo:
-        for done in pipeline.freeze(repo, targets, on=on):
+        for done in stages.freeze(repo, targets, on=on):
             alone = done.stages[0] if len(done.stages) == 1 else ""
             who = f"stage '{alone}' is" if alone else f"the {len(done.stages)} stages of '{done.entry}' are"
             how = "frozen" if on else "not frozen any more" if done.changed else "not frozen"

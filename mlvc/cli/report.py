@@ -62,9 +62,9 @@ def _apart(repo: Repo, words: Sequence[str]) -> tuple[Sequence[str], Sequence[st
     """Stages and paths; all are paths where there is no pipeline."""
     if not words or not _has_pipeline(repo.root):
         return (), words
-    from mlvc.api import pipeline  # noqa: PLC0415  (only where there is one)
+    from mlvc.api import targets  # noqa: PLC0415  (only where there is one)
 
-    return pipeline.apart(repo, words)
+    return targets.apart(repo, words)
 
 
 def _has_pipeline(root: str) -> bool:

@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
+from mlvc.api import described
 from mlvc.api import pipeline as api
+from mlvc.api import stages as writing
+from mlvc.api import targets as naming
 from mlvc.cli import language, show, terminal
 from mlvc.cli.display import display, summary
 from mlvc.cli.opening import opened
@@ -18,7 +21,7 @@ from mlvc.errors import UsageError
 from mlvc.pipeline import draw, quantities
 from mlvc.pipeline.graph import ancestors
 from mlvc.pipeline.plan import Action, Decision
-from mlvc.pipeline.runner import Options
+from mlvc.pipeline.tools import Options
 
 if TYPE_CHECKING:
     from mlvc.pipeline.spec import Stage
@@ -226,7 +229,7 @@ def stage_add(
     if always_changed:
         fields["always_changed"] = True
     with opened() as repo:
-        path = api.add_stage(repo, name, fields, force=force)
+        path = writing.add_stage(repo, name, fields, force=force)
         show.err(f"stage '{name}' is in {path}")
         show.err(f"hint: run it with `mlvc repro{f' {name}' if repo.cwd else ''}`")
 
@@ -313,8 +316,8 @@ def stage_show(
 
 def _chosen(repo: Repo, targets: Many) -> list[Stage]:
     """The Stages that ``targets`` name, all without any, in the order of the Graph."""
-    whole = api.load(repo)
-    names = {name for word in targets or () for name in api.targets(repo, whole, word)}
+    whole = described.load(repo)
+    names = {name for word in targets or () for name in naming.targets(repo, whole, word)}
     return [stage for stage in whole.stages.values() if not targets or stage.name in names]
 
 
@@ -338,10 +341,10 @@ def dag(
     if dot + mermaid + as_json > 1:
         raise UsageError("choose one of --dot, --mermaid and --json")
     with opened() as repo:
-        whole = api.load(repo)
+        whole = described.load(repo)
         chosen = None
         if targets:
-            chosen = ancestors(whole, [name for word in targets for name in api.targets(repo, whole, word)])
+            chosen = ancestors(whole, [name for word in targets for name in naming.targets(repo, whole, word)])
         if as_json:
             names = [name for name in whole.stages if chosen is None or name in chosen]
             show.json_out({"stages": names, "edges": [list(edge) for edge in draw.edges(whole, chosen)]})

@@ -12,200 +12,39 @@ time at most, and in any case before this module is left.
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Protocol
 
 from mlvc import codec
 from mlvc.errors import MlvcError, PipelineError
-from mlvc.hashing import Hashing
 from mlvc.oid import Oid
 from mlvc.pipeline import each, failures, filling, logs, where
 from mlvc.pipeline import isolation as isolations
 from mlvc.pipeline import plan as plans
 from mlvc.pipeline import schedule as schedules
-from mlvc.pipeline.claims import NOBODY, Claim, Claims, Held
+from mlvc.pipeline.attempt import Attempt
+from mlvc.pipeline.claims import NOBODY, Claim, Held
 from mlvc.pipeline.each import Table, Work
-from mlvc.pipeline.executors.base import Ended, Executor, Job
+from mlvc.pipeline.executors.base import Ended
 from mlvc.pipeline.graph import Graph, ancestors, descendants, inputs, select
 from mlvc.pipeline.graph import target as named
-from mlvc.pipeline.isolation import Isolation
-from mlvc.pipeline.items import Around, ItemRun, ItemTree
-from mlvc.pipeline.lockfile import Entry, Lockfile
-from mlvc.pipeline.logs import Logs
-from mlvc.pipeline.params import ParamFiles, Values
+from mlvc.pipeline.items import Around, ItemRun
+from mlvc.pipeline.journal import Journal
+from mlvc.pipeline.params import Values
 from mlvc.pipeline.plan import Decision, Known, Seen
 from mlvc.pipeline.run import Inputs, Run, key_of
 from mlvc.pipeline.spec import ParamRef, Stage
-from mlvc.pipeline.tables import Tables
-from mlvc.pipeline.told import Considered, Listener, Printed, StageResult, Started, Waiting
+from mlvc.pipeline.told import Considered, StageResult, Started, Waiting
+from mlvc.pipeline.tools import Options, ReproResult, Tools
 from mlvc.pointer import Content
-from mlvc.progress import Progress
 from mlvc.store.base import LARGE
 
-_SHOWN = 1 << 16
-"""Bytes of what a command printed last in which names are looked for."""
 _LOOK_AGAIN = 0.2
 """Seconds until it is asked again whether another process has done its work."""
-
-
-class Tree(Protocol):
-    """The working tree, as reproduction needs it. All paths are relative to the repository."""
-
-    def identify(self, paths: Sequence[str]) -> dict[str, Content | None]:
-        """The content on disk now of each of ``paths``; None where nothing is there."""
-
-    def store(self, paths: Sequence[str]) -> dict[str, Content]:
-        """The content of each of ``paths``, durable in the Store on return; without those where nothing is."""
-
-    def restore(self, contents: Mapping[str, Content]) -> None:
-        """Bring each path to its content. WouldOverwriteError before anything is lost that is not stored."""
-
-    def available(self, contents: Iterable[Content]) -> bool:
-        """Whether every object of all of ``contents`` can be had here."""
-
-    def ready(self, deps: Sequence[str], outs: Sequence[str]) -> None:
-        """A command is about to run: bring those of ``deps`` that were only taken to be there.
-
-        From now on ``outs`` are what stands on the disk. ObjectsMissingError or DamagedError where one cannot be had.
-        """
-
-    def remove(self, paths: Sequence[str]) -> None:
-        """Take ``paths`` out of the way. What is not stored is kept aside, not deleted; missing ones are no error."""
-
-    def set_aside(self, paths: Sequence[str]) -> str:
-        """Move what a command that failed left at ``paths`` out of the working tree. Where to; '' where nothing was."""
-
-
-class Records(Protocol):
-    """Where the Lockfile lies."""
-
-    def load(self) -> Lockfile:
-        """The Lockfile, an empty one where there is none."""
-
-    def change(self, entries: Mapping[str, Entry | None], *, durable: bool = True) -> Lockfile:
-        """Put ``entries`` in, in one step, and take out those that are None. The Lockfile as it is then."""
-
-
-class Runs(Protocol):
-    """The run cache."""
-
-    def lookup(self, key: Oid) -> Run | None:
-        """The Run of ``key``, None where none is known."""
-
-    def put(self, run: Run) -> None:
-        """Record ``run``."""
-
-
-class Unstored(Runs, Protocol):
-    """Runs until they are recorded."""
-
-    def forget(self, key: Oid) -> None:
-        """Know nothing of ``key`` any more."""
-
-
-def _silence(_event: object) -> None:
-    """Nobody listens."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """All that reproduction works with."""
-
-    tree: Tree
-    records: Records
-    runs: Runs
-    executor: Executor
-    params: ParamFiles
-    hashing: Hashing
-    progress: Progress
-    root: str = ""
-    """The directory that all paths are relative to."""
-    env: Mapping[str, str] = field(default_factory=dict)
-    """The environment that mlvc runs in."""
-    claims: Claims = NOBODY
-    logs: Logs | None = None
-    """Where what the commands print is kept; without, it goes nowhere."""
-    check_image: Callable[[str], object] = bool
-    """PipelineError where nothing can run with this image."""
-    isolation: Isolation | None = None
-    """Makes directories for Stages that run in one of their own."""
-    unstored: Unstored | None = None
-    """Runs whose outputs stand in the working tree and are not stored."""
-    listener: Listener = _silence
-    hears: bool = True
-    """Whether the listener wants to know what the commands print."""
-    ask: Callable[[Decision], bool] | None = None
-    """Whether a Stage is to run; without, nobody is asked."""
-    items: ItemTree | None = None
-    """For Stages with ``each``; without it and the next there can be none."""
-    tables: Tables | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What was asked for."""
-
-    targets: tuple[str, ...] = ()
-    """Stages or outputs; without any, all."""
-    single: bool = False
-    """Only the targets, without what they need."""
-    downstream: bool = False
-    """The targets and what follows from them."""
-    elsewhere: tuple[str, ...] = ()
-    """How the names of Stages begin that are described where nobody can look; what is recorded of them stays."""
-    force: bool = False
-    """Run them all, whatever is known."""
-    keep_going: bool = False
-    run_cache: bool = True
-    """Whether Runs that were recorded before count."""
-    pull: bool = False
-    """Whether Remotes are asked for Runs, and for outputs and dependencies that are recorded and not here."""
-    remote: str = ""
-    """Which Remote is asked first; the default one without."""
-    allow_missing: bool = False
-    """Whether what is recorded and not here is taken to be as it is recorded."""
-    force_downstream: bool = False
-    """Run the targets, and whatever follows from them or from another Stage that ran, whatever is known."""
-    commit: bool = True
-    """Whether what is made is stored and recorded."""
-    isolated: bool = False
-    """Whether commands run where only what their Stage declares is."""
-    check_deterministic: bool = False
-    """Whether each Stage that runs does so a second time, which has to make the same."""
-    jobs: int = 1
-    """How many Stages may run at the same time."""
-    limits: Mapping[str, float] = field(default_factory=dict)
-    """What all running Stages together may take; what is not in here is not limited."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReproResult:
-    """What came of all Stages that it came to, in the order in which they were done."""
-
-    stages: tuple[StageResult, ...]
-    cached: tuple[str, ...]
-    """Outputs of those Stages that did not fail whose bytes are in the Store, so that Git should ignore them."""
-    errors: tuple[MlvcError, ...] = ()
-    """Why Stages failed: StageFailedError for a command, in the order of ``stages``."""
-    record: tuple[str, ...] = ()
-    """What is to be recorded in Git afterwards."""
-
-    @property
-    def error(self) -> MlvcError | None:
-        """The one error that ends a command: the first, with the names of the other Stages that failed."""
-        if not self.errors:
-            return None
-        first = self.errors[0]
-        others = [stage.stage for stage in self.stages if stage.outcome == "failed"][1:]
-        if not others:
-            return first
-        return type(first)(f"{first.message} (failed too: {', '.join(others)})", hint=first.hint)
 
 
 def plan(graph: Graph, tools: Tools, options: Options | None = None) -> tuple[Decision, ...]:
@@ -228,29 +67,6 @@ def repro(graph: Graph, tools: Tools, options: Options | None = None) -> ReproRe
     return _Session(graph, tools, options or Options()).repro()
 
 
-@dataclass(slots=True)
-class _Running:
-    """A Stage whose commands run."""
-
-    stage: Stage
-    decision: Decision
-    before: Inputs
-    key: Oid
-    log: int = -1
-    """The open file of its log."""
-    path: str = ""
-    tries: int = 0
-    since: float = 0.0
-    seconds: float = 0.0
-    place: str = ""
-    """The directory of its own that its commands run in, '' for the working tree."""
-    second: str = ""
-    """The one for the second time that they run."""
-    repeats: bool = False
-    """Whether that is now."""
-    items: ItemRun | None = None
-
-
 _NOT_DONE = ("failed", "blocked", "skipped", "declined")
 
 
@@ -263,16 +79,13 @@ class _Session:
     options: Options
     names: tuple[str, ...] = ()
     forced: set[str] = field(default_factory=set)
-    lockfile: Lockfile = field(default_factory=Lockfile)
-    changes: dict[str, Entry | None] = field(default_factory=dict)
-    """What is not yet in the Lockfile for certain."""
-    save_at: float = 0.0
+    journal: Journal = field(init=False)
     results: list[StageResult] = field(default_factory=list)
     errors: list[MlvcError] = field(default_factory=list)
     claims: dict[str, Claim] = field(default_factory=dict)
     held: dict[str, str] = field(default_factory=dict)
     """Stages that wait for another process, and for what."""
-    running: dict[str, _Running] = field(default_factory=dict)
+    running: dict[str, Attempt] = field(default_factory=dict)
     ends: SimpleQueue[Ended] = field(default_factory=SimpleQueue)
     scheduled: schedules.Schedule | None = None
     works: dict[str, tuple[Oid, Work]] = field(default_factory=dict)
@@ -287,7 +100,7 @@ class _Session:
             self.forced |= descendants(self.graph, [named(self.graph, word) for word in options.targets])
             chosen = ancestors(self.graph, self.forced)
             self.names = tuple(name for name in self.graph.stages if name in chosen)
-        self.lockfile = self.tools.records.load()
+        self.journal = Journal(self.tools.records)
 
     # -- what is to be done ------------------------------------------------------------------------
 
@@ -340,7 +153,7 @@ class _Session:
         assert self.tools.items is not None
         assert self.tools.tables is not None
         defined = each.definition(taken, stage.each, self.tools.hashing)
-        entry = self.lockfile.stages.get(stage.name)
+        entry = self.journal.lockfile.stages.get(stage.name)
         run = self.tools.runs.lookup(entry.key) if entry is not None else None
         found = (self.tools.tables.lookup(defined), run.items if run is not None else None)
         return [self.tools.items.table(content) for content in dict.fromkeys(found) if content is not None]
@@ -356,7 +169,7 @@ class _Session:
 
     def known(self) -> Known:
         return Known(
-            self.lockfile,
+            self.journal.lockfile,
             self.tools.hashing,
             self.tools.runs.lookup if self.options.run_cache else _nothing,
             self.tools.tree.available,
@@ -387,7 +200,7 @@ class _Session:
         """How long the last Run of each Stage took, where that is known."""
         found: dict[str, float] = {}
         for decision in decisions:
-            entry = self.lockfile.stages.get(decision.stage)
+            entry = self.journal.lockfile.stages.get(decision.stage)
             run = self.tools.runs.lookup(entry.key) if entry is not None else None
             if run is not None:
                 found[decision.stage] = run.milliseconds + 1.0
@@ -399,8 +212,9 @@ class _Session:
         decisions = self.plan()
         schedule = self.scheduled = self.schedule(decisions)
         self.tools.listener(Considered(decisions))
-        self.forget()
-        with self.saving(), self.stopping():
+        if self.options.commit:
+            self.journal.forget(self.graph.stages, self.options.elsewhere)
+        with self.journal.saving(), self.stopping():
             todo = deque(schedule.begin())
             while not (todo and isinstance(todo[0], schedules.Done)):
                 events = self.obey(todo.popleft()) if todo else self.wait()
@@ -408,25 +222,10 @@ class _Session:
                     todo += schedule.tell(event)
         return ReproResult(tuple(self.results), tuple(self.cached()), tuple(self.errors))
 
-    def forget(self) -> None:
-        """Drop what the Lockfile says of Stages that are described nowhere any more."""
-        gone = (self.lockfile.stages.keys() | self.lockfile.rerun) - self.graph.stages.keys()
-        stale = frozenset(name for name in gone if not name.startswith(self.options.elsewhere))
-        if stale and self.options.commit:
-            self.lockfile = self.lockfile.without(stale)
-            self.changes.update(dict.fromkeys(stale))
-
     def cached(self) -> Iterator[str]:
         for result in self.results if self.options.commit else ():
             if result.outcome not in _NOT_DONE:
                 yield from (out.path for out in self.graph.stages[result.stage].outs if out.cache)
-
-    @contextlib.contextmanager
-    def saving(self) -> Iterator[None]:
-        try:
-            yield
-        finally:
-            self.save(durable=True)
 
     @contextlib.contextmanager
     def stopping(self) -> Iterator[None]:
@@ -449,31 +248,14 @@ class _Session:
             if running.items is not None:
                 running.items.stopped(ended)
             else:
-                self.close(self.running.pop(ended.job.stage), ended)
-                self.discard(running)
+                self.running.pop(ended.job.stage).close(ended)
+                running.discard(self.tools)
         for running in self.running.values():
             if running.items is not None:
                 with contextlib.suppress(MlvcError, OSError):  # what ended it all counts, and is told
                     running.items.save()
                 running.items.close()
-                self.close(running, None)
-
-    def record(self, stage: Stage, entry: Entry) -> None:
-        if self.lockfile.stages.get(stage.name) != entry:
-            self.lockfile = self.lockfile.having(stage.name, entry)
-            self.changes[stage.name] = entry
-            if time.monotonic() >= self.save_at:
-                self.save(durable=False)
-
-    def save(self, *, durable: bool) -> None:
-        if not self.changes:
-            return
-        start = time.monotonic()
-        self.lockfile = self.tools.records.change(self.changes, durable=durable)
-        if durable:  # what was written without being flushed is written once more at the end
-            self.changes.clear()
-        end = time.monotonic()
-        self.save_at = end + 10 * (end - start)
+                running.close(None)
 
     def tell(self, result: StageResult) -> None:
         self.results.append(result)
@@ -517,7 +299,7 @@ class _Session:
             return schedules.Held(stage.name)
         self.claims[stage.name] = claim
         if self.held.pop(stage.name, ""):
-            self.refresh()
+            self.journal.refresh()
         contents = self.tools.tree.identify(_paths(stage))
         params = self.params(stage)
         decision = plans.decide(stage, contents, params, self.known(), env=self.tools.env)
@@ -531,13 +313,6 @@ class _Session:
             self.tools.progress.note(f"Stage '{name}' waits for {cause}")
             self.tools.listener(Waiting(name, cause))
 
-    def refresh(self) -> None:
-        """Take note of what another process has recorded."""
-        lockfile = self.tools.records.load()
-        for name, entry in self.changes.items():
-            lockfile = lockfile.having(name, entry) if entry is not None else lockfile.without(frozenset({name}))
-        self.lockfile = lockfile
-
     def release(self, name: str) -> None:
         claim = self.claims.pop(name, None)
         if claim is not None:
@@ -549,7 +324,7 @@ class _Session:
             self.tools.progress.note(f"Restoring stage '{stage.name}': {_told(decision)}")
             self.make_way(list(decision.restore))
             self.tools.tree.restore(decision.restore)
-        self.record(stage, decision.entry)
+        self.journal.record(stage.name, decision.entry)
 
     def make_way(self, paths: Sequence[str]) -> None:
         """Keep aside what is stored nowhere; what is stored may be overwritten."""
@@ -563,7 +338,7 @@ class _Session:
     def execute(self, stage: Stage, decision: Decision) -> schedules.Event | None:
         self.tools.tree.ready(stage.deps, [out.path for out in stage.outs])
         before = self.inputs(stage)
-        running = _Running(stage, decision, before, key_of(before, self.tools.hashing))
+        running = Attempt(stage, decision, before, key_of(before, self.tools.hashing))
         if self.stands(running):
             outcome = "stored" if self.options.commit else "unchanged"
             return self.take_in([running], outcome)[0]
@@ -574,7 +349,7 @@ class _Session:
             self.start(running)
         return None
 
-    def stands(self, running: _Running) -> bool:
+    def stands(self, running: Attempt) -> bool:
         """Whether what these inputs make was made without being stored, and stands there as it was made."""
         anew = running.stage.name in self.forced or running.stage.always_changed or not self.options.run_cache
         if self.tools.unstored is None or anew:
@@ -583,69 +358,39 @@ class _Session:
         now = self.tools.tree.identify(list(run.outs)) if run is not None else {}
         return run is not None and all(plans.same(now[path], content) for path, content in run.outs.items())
 
-    def start(self, running: _Running) -> None:
+    def start(self, running: Attempt) -> None:
         """Begin the commands of a Stage, for the first time or once more."""
         stage = running.stage
         self.tools.tree.remove([out.path for out in stage.outs if not out.persist])
-        self.isolate(running)
+        running.isolate(self.tools, self.options)
         self.begin(running)
         try:
-            self.tools.executor.start(self.job(running), self.ends.put)
+            self.tools.executor.start(
+                running.job(self.tools, self.claims.get(running.stage.name, NOBODY)), self.ends.put
+            )
         except BaseException:
             del self.running[stage.name]
-            self.close(running, None)
+            running.close(None)
             raise
 
-    def isolate(self, running: _Running) -> None:
-        """Make the directories in which the commands are to run, where that is not the working tree."""
-        isolation = self.tools.isolation
-        if isolation is None:
-            return
-        if running.place:
-            isolation.remove(running.place)
-        if self.options.isolated:
-            running.place = isolation.make(running.stage)
-        if self.options.check_deterministic and not running.second:
-            running.second = isolation.make(running.stage)  # before the first time: that may write where it reads
-
-    def discard(self, running: _Running) -> None:
-        """Remove the directories in which the commands ran."""
-        for place in (running.place, running.second):
-            if place and self.tools.isolation is not None:
-                self.tools.isolation.remove(place)
-
-    def repeat(self, running: _Running) -> None:
+    def repeat(self, running: Attempt) -> None:
         """Begin the commands of a Stage that has come out well for the second time."""
         self.tools.progress.note(f"Running stage '{running.stage.name}' a second time")
         running.repeats, running.place = True, running.second
         self.running[running.stage.name] = running
         try:
-            self.tools.executor.start(self.job(running), self.ends.put)
+            self.tools.executor.start(
+                running.job(self.tools, self.claims.get(running.stage.name, NOBODY)), self.ends.put
+            )
         except BaseException:
             del self.running[running.stage.name]
             raise
 
-    def leave(self, running: _Running, *, good: bool) -> str:
-        """Bring what was made in a directory of its own to the working tree. An input that was written to, or ''."""
-        isolation, place = self.tools.isolation, running.place
-        if isolation is None or not place:
-            return ""
-        running.place = ""
-        try:
-            written = isolation.written(place) if good else ""
-            # Of what persists, the last good version stays where the commands did not end well.
-            made = [out.path for out in running.stage.outs if not out.persist or (good and not written)]
-            self.tools.tree.remove(made)
-            isolation.bring_back(place, made)
-            return written
-        finally:
-            isolation.remove(place)
-
-    def came_out(self, running: _Running) -> MlvcError | None:
+    def came_out(self, running: Attempt) -> MlvcError | None:
         """After commands that ended well: why that does not do, or None. The Stage may be at work again afterwards."""
         isolation, stage = self.tools.isolation, running.stage
         if isolation is None or not running.repeats:
-            written = self.leave(running, good=True)
+            written = running.leave(self.tools, good=True)
             if written:
                 return failures.of_change(stage, written)
             if running.second:
@@ -655,18 +400,7 @@ class _Session:
         isolation.remove(running.second)
         return isolations.of_difference(stage, differing) if differing else None
 
-    def explained(self, running: _Running, error: MlvcError) -> MlvcError:
-        """The error of commands that failed, with what they lacked where they found only what is declared."""
-        isolation, place = self.tools.isolation, running.place
-        if isolation is None or not place:
-            return error
-        text = logs.read(running.path).output[-_SHOWN:].decode(errors="replace") if running.path else ""
-        names = isolations.undeclared(running.stage, text, place, isolation.exists)
-        if not running.repeats:
-            self.leave(running, good=False)
-        return type(error)(error.message, hint=isolations.hint(names))
-
-    def begin(self, running: _Running) -> None:
+    def begin(self, running: Attempt) -> None:
         """The log of a Run, and what is told of its beginning."""
         stage = running.stage
         if self.tools.logs is not None and running.log < 0:
@@ -676,31 +410,6 @@ class _Session:
         of = 1 if stage.each else stage.retries + 1
         self.tools.listener(Started(stage.name, running.decision.reasons, running.tries, of, running.path))
         self.running[stage.name] = running
-
-    def job(self, running: _Running) -> Job:
-        stage, listener = running.stage, self.tools.listener
-        return Job(
-            stage.name,
-            stage.cmd,
-            os.path.join(running.place or self.tools.root, stage.wdir),
-            env=stage.env,
-            timeout=stage.timeout,
-            image=stage.image_id or stage.image,
-            root=running.place or self.tools.root,
-            through=stage.env_through,
-            output=running.log,
-            claim=self.claims.get(stage.name, NOBODY),
-            hear=(lambda data: listener(Printed(stage.name, data))) if self.tools.hears else None,
-        )
-
-    def close(self, running: _Running, ended: Ended | None) -> None:
-        """End the log of a Stage whose commands have ended."""
-        if running.log >= 0:
-            with contextlib.suppress(OSError):  # a full disk; what counts is elsewhere
-                if ended is not None:
-                    logs.ended(running.log, ended.code, ended.seconds)
-            os.close(running.log)
-            running.log = -1
 
     def wait(self) -> list[schedules.Event]:
         """What has happened when something has."""
@@ -731,7 +440,7 @@ class _Session:
     def finish(self, batch: Iterable[Ended]) -> list[schedules.Event]:
         """Take in what has ended, or begin it once more."""
         events: list[schedules.Event] = []
-        good: list[_Running] = []
+        good: list[Attempt] = []
         for ended in batch:
             running = self.running[ended.job.stage]
             running.seconds = ended.seconds
@@ -740,19 +449,19 @@ class _Session:
                 continue
             del self.running[ended.job.stage]
             if ended.fault is not None and not isinstance(ended.fault, MlvcError):
-                self.close(running, ended)
+                running.close(ended)
                 raise ended.fault
             if not (ended.code or ended.timed_out or ended.fault):
                 events += self.went_well(running, ended, good)
             elif ended.fault is None and not running.repeats and running.tries <= running.stage.retries:
                 events += self.again(running, ended)
             else:
-                self.close(running, ended)
+                running.close(ended)
                 error = ended.fault or failures.of_command(running.stage, ended)
-                events.append(self.fail(running, self.explained(running, error)))
+                events.append(self.fail(running, running.explained(self.tools, error)))
         return [*events, *self.take_in(good, "ran")]
 
-    def went_well(self, running: _Running, ended: Ended, good: list[_Running]) -> list[schedules.Event]:
+    def went_well(self, running: Attempt, ended: Ended, good: list[Attempt]) -> list[schedules.Event]:
         """Its commands ended well: it is done and among the ``good``, or runs once more, or fails all the same."""
         try:
             error = self.came_out(running)
@@ -760,13 +469,13 @@ class _Session:
             error = problem
         if running.stage.name in self.running:
             return []
-        self.close(running, ended)
+        running.close(ended)
         if error is not None:
             return [self.fail(running, error)]
         good.append(running)
         return []
 
-    def again(self, running: _Running, ended: Ended) -> list[schedules.Event]:
+    def again(self, running: Attempt, ended: Ended) -> list[schedules.Event]:
         stage = running.stage
         of = stage.retries + 1
         how = f"failed with exit code {ended.code}" if ended.code > 0 else "was ended"
@@ -777,7 +486,7 @@ class _Session:
                 logs.again(running.log, running.tries + 1, of)
             self.start(running)
         except MlvcError as error:
-            self.close(running, ended)
+            running.close(ended)
             return [self.fail(running, error)]
         return []
 
@@ -786,10 +495,10 @@ class _Session:
         self.tell(StageResult(name, "failed", (error.message,), seconds))
         return schedules.Failed(name)
 
-    def fail(self, running: _Running, error: MlvcError) -> schedules.Failed:
+    def fail(self, running: Attempt, error: MlvcError) -> schedules.Failed:
         """The Stage failed: what its commands left at its outputs is kept, but not where it looks like a result."""
         stage = running.stage
-        self.discard(running)
+        running.discard(self.tools)
         place = self.tools.tree.set_aside([out.path for out in stage.outs if not out.persist])
         if place:
             error = type(error)(f"{error.message}; what it left of its outputs is kept in {place}", hint=error.hint)
@@ -798,11 +507,11 @@ class _Session:
 
     # -- running items -----------------------------------------------------------------------------
 
-    def with_items(self) -> list[_Running]:
+    def with_items(self) -> list[Attempt]:
         """The Stages of which items run."""
         return [running for running in self.running.values() if running.items is not None]
 
-    def start_items(self, running: _Running) -> None:
+    def start_items(self, running: Attempt) -> None:
         """Make ready to run the items of a Stage; ``feed`` begins them."""
         assert self.tools.items is not None
         assert self.tools.tables is not None
@@ -820,13 +529,15 @@ class _Session:
                 lambda content: tables.put(defined, stage.name, content),
                 lambda: self.changed(running, each.shared(stage.deps, stage.each)),
             )
-            running.items = ItemRun(stage, work, self.job(running), around)
+            running.items = ItemRun(
+                stage, work, running.job(self.tools, self.claims.get(running.stage.name, NOBODY)), around
+            )
         except BaseException:
             del self.running[stage.name]
-            self.close(running, None)
+            running.close(None)
             raise
 
-    def feed(self, running: _Running) -> list[schedules.Event]:
+    def feed(self, running: Attempt) -> list[schedules.Event]:
         """Begin as many items as there are jobs for; what follows where all have ended."""
         assert running.items is not None
         assert self.scheduled is not None
@@ -848,7 +559,7 @@ class _Session:
         self.tools.listener(items.advanced())
         return schedules.Returned(ended.job.stage)
 
-    def complete(self, running: _Running) -> list[schedules.Event]:
+    def complete(self, running: Attempt) -> list[schedules.Event]:
         """Make the output of the items of a Stage, and record it."""
         stage, items = running.stage, running.items
         assert items is not None
@@ -868,7 +579,7 @@ class _Session:
             del self.running[stage.name]
             self.works.pop(stage.name, None)
             items.close()
-            self.close(running, None)
+            running.close(None)
         self.keep(running, {out: output}, table)
         return [self.done(running, "ran")]
 
@@ -884,7 +595,7 @@ class _Session:
             raise failures.of_dependency(stage, missing, self.graph.makers.get(missing, ()))
         return taken
 
-    def take_in(self, good: Sequence[_Running], outcome: str) -> list[schedules.Event]:
+    def take_in(self, good: Sequence[Attempt], outcome: str) -> list[schedules.Event]:
         """Store and record together what has come out well. What cannot be stored fails alone."""
         if not good:
             return []
@@ -904,7 +615,7 @@ class _Session:
             events.append(self.done(running, outcome))
         return events
 
-    def done(self, running: _Running, outcome: str) -> schedules.Finished:
+    def done(self, running: Attempt, outcome: str) -> schedules.Finished:
         """The Stage has its outputs, and they are recorded."""
         name = running.stage.name
         self.release(name)
@@ -913,7 +624,7 @@ class _Session:
             self.forced |= descendants(self.graph, [name]) & set(self.names)
         return schedules.Finished(name)
 
-    def take(self, good: Sequence[_Running]) -> tuple[dict[str, MlvcError], dict[str, Content]]:
+    def take(self, good: Sequence[Attempt]) -> tuple[dict[str, MlvcError], dict[str, Content]]:
         """What came out, durable where it is to be stored; and the Stages of which it cannot be taken, with why."""
         lost: dict[str, MlvcError] = {}
         now = self.tools.tree.identify(_once(path for running in good for path in running.stage.deps))
@@ -936,11 +647,11 @@ class _Session:
                 lost[running.stage.name] = failures.of_missing(running.stage, missing)
         return lost, outs
 
-    def changed(self, running: _Running, paths: Sequence[str]) -> str:
+    def changed(self, running: Attempt, paths: Sequence[str]) -> str:
         """Which of these dependencies, or parameters, is not what it was; '' where all are."""
         return self.differing(running, self.tools.tree.identify(paths))
 
-    def differing(self, running: _Running, now: Mapping[str, Content | None]) -> str:
+    def differing(self, running: Attempt, now: Mapping[str, Content | None]) -> str:
         """As ``changed``, for those dependencies of which ``now`` tells what they are."""
         stage, before = running.stage, running.before
         changed = [path for path in stage.deps if path in now and not plans.same(now[path], before.deps[path])]
@@ -948,7 +659,7 @@ class _Session:
         changed += [str(ref) for ref in stage.params if _value(values, ref) != _value(before.params, ref)]
         return changed[0] if changed else ""
 
-    def keep(self, running: _Running, outs: Mapping[str, Content], items: Content | None = None) -> None:
+    def keep(self, running: Attempt, outs: Mapping[str, Content], items: Content | None = None) -> None:
         """Record a Run, and where its outputs are stored, enter it in the Lockfile."""
         run = Run(running.key, running.before, outs, round(1000 * running.seconds), items)
         if not self.options.commit:
@@ -959,8 +670,8 @@ class _Session:
         if self.tools.unstored is not None:
             self.tools.unstored.forget(run.key)
         stage = running.stage
-        known = self.lockfile.stages.get(stage.name)
-        self.record(stage, plans.entry_of(stage, running.key, running.before, outs, known))
+        known = self.journal.lockfile.stages.get(stage.name)
+        self.journal.record(stage.name, plans.entry_of(stage, running.key, running.before, outs, known))
 
 
 def _check_options(stages: Iterable[Stage], options: Options) -> None:

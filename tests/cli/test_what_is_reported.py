@@ -14,7 +14,7 @@ from mlvc.api import checkout as checkouts
 from mlvc.api import transfer as transfers
 from mlvc.api.elsewhere import here
 from mlvc.api.transfer import Which
-from mlvc.pipeline.runner import Options
+from mlvc.pipeline.tools import Options
 from mlvc.repo import Repo, open_repo
 from tests.helpers import run_mlvc, shell
 

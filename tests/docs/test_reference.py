@@ -20,7 +20,7 @@ from mlvc.cli.table import TABLE
 from mlvc.pipeline import compare
 from mlvc.pipeline.compare import Verdict
 from mlvc.pipeline.plan import Action
-from mlvc.pipeline.runner import StageResult
+from mlvc.pipeline.tools import StageResult
 from mlvc.pointer import KINDS, Content
 from mlvc.snapshot import Change, as_entry
 from mlvc.store.base import MISNAMED

@@ -13,7 +13,7 @@ from mlvc.pipeline.executors.base import Ended, Job, Post
 from mlvc.pipeline.lockfile import Entry, Lockfile
 from mlvc.pipeline.params import ParamFiles
 from mlvc.pipeline.run import Run
-from mlvc.pipeline.runner import Tools
+from mlvc.pipeline.tools import Tools
 from mlvc.pointer import Content
 
 HASHING = Hashing("xxh128")

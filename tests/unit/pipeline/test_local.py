@@ -22,7 +22,7 @@ from mlvc.pipeline.executors.local import Local
 from mlvc.pipeline.lockfile import LockfileStore
 from mlvc.pipeline.params import ParamFiles
 from mlvc.pipeline.run import RunCache
-from mlvc.pipeline.runner import Tools
+from mlvc.pipeline.tools import Tools
 from mlvc.progress import QUIET
 from tests.helpers.pipeline import DiskTree
 
@@ -326,6 +326,7 @@ KILLED = textwrap.dedent("""
     from pathlib import Path
     from mlvc.hashing import Hashing
     from mlvc.pipeline import graph, runner, spec
+    from mlvc.pipeline.tools import Tools
     from mlvc.pipeline.executors.local import Local
     from mlvc.pipeline.lockfile import LockfileStore
     from mlvc.pipeline.run import RunCache
@@ -333,7 +334,7 @@ KILLED = textwrap.dedent("""
     from mlvc.progress import QUIET
     from tests.helpers.pipeline import DiskTree
     here, hashing = Path.cwd(), Hashing("xxh128")
-    tools = runner.Tools(
+    tools = Tools(
         DiskTree(here), LockfileStore(str(here / "mlvc.lock")), RunCache(str(here / "runs"), hashing),
         Local({env!r}), ParamFiles(lambda path: None), hashing, QUIET, root=str(here),
     )
@@ -373,5 +374,5 @@ def test_an_interruption_while_a_command_is_started_leaves_no_process(tmp_path, 
     made = graph.build(spec.parse("stages:\n  s: {cmd: sleep 60, outs: [o]}\n", "mlvc.yaml"))
     with pytest.raises(KeyboardInterrupt):
         runner.repro(made, tools)
-    assert started[0].wait(1) < 0
+    assert started[0].wait(20) < 0
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -5,7 +5,7 @@ import pytest
 from mlvc.oid import Oid
 from mlvc.pipeline import runner
 from mlvc.pipeline.plan import Action, Decision, same
-from mlvc.pipeline.runner import Options
+from mlvc.pipeline.tools import Options
 from mlvc.pointer import Content
 from tests.helpers.pipeline import Project
 

@@ -9,8 +9,8 @@ from mlvc.errors import FormatError, PipelineError, StageFailedError
 from mlvc.pipeline import runner
 from mlvc.pipeline.executors.base import Ended
 from mlvc.pipeline.graph import build
-from mlvc.pipeline.runner import Options
 from mlvc.pipeline.told import Started
+from mlvc.pipeline.tools import Options
 from mlvc.store.base import LARGE
 from tests.helpers.pipeline import FakeRuns, Project
 

@@ -1,0 +1,186 @@
+"""The working tree and the Store, as the runner needs them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+
+from mlvc import files, globs, manifest
+from mlvc.api.sharing import Afar, Recorded
+from mlvc.errors import DamagedError, ObjectsMissingError
+from mlvc.manifest import EMPTY_DIR
+from mlvc.pipeline.lockfile import FILE as LOCKFILE
+from mlvc.pipeline.lockfile import LockfileStore
+from mlvc.pointer import Content
+from mlvc.progress import Progress
+from mlvc.repo import Repo
+from mlvc.store.base import Lost
+from mlvc.workspace import checkout
+from mlvc.workspace.clear import clear
+from mlvc.workspace.tree import Look
+
+_MOST_LINKS = 40
+
+
+class RepoTree:
+    """The working tree as the runner needs it. See tools.Tree."""
+
+    def __init__(
+        self, repo: Repo, progress: Progress, *, afar: Afar | None = None, absent: Recorded | None = None
+    ) -> None:
+        """``afar``: Remotes that are asked for what is not here. ``absent``: what is taken to be there and is not."""
+        self._repo = repo
+        self._progress = progress
+        self.fitting: dict[str, Look] = {}
+        """What was last seen of the files that fit each pattern."""
+        self._afar = afar
+        self._absent = absent
+        self._made: set[str] = set()
+        """Outputs of commands that were run: they are what stands on the disk."""
+
+    @cached_property
+    def _recorded(self) -> dict[str, Content]:
+        """Outputs that Git keeps, as the last runs made them: what looks just so need not be kept aside."""
+        entries = LockfileStore(os.path.join(self._repo.root, LOCKFILE)).load().stages.values()
+        return {path: entry.outs[path] for entry in entries for path in entry.uncached}
+
+    def identify(self, paths: Sequence[str]) -> dict[str, Content | None]:
+        """The content on disk of each path, of what a symbolic link leads to, and of all that fits a pattern.
+
+        Of a path that is taken to be there and is not, it is what is recorded.
+        """
+        found = {path: look.content for path, look in self.looks(paths).items()}
+        if self._absent is not None:
+            for path in [path for path in paths if found[path] is None and path not in self._made]:
+                found[path] = self._absent.content(path)
+        return found
+
+    def looks(self, paths: Sequence[str], *, lenient: bool = False) -> dict[str, Look]:
+        """What stands at each path, at what a symbolic link leads to, or fits a pattern. ``lenient``: see WorkTree."""
+        tree = self._repo.tree
+        found = {path: tree.fitting(path, progress=self._progress) for path in paths if globs.is_pattern(path)}
+        self.fitting.update(found)
+        goals = {path: self.followed(path) for path in paths if path not in found}
+        looks = tree.look(dict.fromkeys(goals.values()), lenient=lenient, progress=self._progress)
+        return found | {path: looks[goal] for path, goal in goals.items()}
+
+    def followed(self, path: str) -> str:
+        """Where ``path`` leads as a symbolic link within the repository, and not into the Store; else itself."""
+        root = self._repo.root
+        for _ in range(_MOST_LINKS):
+            full = f"{root}/{path}"
+            if not os.path.islink(full):
+                break
+            goal = os.path.normpath(os.path.join(os.path.realpath(os.path.dirname(full)), os.readlink(full)))
+            inside = goal.removeprefix(root + os.sep).replace(os.sep, "/")
+            if inside == goal or inside.startswith(".git/"):
+                break
+            path = inside
+        return path
+
+    def store(self, paths: Sequence[str]) -> dict[str, Content]:
+        """The content of each path, durable in the Store."""
+        with self._repo.turn(together=True, progress=self._progress):
+            looks = self._repo.tree.store(paths, self._repo.store, progress=self._progress)
+        return {path: look.content for path, look in looks.items() if look.content is not None}
+
+    def restore(self, contents: Mapping[str, Content]) -> None:
+        """Bring each path to its content from the Store."""
+        repo = self._repo
+        with repo.turn(together=False, progress=self._progress):
+            plans, lost = checkout.plan(repo.tree, repo.store, contents, progress=self._progress)
+            checkout.guard(plans, extra=True, cwd=repo.cwd)
+            lost |= checkout.execute(repo.tree, repo.store, plans, links=repo.links, progress=self._progress).lost
+        if lost:
+            path, reason = next(iter(lost.items()))
+            kind = DamagedError if reason == "damaged" else ObjectsMissingError
+            raise kind(f"{path} cannot be restored: its object is {reason}", hint="get it with `mlvc fetch`")
+
+    def available(self, contents: Iterable[Content]) -> bool:
+        """Whether every object of all contents is in the Store, or on Remotes, from where it is brought."""
+        contents = list(contents)
+        lost: Lost = {}
+        oids = manifest.objects_of(self._repo.store, contents, lost)
+        if not lost and not self._repo.store.missing(oids):
+            return True
+        return self._afar is not None and self._afar.has(contents)
+
+    def ready(self, deps: Sequence[str], outs: Sequence[str]) -> None:
+        """Bring dependencies that are only recorded into the working tree. See tools.Tree."""
+        self._made.update(outs)
+        if self._absent is not None:
+            self._absent.bring(deps, self._progress)
+        self._keep_lists(
+            [path for path in deps if globs.is_pattern(path) or os.path.isdir(f"{self._repo.root}/{path}")]
+        )
+
+    def _keep_lists(self, paths: Sequence[str]) -> None:
+        """Store the lists of files of dependencies that are directories, so that `mlvc why` can compare with them."""
+        store = self._repo.store
+        seen = {path: self.fitting[path] for path in paths if path in self.fitting}
+        left = [path for path in paths if path not in seen]
+        looks = seen | (self.looks(left, lenient=True) if left else {})
+        new = [look for look in looks.values() if look.content and store.missing([look.content.oid])]
+        if new:
+            with store.batch() as batch:
+                for look in new:
+                    batch.put_hashed(manifest.build(look.scan.entries(), store.hashing)[1])
+                batch.commit()
+
+    def remove(self, paths: Sequence[str]) -> None:
+        """Take outputs out of the way; what is stored nowhere is kept aside in the Git directory."""
+        with self._repo.turn(together=False, progress=self._progress):
+            self._remove(paths)
+
+    def _remove(self, paths: Sequence[str]) -> None:
+        repo = self._repo
+        looks = repo.tree.look([path for path in paths if files.exists(f"{repo.root}/{path}")])
+        for path, look in looks.items():
+            if look.content is None:
+                continue
+            full = f"{repo.root}/{path}"
+            alone = repo.store.missing(entry.oid for entry in look.entries() if entry.kind != EMPTY_DIR)
+            if alone and look.content != self._recorded.get(path):
+                self._aside(path, full, f"What stood at {path}")
+            elif not clear(repo.root, look):
+                self._aside(path, full, f"What is ignored in {path}")
+
+    def _aside(self, path: str, full: str, what: str) -> None:
+        target = _free(os.path.join(self._aside_now(), *path.split("/")))
+        _move(full, target)
+        self._progress.note(f"{what} was stored nowhere; it is kept at {target}")
+
+    def _aside_now(self) -> str:
+        return os.path.join(self._repo.private, "aside", time.strftime("%Y%m%d-%H%M%S"))
+
+    def set_aside(self, paths: Sequence[str]) -> str:
+        """Move what stands at the paths into a directory of its own in the Git directory."""
+        there = [path for path in paths if files.exists(f"{self._repo.root}/{path}")]
+        if not there:
+            return ""
+        place = _free(self._aside_now())
+        with self._repo.turn(together=False, progress=self._progress):
+            for path in there:
+                _move(f"{self._repo.root}/{path}", os.path.join(place, *path.split("/")))
+        return place
+
+
+def _free(path: str) -> str:
+    """``path``, or where something is there the same with a number."""
+    number, found = 1, path
+    while files.exists(found):
+        number += 1
+        found = f"{path}.{number}"
+    return found
+
+
+def _move(source: str, target: str) -> None:
+    files.make_dirs(os.path.dirname(target))
+    try:
+        os.rename(source, target)
+    except OSError:  # another file system
+        import shutil  # noqa: PLC0415
+
+        shutil.move(source, target)

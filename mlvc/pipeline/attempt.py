@@ -1,0 +1,117 @@
+"""One attempt to run the commands of a Stage: its log, the directories that are its own, what they left there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+
+from mlvc.errors import MlvcError
+from mlvc.oid import Oid
+from mlvc.pipeline import isolation as isolations
+from mlvc.pipeline import logs
+from mlvc.pipeline.claims import Claim
+from mlvc.pipeline.executors.base import Ended, Job
+from mlvc.pipeline.items import ItemRun
+from mlvc.pipeline.plan import Decision
+from mlvc.pipeline.run import Inputs
+from mlvc.pipeline.spec import Stage
+from mlvc.pipeline.told import Printed
+from mlvc.pipeline.tools import Options, Tools
+
+_SHOWN = 1 << 16
+"""Bytes of what a command printed last in which names are looked for."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A Stage whose commands run, or have run and are not yet taken in."""
+
+    stage: Stage
+    decision: Decision
+    before: Inputs
+    key: Oid
+    log: int = -1
+    """The open file of its log."""
+    path: str = ""
+    tries: int = 0
+    since: float = 0.0
+    seconds: float = 0.0
+    place: str = ""
+    """The directory of its own that its commands run in, '' for the working tree."""
+    second: str = ""
+    """The one for the second time that they run."""
+    repeats: bool = False
+    """Whether that is now."""
+    items: ItemRun | None = None
+
+    def isolate(self, tools: Tools, options: Options) -> None:
+        """Make the directories in which the commands are to run, where that is not the working tree."""
+        isolation = tools.isolation
+        if isolation is None:
+            return
+        if self.place:
+            isolation.remove(self.place)
+        if options.isolated:
+            self.place = isolation.make(self.stage)
+        if options.check_deterministic and not self.second:
+            self.second = isolation.make(self.stage)  # before the first time: that may write where it reads
+
+    def discard(self, tools: Tools) -> None:
+        """Remove the directories in which the commands ran."""
+        for place in (self.place, self.second):
+            if place and tools.isolation is not None:
+                tools.isolation.remove(place)
+
+    def leave(self, tools: Tools, *, good: bool) -> str:
+        """Bring what was made in a directory of its own to the working tree. An input that was written to, or ''."""
+        isolation, place = tools.isolation, self.place
+        if isolation is None or not place:
+            return ""
+        self.place = ""
+        try:
+            written = isolation.written(place) if good else ""
+            # Of what persists, the last good version stays where the commands did not end well.
+            made = [out.path for out in self.stage.outs if not out.persist or (good and not written)]
+            tools.tree.remove(made)
+            isolation.bring_back(place, made)
+            return written
+        finally:
+            isolation.remove(place)
+
+    def explained(self, tools: Tools, error: MlvcError) -> MlvcError:
+        """The error of commands that failed, with what they lacked where they found only what is declared."""
+        isolation, place = tools.isolation, self.place
+        if isolation is None or not place:
+            return error
+        text = logs.read(self.path).output[-_SHOWN:].decode(errors="replace") if self.path else ""
+        names = isolations.undeclared(self.stage, text, place, isolation.exists)
+        if not self.repeats:
+            self.leave(tools, good=False)
+        return type(error)(error.message, hint=isolations.hint(names))
+
+    def job(self, tools: Tools, claim: Claim) -> Job:
+        """What the Executor is to run; ``claim`` is held by the commands, too."""
+        stage, listener = self.stage, tools.listener
+        return Job(
+            stage.name,
+            stage.cmd,
+            os.path.join(self.place or tools.root, stage.wdir),
+            env=stage.env,
+            timeout=stage.timeout,
+            image=stage.image_id or stage.image,
+            root=self.place or tools.root,
+            through=stage.env_through,
+            output=self.log,
+            claim=claim,
+            hear=(lambda data: listener(Printed(stage.name, data))) if tools.hears else None,
+        )
+
+    def close(self, ended: Ended | None) -> None:
+        """End the log of a Stage whose commands have ended."""
+        if self.log >= 0:
+            with contextlib.suppress(OSError):  # a full disk; what counts is elsewhere
+                if ended is not None:
+                    logs.ended(self.log, ended.code, ended.seconds)
+            os.close(self.log)
+            self.log = -1
