@@ -173,8 +173,19 @@ def _loader() -> Any:
             # what a merge then put in is no duplicate.
             if not hasattr(node, "checked"):
                 _refuse_twice(node, yaml.constructor.ConstructorError)
+                self._refuse_equal(node)
                 node.checked = True
             super().flatten_mapping(node)
+
+        def _refuse_equal(self, node: Any) -> None:
+            # To Python 1, 1.0 and true are one key of a mapping: the last would silently win.
+            odd = [key for key, _ in node.value if key.tag in _EQUAL]
+            seen: dict[Any, str] = {}
+            for key in odd if len(odd) > 1 else ():
+                other = seen.setdefault(self.construct_object(key), key.value)
+                if other != key.value:
+                    told = f"the keys '{other}' and '{key.value}' are the same: put them in quotes"
+                    raise yaml.constructor.ConstructorError(None, None, told, key.start_mark)
 
     for kind, pattern, first in _CORE:
         Loader.add_implicit_resolver(_TAG + kind, re.compile(rf"(?:{pattern})\Z"), first)
@@ -182,6 +193,9 @@ def _loader() -> Any:
     Loader.add_constructor(_TAG + "float", lambda loader, node: _float(loader.construct_scalar(node)))
     Loader.add_constructor(_TAG + "timestamp", lambda loader, node: loader.construct_scalar(node))
     return Loader
+
+
+_EQUAL = frozenset({_TAG + "bool", _TAG + "int", _TAG + "float"})
 
 
 def _refuse_twice(node: Any, error: Any) -> None:

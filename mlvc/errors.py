@@ -16,6 +16,9 @@ The exit codes are part of the interface (docs/reference/exit-codes.md):
 ====  ==========================================================================
 """
 
+import errno
+import os
+
 
 class MlvcError(Exception):
     """A failure that the user can understand, and mend with the help of ``hint``.
@@ -86,3 +89,19 @@ class SystemFailureError(MlvcError):
 
 class BusyError(SystemFailureError):
     """Another process holds what is needed."""
+
+
+def refused(error: OSError) -> SystemFailureError:
+    """What the system refused, as a sentence."""
+    # Of a rename, the second name is the one that a person knows.
+    name = error.filename2 or error.filename
+    where = f": {os.fsdecode(name)}" if isinstance(name, (str, bytes)) else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return SystemFailureError(
+            f"the disk is full{where}", hint="make room, then run the command again; nothing that was there is lost"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return SystemFailureError(
+            f"no permission{where}", hint="check who owns it, and whether you may read and write it"
+        )
+    return SystemFailureError(f"{error.strerror or error}{where}")

@@ -380,6 +380,16 @@ def check_path(path: str, name: str = "a manifest") -> None:
         raise FormatError(f"{name} names the path '{path}', which belongs to Git")
 
 
+CONTROL = frozenset({".gitignore", ".gitattributes", ".gitmodules", ".mlvcignore", "mlvc.yaml", "mlvc.lock"})
+"""Names of files that Git or mlvc reads: nothing tracked has them."""
+
+
+def is_control(path: str) -> bool:
+    """Whether ``path``, relative to the repository, is a file that Git or mlvc reads, or lies among those of mlvc."""
+    first, *_ = parts = path.split("/")
+    return parts[-1] in CONTROL or first == ".mlvc"
+
+
 def check(entries: Sequence[Entry]) -> None:
     """FormatError where a path would leave the directory, by itself or through a symbolic link beside it."""
     paths = {entry.path for entry in entries}

@@ -206,6 +206,8 @@ def _locked(data: bytes, name: str) -> tuple[dict[str, Content], dict[str, str |
                     homes[path] = home
     for path in found:
         manifest.check_path(path, name)
+        if manifest.is_control(path):
+            raise FormatError(f"{name} names the output '{path}', which Git or mlvc reads", hint=LOCK_REPAIR)
     return found, homes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -71,14 +72,23 @@ def elsewhere(repo: Repo) -> tuple[str, ...]:
 
 
 def check_apart(repo: Repo, stages: Iterable[Stage]) -> None:
-    """PipelineError where an output overlaps what a Pointer tracks, or Git has it although it goes into the Store."""
+    """PipelineError where an output overlaps what a Pointer tracks, or lies behind a symbolic link.
+
+    Also where Git has it although it goes into the Store.
+    """
     tracked = sorted(pointers.tracked_by(path) for path in snapshot.listed(repo.git, ("*" + SUFFIX,)))
     stages = list(stages)
     around = {parent for stage in stages for out in stage.outs for parent in snapshot.parents(out.path)}
     inner = {path for path in around if repo.inner(path)}
     of_git = git.tracked(repo.git, [out.path for stage in stages for out in stage.outs if out.cache])
+    behind = {path: real for path in around if (real := os.path.realpath(full := f"{repo.root}/{path}")) != full}
     for stage in stages:
         for out in stage.outs:
+            if parent := next((parent for parent in snapshot.parents(out.path) if parent in behind), ""):
+                raise PipelineError(
+                    f"{_output(stage, out)} lies behind a symbolic link, to {behind[parent]}: nothing is put there",
+                    hint="remove the link, or name where the file really is",
+                )
             if snapshot.within(out.path, inner):
                 raise PipelineError(
                     f"{_output(stage, out)} lies in another mlvc root", hint="let a stage of that root make it"

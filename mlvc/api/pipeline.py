@@ -22,7 +22,7 @@ from mlvc.git import gitignore
 from mlvc.pipeline import graph, resources, runner, tables
 from mlvc.pipeline.claims import HeldClaims
 from mlvc.pipeline.executors.contained import Contained, Containers, remove_left
-from mlvc.pipeline.executors.local import Local
+from mlvc.pipeline.executors.local import Local, shell_of
 from mlvc.pipeline.graph import Graph
 from mlvc.pipeline.lockfile import FILE as LOCKFILE
 from mlvc.pipeline.lockfile import LockfileStore
@@ -58,7 +58,7 @@ def tools(
         tree,
         LockfileStore(os.path.join(repo.root, LOCKFILE), os.path.join(repo.git.own, "recording")),
         SharedRuns(run_cache(repo), known(repo), afar),
-        Contained(Local(environment), images, _names(repo), _mounts(repo)),
+        Contained(Local(environment, shell=shell_of(environment)), images, _names(repo), _mounts(repo)),
         ParamFiles(lambda path: files.read_or_none(f"{repo.root}/{path}")),
         repo.hashing,
         progress,

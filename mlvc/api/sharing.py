@@ -11,7 +11,7 @@ from mlvc import files, manifest, snapshot
 from mlvc import transfer as steps
 from mlvc.api.checkout import checkout
 from mlvc.api.transfer import open_remote
-from mlvc.errors import DamagedError, ObjectsMissingError
+from mlvc.errors import DamagedError, FormatError, ObjectsMissingError
 from mlvc.manifest import EMPTY_DIR, EXECUTABLE, FILE, Entry
 from mlvc.oid import Oid
 from mlvc.pipeline.run import Run, RunCache, verified
@@ -76,7 +76,10 @@ def objects(reader: Reader, contents: Iterable[Content]) -> dict[Content, frozen
     for content in contents:
         if content not in found:
             lost: Lost = {}
-            oids = manifest.objects_of(reader, [content], lost)
+            try:
+                oids = manifest.objects_of(reader, [content], lost)
+            except FormatError:  # a record may call a file a directory
+                oids, lost = set(), {content.oid: "damaged"}
             found[content] = None if lost else frozenset(oids)
     return found
 

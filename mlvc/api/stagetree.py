@@ -9,7 +9,7 @@ from functools import cached_property
 
 from mlvc import files, globs, manifest
 from mlvc.api.sharing import Afar, Recorded
-from mlvc.errors import DamagedError, ObjectsMissingError
+from mlvc.errors import DamagedError, FormatError, ObjectsMissingError
 from mlvc.manifest import EMPTY_DIR
 from mlvc.pipeline.lockfile import FILE as LOCKFILE
 from mlvc.pipeline.lockfile import LockfileStore
@@ -102,7 +102,10 @@ class RepoTree:
         """Whether every object of all contents is in the Store, or on Remotes, from where it is brought."""
         contents = list(contents)
         lost: Lost = {}
-        oids = manifest.objects_of(self._repo.store, contents, lost)
+        try:
+            oids = manifest.objects_of(self._repo.store, contents, lost)
+        except FormatError:  # a record of a Run may call a file a directory
+            return False
         if not lost and not self._repo.store.missing(oids):
             return True
         return self._afar is not None and self._afar.has(contents)

@@ -19,11 +19,14 @@ def targets(repo: Repo, whole: Graph, word: str) -> tuple[str, ...]:
     """The Stages that a person in the directory ``repo.cwd`` means with ``word``. PipelineError where it names none.
 
     One of the pipeline file there comes first, then ``FILE:NAME``, the maker of that path, and one at the top. NAME
-    may be that of a ``foreach`` or ``matrix``, for all Stages of it, and a pattern, and so may a path.
+    may be that of a ``foreach`` or ``matrix``, for all Stages of it, and a pattern, and so may a path. A pipeline file
+    stands for all Stages in it.
     """
     found = _by_name(repo, whole, word)
     if not found:
         path = repo.path(word)
+        found = tuple(stage.name for stage in whole.stages.values() if stage.file == path)
+    if not found:
         maker = graph.maker(whole, path)
         found = (maker,) if maker is not None else _named(whole, spec.FILE, word)
         if not found and globs.is_pattern(path):

@@ -180,7 +180,7 @@ def nameable(repo: Repo, name: str) -> str:
         )
     if repo.tree.is_ignored(path):
         raise UsageError(f"{name} is named in .mlvcignore", hint="take it out there, or leave it untracked")
-    if os.path.basename(path) in _CONTROL:
+    if os.path.basename(path) in manifest.CONTROL:
         raise UsageError(f"{name} cannot be tracked: Git or mlvc reads it", hint="keep it in Git")
     nested = next((p for p in snapshot.parents(path) if files.exists(f"{repo.root}/{p}/.git")), "")
     if nested:
@@ -194,9 +194,6 @@ def nameable(repo: Repo, name: str) -> str:
         data = name.removesuffix(".dvc")
         raise UsageError(f"{name} is a pointer of DVC, not data", hint=f"`dvc pull {name}`, then `mlvc add {data}`")
     return path
-
-
-_CONTROL = {".gitignore", ".gitattributes", ".gitmodules", ".mlvcignore", "mlvc.yaml", "mlvc.lock"}
 
 
 def _is_of_dvc(full: str) -> bool:

@@ -253,21 +253,23 @@ def readable(line: bytes) -> str:
     return "\t".join(clean(part) for part in text.rpartition("\r")[2].split("\t"))
 
 
+_LONGEST = 1 << 20
+"""Bytes of a line; of a longer one each part is told as a line."""
+
+
 @dataclass(slots=True)
 class Events:
     """One JSON object on a line for each event."""
 
     hears: bool = True
-    _begun: dict[str, bytes] = field(default_factory=dict)
+    _begun: dict[str, bytearray] = field(default_factory=dict)
     _told_at: dict[str, float] = field(default_factory=dict)
 
     def __call__(self, told: Told) -> None:
         """See Display."""
         with terminal.speaking:
             if isinstance(told, Printed):
-                *lines, self._begun[told.stage] = (self._begun.get(told.stage, b"") + told.data).split(b"\n")
-                for line in lines:
-                    _event({"event": "line", "stage": told.stage, "text": line.decode(errors="replace")})
+                self._printed(told.stage, told.data)
             elif isinstance(told, Started):
                 self._end_line(told.stage)
                 reasons = list(told.reasons)
@@ -306,9 +308,18 @@ class Events:
             counts: shapes.Event = {"event": "items", "stage": told.stage, "done": told.done, "failed": told.failed}
             _event({**counts, "total": told.total})
 
-    def _end_line(self, stage: str) -> None:
+    def _printed(self, stage: str, data: bytes) -> None:
+        first, *more = data.split(b"\n")
+        self._begun.setdefault(stage, bytearray()).extend(first)
+        for line in more:
+            self._end_line(stage, empty=True)
+            self._begun[stage] = bytearray(line)
+        if len(self._begun[stage]) > _LONGEST:
+            self._end_line(stage)
+
+    def _end_line(self, stage: str, *, empty: bool = False) -> None:
         line = self._begun.pop(stage, b"")
-        if line:
+        if line or empty:
             _event({"event": "line", "stage": stage, "text": line.decode(errors="replace")})
 
     def __enter__(self) -> Self:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import os
 import sys
@@ -13,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mlvc import __version__
-from mlvc.errors import MlvcError, SystemFailureError, UsageError
+from mlvc.errors import MlvcError, SystemFailureError, UsageError, refused
 
 if TYPE_CHECKING:
     from mlvc.cli.words import Command, Group
@@ -231,26 +230,10 @@ def guarded(work: Callable[[], int]) -> int:
         show.always("mlvc: interrupted; nothing is lost, run the command again to go on")
         return INTERRUPTED
     except OSError as error:
-        show.failure(told(error))
+        show.failure(refused(error))
         return SystemFailureError.exit_code
     except Exception as error:  # noqa: BLE001  (the last resort)
         return _bug(error)
-
-
-def told(error: OSError) -> SystemFailureError:
-    """What the system refused, as a sentence."""
-    # Of a rename, the second name is the one that a person knows.
-    name = error.filename2 or error.filename
-    where = f": {os.fsdecode(name)}" if isinstance(name, (str, bytes)) else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return SystemFailureError(
-            f"the disk is full{where}", hint="make room, then run the command again; nothing that was there is lost"
-        )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return SystemFailureError(
-            f"no permission{where}", hint="check who owns it, and whether you may read and write it"
-        )
-    return SystemFailureError(f"{error.strerror or error}{where}")
 
 
 def _bug(error: Exception) -> int:

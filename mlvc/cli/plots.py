@@ -164,7 +164,7 @@ def _write(path: str, text: str, *, ours: bool) -> None:
         files.make_dirs(os.path.abspath(folder))
         if ours and is_new:
             files.replace(os.path.join(folder, ".gitignore"), b"*\n")
-    files.replace(os.path.abspath(path), text.encode())
+    files.replace(os.path.abspath(path), text.encode(errors="replace"))
 
 
 def _page(repo: Repo, found: Plots) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +25,7 @@ from mlvc.pipeline.tools import Options
 
 if TYPE_CHECKING:
     from mlvc.pipeline.spec import Stage
+    from mlvc.pipeline.tools import ReproResult
     from mlvc.repo import Repo
 
 Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
@@ -128,13 +129,22 @@ def repro(
         if as_json:
             summary(done, counts)
         else:
-            show.err("pipeline: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
-            if no_commit and "ran" in counts:
-                show.err("hint: `mlvc repro` stores what was made without running it again")
-            elif done.record and not done.error:
-                show.hint_git(done.record, repo.cwd)
+            _tell(done, counts, repo, stored=not no_commit)
     if done.error:
         raise done.error
+
+
+def _tell(done: ReproResult, counts: Mapping[str, int], repo: Repo, *, stored: bool) -> None:
+    """What came of it, but for the first error, which ends the command."""
+    for stage in done.stages if set(counts) == {"skipped"} else ():
+        show.err(f"Stage '{stage.stage}' is skipped: {'; '.join(stage.reasons)}")
+    show.err("pipeline: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
+    if not stored and "ran" in counts:
+        show.err("hint: `mlvc repro` stores what was made without running it again")
+    elif done.record and not done.error:
+        show.hint_git(done.record, repo.cwd)
+    for error in done.errors[1:]:
+        show.failure(error)
 
 
 def _check_interactive(jobs: int | None, *, as_json: bool) -> None:

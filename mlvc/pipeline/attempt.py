@@ -90,6 +90,13 @@ class Attempt:
             self.leave(tools, good=False)
         return type(error)(error.message, hint=isolations.hint(names))
 
+    def environment(self, tools: Tools) -> dict[str, str]:
+        """What the commands get: who they are, under the names of DVC too, and what the Stage names."""
+        root = self.place or tools.root
+        names = ("MLVC", "DVC")
+        who = {f"{name}_STAGE": self.stage.name for name in names} | {f"{name}_ROOT": root for name in names}
+        return {**who, **self.stage.env}
+
     def job(self, tools: Tools, claim: Claim) -> Job:
         """What the Executor is to run; ``claim`` is held by the commands, too."""
         stage, listener = self.stage, tools.listener
@@ -97,7 +104,7 @@ class Attempt:
             stage.name,
             stage.cmd,
             os.path.join(self.place or tools.root, stage.wdir),
-            env=stage.env,
+            env=self.environment(tools),
             timeout=stage.timeout,
             image=stage.image_id or stage.image,
             root=self.place or tools.root,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mlvc.errors import StageFailedError, UsageError
+from mlvc.errors import FormatError, MlvcError, PipelineError, StageFailedError, UsageError, refused
 from mlvc.pipeline import where
 from mlvc.pipeline.executors.base import Ended
 from mlvc.pipeline.plan import Decision
@@ -45,7 +45,7 @@ def of_missing(stage: Stage, path: str) -> StageFailedError:
 def of_change(stage: Stage, what: str) -> StageFailedError:
     """An input is not what it was when the command began."""
     return StageFailedError(
-        f"'{what}' changed while stage '{stage.name}' ran, so its result is not recorded",
+        f"{where.of(stage, what)}: '{what}' changed while stage '{stage.name}' ran, so its result is not recorded",
         hint="run `mlvc repro` again when nothing writes to it; a stage must not write to what it depends on",
     )
 
@@ -53,7 +53,18 @@ def of_change(stage: Stage, what: str) -> StageFailedError:
 def of_dependency(stage: Stage, path: str, makers: tuple[str, ...]) -> StageFailedError:
     """A dependency is not there when the Stage is to run."""
     told = f", and stage '{makers[0]}' did not make it" if makers else ""
-    return StageFailedError(f"the dependency '{path}' of stage '{stage.name}' is not there{told}")
+    return StageFailedError(
+        f"{where.of(stage, path)}: the dependency '{path}' of stage '{stage.name}' is not there{told}"
+    )
+
+
+def of_taking(stage: Stage, error: MlvcError | OSError) -> MlvcError:
+    """What the command made cannot be taken in."""
+    why = refused(error) if isinstance(error, OSError) else error
+    told = f"{where.of(stage)}: what stage '{stage.name}' made cannot be taken in: {why.message}"
+    if isinstance(why, UsageError | PipelineError | FormatError):
+        return StageFailedError(told, hint="let its command make files and directories there")
+    return type(why)(told, hint=why.hint)
 
 
 def check_stored(stages: Iterable[Stage]) -> None:

@@ -180,8 +180,8 @@ def homes_of(stage: Stage) -> dict[str, str | None]:
 
 
 def env_of(stage: Stage, env: Mapping[str, str]) -> dict[str, str]:
-    """The variables that count as inputs of a Stage; one that is let through and not set counts as empty."""
-    return {name: env.get(name, "") for name in stage.env_through} | dict(stage.env)
+    """The variables that count as inputs of a Stage; one that is let through and not set is none."""
+    return {name: env[name] for name in stage.env_through if name in env} | dict(stage.env)
 
 
 def inputs_of(
@@ -224,7 +224,8 @@ def _differences(
 ) -> tuple[str, ...]:
     """Why the inputs are not those of the entry."""
     if entry is None:
-        return ("never run", *_image(stage, None))
+        missing = (path for path in stage.deps if path not in unknown and contents.get(path) is None)
+        return ("never run", *(f"dependency {path} is missing" for path in missing), *_image(stage, None))
     command = ("command changed",) if stage.cmd != entry.cmd else ()
     return (
         *command,
@@ -295,7 +296,10 @@ def differing(file: str, key: str, now: Any, before: Any) -> Iterator[str]:
             else:
                 yield from differing(file, below, now[name], before[name])
     elif _json(now) != _json(before):
-        yield f"parameter {ParamRef(file, key)} is {_short(now)}, was {_short(before)}"
+        # "1" and 1 look the same without quotes
+        alike = _short(now) == _short(before)
+        shown = (_cut(_json(value)) if alike else _short(value) for value in (now, before))
+        yield f"parameter {ParamRef(file, key)} is {next(shown)}, was {next(shown)}"
 
 
 def _json(value: Any) -> str:
@@ -303,7 +307,10 @@ def _json(value: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else _json(value)
+    return _cut(value if isinstance(value, str) and value else _json(value))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _LONG else text[: _LONG - 1] + "…"
 
 

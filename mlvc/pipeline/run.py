@@ -101,11 +101,17 @@ def decode(data: bytes, name: str) -> Run:
             key=oids.from_text(value["key"]),
             inputs=_inputs(value, name),
             outs={path: content_of(item, name) for path, item in value["outs"].items()},
-            milliseconds=int(value["milliseconds"]),
+            milliseconds=_bounded(int(value["milliseconds"])),
             items=content_of(value["items"], name) if "items" in value else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise FormatError(f"{name} is not a record of a Run") from None
+
+
+def _bounded(number: int) -> int:
+    if not 0 <= number < 1 << 53:
+        raise ValueError(number)
+    return number
 
 
 def _inputs(value: Mapping[str, Any], name: str) -> Inputs:

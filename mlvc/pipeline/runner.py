@@ -601,9 +601,9 @@ class _Session:
             return []
         try:
             lost, outs = self.take(good)
-        except MlvcError as error:
+        except (MlvcError, OSError) as error:
             if len(good) == 1:
-                return [self.fail(good[0], error)]
+                return [self.fail(good[0], failures.of_taking(good[0].stage, error))]
             return [event for running in good for event in self.take_in([running], outcome)]
         events: list[schedules.Event] = []
         for running in good:

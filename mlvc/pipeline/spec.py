@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlvc import codec, globs
 from mlvc.errors import FormatError
+from mlvc.manifest import is_control
 from mlvc.pipeline import each, expand, quantities, schema
 from mlvc.pipeline.place import Place
 from mlvc.pipeline.place import kind as _kind
@@ -35,7 +36,6 @@ STAGE_KEYS = (
     *("frozen", "always_changed", "desc", "meta", "vars", "foreach", "do", "matrix"),
     *("when", "env", "timeout", "retries", "resources", "image", "each", "batch"),
 )
-_CONTROL = frozenset({".gitignore", ".gitattributes", ".gitmodules", ".mlvcignore", "mlvc.yaml", "mlvc.lock"})
 OUT_FLAGS: Mapping[str, type | tuple[type, ...]] = {
     "cache": bool,
     "persist": bool,
@@ -288,7 +288,8 @@ def _commands(at: Place, value: object) -> tuple[str, ...]:
     if isinstance(value, list):
         commands = tuple(_text(at.on(number), item) for number, item in enumerate(value))
     else:
-        commands = () if value is None else (_text(at, value),)
+        # Each line is a command of its own, as in dvc.yaml: the first that fails ends the Stage.
+        commands = () if value is None else tuple(_text(at, value).splitlines())
     if not any(command.strip() for command in commands):
         at.fail("there is no command", hint="say in 'cmd' what the stage runs")
     if any("\0" in command for command in commands):
@@ -367,7 +368,7 @@ def _out(at: Place, wdir: str, text: str, flags: object) -> Out:
     path = _inside(at, wdir, text)
     if globs.is_pattern(path):
         at.fail(f"the output '{text}' is a pattern", hint="name the directory, or each of the files")
-    if posixpath.basename(path) in _CONTROL or path.split("/")[0] == ".mlvc":
+    if is_control(path):
         at.fail(f"'{text}' cannot be an output: Git or mlvc reads it", hint="choose another name")
     return Out(path=path, role=role, options=given, **direct)
 

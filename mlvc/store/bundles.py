@@ -40,6 +40,10 @@ def encode(records: Iterable[Record], digest_size: int) -> bytes:
     return b"".join([*head, zstandard.ZstdCompressor(level=3).compress(b"".join(record for _, record in rows))])
 
 
+_LARGEST = 256 << 20
+"""Bytes of the records of one bundle. The most that are made are a few megabytes: see docs/formats/remote.md."""
+
+
 def decode(data: bytes, digest_size: int) -> dict[bytes, tuple[bytes, ...]]:
     """The records of a bundle by key; FormatError for anything that is none, or of another version."""
     import zstandard  # noqa: PLC0415
@@ -50,6 +54,8 @@ def decode(data: bytes, digest_size: int) -> dict[bytes, tuple[bytes, ...]]:
             raise FormatError("a bundle of Runs has another format or hash algorithm", hint="use a newer mlvc")
         rows = list(struct.iter_unpack(f"<{size}sI", data[_HEAD.size : (end := _HEAD.size + count * (size + 4))]))
         total = sum(length for _, length in rows)
+        if total > _LARGEST:
+            raise FormatError("a bundle of Runs is larger than any that mlvc makes")
         body = zstandard.ZstdDecompressor().decompress(data[end:], max_output_size=total or 1)
     except (struct.error, zstandard.ZstdError):
         raise FormatError("a bundle of Runs is cut short") from None

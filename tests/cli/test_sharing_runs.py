@@ -170,7 +170,7 @@ def test_always_makes_it_the_default(shared: Path) -> None:
     refused(run_mlvc("config", "run.share", "sometimes", cwd=shared, check=False), 2, "run.share", "sometimes")
 
 
-@pytest.mark.parametrize("how", ["another key", "no record", "a bit"])
+@pytest.mark.parametrize("how", ["another key", "no record", "a bit", "a kind"])
 def test_a_record_that_is_wrong_is_as_if_it_were_not_there(shared: Path, how: str) -> None:
     from mlvc.hashing import Hashing
     from mlvc.store.bundles import decode, encode
@@ -183,6 +183,11 @@ def test_a_record_that_is_wrong_is_as_if_it_were_not_there(shared: Path, how: st
         rows = dict(zip(keys, [rows[keys[1]], rows[keys[2]], rows[keys[0]]], strict=True))
     elif how == "no record":
         rows = dict.fromkeys(keys, b'{"mlvc_run": 1')
+    elif how == "a kind":
+        for key, record in rows.items():
+            value = json.loads(record)
+            value["outs"] = {path: {**out, "kind": "dir", "files": 1} for path, out in value["outs"].items()}
+            rows[key] = json.dumps(value).encode()
     else:
         rows = {key: record.replace(b'"persist": false', b'"persist": true') for key, record in rows.items()}
     bundle.unlink()

@@ -173,3 +173,11 @@ def test_one_encoding(count: int) -> None:
 def test_what_is_no_bundle_is_refused(spoil) -> None:
     with pytest.raises(FormatError):
         decode(spoil(encode(records(3), HASHING.size)), HASHING.size)
+
+
+def test_a_small_bundle_that_says_it_is_huge_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encode(records(3), 16)
+    assert len(decode(data, 16)) == 3
+    monkeypatch.setattr(bundles, "_LARGEST", 10)
+    with pytest.raises(FormatError, match="larger than any"):
+        decode(data, 16)

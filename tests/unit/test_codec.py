@@ -80,6 +80,8 @@ def test_anchors_and_merges():
     ("text", "where"),
     [
         ("a: 1\nb:\n  c: 1\n  c: 2\n", "f.yaml, line 4, column 3: the key 'c' is there twice"),
+        ("1: a\ntrue: b\n", "f.yaml, line 2, column 1: the keys '1' and 'true' are the same: put them in quotes"),
+        ("a: {1: x, 2: y, 1.0: z}\n", "f.yaml, line 1, column 17: the keys '1' and '1.0' are the same"),
         ("a: [1\nb: 2\n", "f.yaml, line 2, column 2: did not find expected"),
         ("\ta: 1\n", "f.yaml, line 1, column 1: "),
         ("? [1]\n: 2\n", "f.yaml, line 1, column 3: a key must be a plain word or text"),

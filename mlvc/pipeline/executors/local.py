@@ -82,7 +82,7 @@ class Local:
 
     env: Mapping[str, str]
     shell: str | None = None
-    """A shell that knows ``-c``; None is ``/bin/sh``, and ``cmd.exe`` on Windows."""
+    """A shell that knows ``-c``; None is ``/bin/sh``, and ``cmd.exe`` on Windows. See ``shell_of``."""
     grace: float = 10.0
     """Seconds that a process group has after each signal before it gets a stronger one."""
     _exclusive: threading.Lock = field(default_factory=threading.Lock)
@@ -231,3 +231,12 @@ def _group_runs(group: int) -> bool:
     except (ProcessLookupError, PermissionError):
         return False
     return True
+
+
+def shell_of(environment: Mapping[str, str]) -> str | None:
+    """The user's own shell where it is one that knows what ``/bin/sh`` knows, as in DVC; else None."""
+    shell = environment.get("SHELL", "")
+    return shell if os.path.basename(shell) in _LIKE_SH and os.path.isfile(shell) and not WINDOWS else None
+
+
+_LIKE_SH = ("sh", "bash", "dash", "ksh", "zsh")

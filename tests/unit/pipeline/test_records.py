@@ -300,6 +300,8 @@ def test_a_record_with_any_byte_wrong_or_missing_is_no_hit_or_the_same_key(tmp_p
         (b'    "model.bin": {\n      "kind"', b'    "elsewhere": {\n      "kind"'),
         (b'"milliseconds": 1500', b'"milliseconds": null'),
         (b'"milliseconds": 1500', b'"milliseconds": 1e999'),
+        (b'"milliseconds": 1500', b'"milliseconds": -1'),
+        (b'"milliseconds": 1500', b'"milliseconds": 1' + b"0" * 400),
         (b'"train.lr": 0.1', b'"train.lr": NaN'),
         (b'"train.lr": 0.1', b'"train.lr": "\\ud800"'),
         (b'    "python train.py"', b'    "\\ud800"'),

@@ -1,0 +1,145 @@
+"""What ``repro`` refuses, keeps apart and tells, so that no result is wrong and nothing outside is touched."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import Result, git, run_mlvc
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository of mlvc, empty but for that; the current directory."""
+    made = tmp_path / "r"
+    made.mkdir()
+    git("init", "-q", cwd=made)
+    run_mlvc("init", cwd=made)
+    monkeypatch.chdir(made)
+    return made
+
+
+def fails(code: int, *words: str) -> Result:
+    """A command that must end with this code."""
+    done = run_mlvc(*words, check=False)
+    assert done.code == code, done
+    return done
+
+
+def pipeline(text: str) -> None:
+    Path("mlvc.yaml").write_text(text)
+
+
+def test_nothing_is_put_behind_a_symbolic_link(root):
+    outside = root.parent / "outside"
+    outside.mkdir()
+    (outside / "x").write_text("precious")
+    (root / "out").symlink_to("../outside")
+    pipeline("stages:\n  a:\n    cmd: echo made > out/x\n    outs: [out/x]\n")
+    for words in (["repro"], ["repro", "--dry-run"]):
+        done = fails(2, *words)
+        assert "mlvc.yaml, line 4, column 12" in done.err
+        assert f"'out/x' lies behind a symbolic link, to {outside}" in done.err
+    assert {path.name: path.read_text() for path in outside.iterdir()} == {"x": "precious"}
+
+
+def test_each_line_of_a_command_is_one_and_the_first_that_fails_ends_the_stage(root):
+    pipeline("stages:\n  a:\n    cmd: |\n      false\n      echo made > out\n    outs: [out]\n")
+    assert "failed with exit code 1: false" in fails(7, "repro").err
+    assert not Path("out").exists()
+    pipeline("stages:\n  a:\n    cmd: |\n\n      echo one > out\n      echo two >> out\n    outs: [out]\n")
+    run_mlvc("repro")
+    assert Path("out").read_text() == "one\ntwo\n"
+    assert json.loads(Path("mlvc.lock").read_text())["stages"]["a"]["cmd"] == ["echo one > out", "echo two >> out"]
+
+
+def test_a_variable_that_is_not_set_is_not_one_that_is_empty(root):
+    pipeline("stages:\n  a:\n    cmd: echo \\${Z-unset} > out\n    env: [Z]\n    outs: [out]\n")
+    run_mlvc("repro")
+    assert Path("out").read_text() == "unset\n"
+    assert "environment variable Z" in run_mlvc("repro", env={"Z": ""}).err
+    assert Path("out").read_text() == "\n"
+    run_mlvc("repro")
+    assert Path("out").read_text() == "unset\n"
+
+
+def test_with_keep_going_every_failure_says_why(root):
+    pipeline(
+        "stages:\n"
+        "  a: {cmd: 'false', outs: [a]}\n"
+        "  b: {cmd: 'true', outs: [b]}\n"
+        "  c: {cmd: 'exit 5', outs: [c]}\n"
+        "  d: {cmd: 'mkfifo d', outs: [d]}\n"
+        "  e: {cmd: 'echo > e', outs: [e]}\n"
+    )
+    told = fails(7, "repro", "-k").err
+    assert "mlvc.yaml, line 2, column 3: the command of stage 'a' failed with exit code 1" in told
+    assert "mlvc.yaml, line 3, column 27: the command of stage 'b' ended well but did not make its output 'b'" in told
+    assert "mlvc.yaml, line 4, column 3: the command of stage 'c' failed with exit code 5" in told
+    assert "mlvc.yaml, line 5, column 3: what stage 'd' made cannot be taken in: d is a FIFO" in told
+    assert "4 failed, 1 ran" in told
+    assert Path("e").exists()
+
+
+def test_a_stage_that_was_never_run_tells_what_it_lacks(root):
+    pipeline("stages:\n  a: {cmd: 'cp nix out', deps: [nix], outs: [out]}\n")
+    assert "never run; dependency nix is missing" in run_mlvc("status").out
+    assert "dependency nix is missing" in run_mlvc("why", "a").out
+
+
+def test_a_stage_that_is_skipped_and_was_named_tells_why(root):
+    pipeline("stages:\n  a: {cmd: 'true', when: false, outs: [out]}\n")
+    told = run_mlvc("repro", "a").err
+    assert "Stage 'a' is skipped" in told
+    assert "1 skipped" in told
+
+
+def test_commands_know_who_they_are(root):
+    (root / "sub").mkdir()
+    text = "stages:\n  a:\n    cmd: echo $DVC_STAGE $DVC_ROOT $MLVC_STAGE $MLVC_ROOT > out\n    outs: [out]\n"
+    (root / "sub/mlvc.yaml").write_text(text)
+    run_mlvc("repro")
+    name = "sub/mlvc.yaml:a"
+    assert (root / "sub/out").read_text() == f"{name} {root} {name} {root}\n"
+
+
+def test_a_pipeline_file_stands_for_its_stages(root):
+    (root / "sub").mkdir()
+    (root / "sub/mlvc.yaml").write_text("stages:\n  a: {cmd: echo > a, outs: [a]}\n  b: {cmd: echo > b, outs: [b]}\n")
+    pipeline("stages:\n  top: {cmd: echo > top, outs: [top]}\n")
+    assert "2 ran" in run_mlvc("repro", "sub/mlvc.yaml").err
+    assert not (root / "top").exists()
+    assert "1 ran" in run_mlvc("repro", "mlvc.yaml").err
+
+
+SHELLS = [("/bin/bash", "bash\n"), ("/no/such/bash", "other\n"), ("/usr/bin/env", "other\n"), ("", "other\n")]
+
+
+@pytest.mark.parametrize(("shell", "told"), SHELLS)
+def test_commands_run_in_the_shell_of_the_user(root, shell, told):
+    command = 'test -n "$BASH_VERSION" && echo bash > out || echo other > out'
+    pipeline(f"stages:\n  a:\n    cmd: {command}\n    outs: [out]\n")
+    run_mlvc("repro", env={"SHELL": shell})
+    assert Path("out").read_text() == told
+
+
+def test_a_line_without_end_is_one_event_and_costs_no_more_than_its_length(root):
+    pipeline("stages:\n  a: {cmd: 'head -c 3000000 /dev/zero | tr \"\\0\" x; echo; echo > out', outs: [out]}\n")
+    lines = [json.loads(line) for line in run_mlvc("repro", "--json").out.splitlines()]
+    texts = [line["text"] for line in lines if line["event"] == "line"]
+    assert "".join(texts) == "x" * 3_000_000
+    assert 3 <= len(texts) <= 5
+
+
+@pytest.mark.parametrize("path", [".mlvc/config.toml", "mlvc.yaml", "sub/.gitignore", ".gitattributes"])
+def test_a_lockfile_that_names_what_mlvc_or_git_reads_is_refused(root, path):
+    pipeline("stages:\n  a: {cmd: echo > out, outs: [out]}\n")
+    run_mlvc("repro")
+    lock = Path("mlvc.lock")
+    lock.write_text(lock.read_text().replace('"out": {', f'"{path}": {{'))
+    before = {p: p.read_bytes() for p in root.rglob("*") if p.is_file() and ".git/" not in str(p)}
+    done = fails(2, "checkout", "--force")
+    assert f"names the output '{path}', which Git or mlvc reads" in done.err
+    assert before == {p: p.read_bytes() for p in root.rglob("*") if p.is_file() and ".git/" not in str(p)}
