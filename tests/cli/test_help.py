@@ -17,7 +17,7 @@ ALL = [[name] for name in COMMANDS] + [[group, name] for group, names in GROUPS.
 
 KNOWN_CODES = {"0", "1", "2", "4", "5", "6", "7", "8"}
 CHANGES = {"path", "change", "from", "old", "new"}
-TRANSFER = {"remote", "objects", "size", "packs", "lost", "unreadable"}
+TRANSFER = {"runs", "remote", "objects", "size", "packs", "lost", "unreadable"}
 KEYS = {
     ("init",): {"root", "hash", "new"},
     ("status",): {"clean", "tracked", "working_tree", "head", "missing", "stages", "refused", "unreadable"},
@@ -51,7 +51,6 @@ KEYS = {
         "findings",
     },
     ("remote", "list"): {"name", "url", "default"},
-    ("repro",): {"stage", "outcome", "reasons", "seconds"},
     ("repro", "--dry-run"): {"stage", "action", "reasons"},
     ("install",): {"directory", "hooks", "drivers", "attributes"},
     ("gc",): {
@@ -111,6 +110,16 @@ def test_help_tells_a_newcomer_what_to_do(command: list[str]) -> None:
     assert f"mlvc {' '.join(command)}" in examples[0]
     for option in (line for line in lines if line.startswith("  -")):
         assert len(option.split("  ", 2)) == 3, option  # each is explained
+
+
+def test_json_of_what_happens(pushed: Path) -> None:
+    shell.write(
+        pushed, {"mlvc.yaml": b"stages: {a: {cmd: echo noise; cp model.bin y, deps: [model.bin], outs: [y]}}\n"}
+    )
+    events = [json.loads(line) for line in run_mlvc("repro", "--json", cwd=pushed).out.splitlines()]
+    assert [event["event"] for event in events] == ["planned", "started", "line", "finished", "summary"]
+    assert set(events[-2]) == {"event", "stage", "outcome", "reasons", "seconds"}
+    assert events[-1] == {"event": "summary", "counts": {"ran": 1}, "error": None}
 
 
 @pytest.mark.parametrize("args", KEYS, ids=" ".join)
