@@ -434,7 +434,9 @@ def test_a_stage_is_added_with_all_that_the_language_has(project: Path) -> None:
     options = "--env SEED=1 --env HOME --image python:3.11 --each data/*.txt --when lr>0 --timeout 10m --retries 2"
     resources = "--resource gpu=1 --resource memory=4GB --resource licence=0.5"
     shell.write(project, {"params.yaml": b"lr: 1\n"})
-    run_mlvc("stage", "add", "-n", "s", "-o", "out", *options.split(), *resources.split(), "touch out", cwd=project)
+    run_mlvc(
+        "stage", "add", "-n", "s", "-o", "out", *options.split(), *resources.split(), "touch ${out}/x", cwd=project
+    )
     (stage,) = json.loads(run_mlvc("stage", "show", "s", "--json", cwd=project).out)
     assert (stage["env"], stage["env_through"], stage["image"]) == ({"SEED": "1"}, ["HOME"], "python:3.11")
     assert (stage["each"], stage["skip"], stage["timeout"], stage["retries"]) == ("data/*.txt", "", 600, 2)

@@ -101,7 +101,7 @@ def test_a_path_of_now_at_a_revision_that_did_not_have_it(pushed: Path) -> None:
     run_mlvc("push", "--rev", "HEAD~1", "--rev", "HEAD", "later", cwd=pushed)
 
 
-@pytest.mark.parametrize("command", ["status", "checkout", "push", "commit"])
+@pytest.mark.parametrize("command", ["checkout", "push", "commit"])
 def test_the_name_of_a_stage(pushed: Path, command: str) -> None:
     shell.write(pushed, {"mlvc.yaml": b"stages: {train: {cmd: cp model.bin y, deps: [model.bin], outs: [y]}}\n"})
     said(pushed, command, "train", parts=("train is not tracked", "it is a stage: name what it makes (y)"))
