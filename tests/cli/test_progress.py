@@ -26,7 +26,8 @@ def standing(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> None:
         monkeypatch.setattr(module, "sys", streams)
     monkeypatch.setattr(meter, "start_new_thread", lambda *_: None)
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(terminal, "_drawn", "")
+    for name, nothing in (("_drawn", ""), ("_standing", []), ("_height", 0), ("_open", False)):
+        monkeypatch.setattr(terminal, name, nothing)
     terminal.begin()
 
 
@@ -48,7 +49,6 @@ def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [5000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(meter, "_TICK", 3600)  # nothing is shown but by what the test does
     return now
 
 
