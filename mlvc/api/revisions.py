@@ -187,11 +187,20 @@ class Revision:
     def _on_disk(self, paths: Sequence[str]) -> dict[str, bytes]:
         found = {}
         for path in paths:
-            full = os.path.join(self._repo.root, path)
-            data = self.problems.tried(partial(files.read_or_none, full)) if not os.path.isdir(full) else None
-            if data is not None:
-                found[path] = data
+            if not os.path.isdir(f"{self._repo.root}/{path}"):
+                data = self.problems.tried(partial(self._here, path))
+                if data is not None:
+                    found[path] = data
         return found
+
+    def _here(self, path: str) -> bytes | None:
+        """The bytes in the working tree; FormatError for a link to what is no business of this repository."""
+        full = f"{self._repo.root}/{path}"
+        goal = os.path.realpath(full)
+        homes = (self._repo.root, self._repo.store_place)
+        if not any(goal.startswith(os.path.realpath(home) + os.sep) for home in homes):
+            raise FormatError(f"{path} is a symbolic link that leaves the repository", hint="put the file itself there")
+        return files.read_or_none(full)
 
     def _of_git(self, paths: Sequence[str]) -> dict[str, bytes]:
         ids = {path: self._tree[path] for path in paths if path in self._tree}

@@ -205,3 +205,21 @@ def test_an_object_that_is_missing(root: Path) -> None:
     ends(result, "roc.json at v1 could not be read: its object is missing", "`mlvc fetch --rev v1`")
     run_mlvc("fetch", "--all-commits", cwd=clone)
     assert shown(clone, "diff", "v1", "HEAD")["roc.json"]["revisions"] == ["v1", "HEAD"]
+
+
+def test_a_link_that_leaves_the_repository_is_not_shown(root: Path) -> None:
+    (root.parent / "secret.csv").write_text("a,b\n1,secret\n")
+    (root / "out.csv").symlink_to(root.parent / "secret.csv")
+    (root / "in.csv").write_text("a,b\n1,2\n")
+    (root / "near.csv").symlink_to("in.csv")
+    done = run_mlvc("plots", "show", "out.csv", "near.csv", "--json", cwd=root, check=False)
+    assert done.code == 2
+    assert "out.csv is a symbolic link that leaves the repository" in done.err
+    assert "secret" not in done.out
+    assert "near.csv" in done.out
+
+
+def test_half_of_a_pair_of_utf_16_does_no_harm(root: Path) -> None:
+    (root / "odd.json").write_text('[{"a": "\\\\ud800", "b": 1}]')
+    run_mlvc("plots", "show", "odd.json", "-o", "page.html", cwd=root)
+    assert (root / "page.html").exists()
