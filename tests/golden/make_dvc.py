@@ -476,7 +476,7 @@ def resolved(repo: object) -> dict[str, object]:
         params = [dep for dep in found.deps if isinstance(dep, ParamsDependency)]
         return {
             "name": (os.path.dirname(found.relpath) + "/" if os.path.dirname(found.relpath) else "") + found.name,
-            "cmd": found.cmd if isinstance(found.cmd, list) else [found.cmd],
+            "cmd": found.cmd if isinstance(found.cmd, list) else str(found.cmd).splitlines(),  # as DVC runs them
             "wdir": os.path.relpath(found.wdir, root),
             "deps": [path(dep) for dep in found.deps if not isinstance(dep, ParamsDependency)],
             "params": {path(dep): sorted(dep.params) for dep in params},
