@@ -231,7 +231,7 @@ def _differences(
         *command,
         *_dependencies(stage, contents, entry, unknown),
         *_parameters(stage, params, entry, unknown),
-        *_variables(env_of(stage, env), entry.env),
+        *_variables(stage, env_of(stage, env), entry.env),
         *_image(stage, entry),
         *_declared({out.path for out in stage.outs}, set(entry.outs), "output"),
     )
@@ -267,10 +267,15 @@ def _parameters(stage: Stage, params: Values, entry: Entry, unknown: Mapping[str
         yield f"parameter {ParamRef(file, key)} is no longer named"
 
 
-def _variables(now: Mapping[str, str], before: Mapping[str, str]) -> Iterator[str]:
-    """The values are not told: they may be secret."""
-    yield from (f"environment variable {name} changed" for name in now if now[name] != before.get(name, now[name]))
-    yield from _declared(set(now), set(before), "environment variable")
+def _variables(stage: Stage, now: Mapping[str, str], before: Mapping[str, str]) -> Iterator[str]:
+    """The values are not told: they may be secret. One that is let through need not be set."""
+    for name in [*stage.env, *stage.env_through]:
+        if name not in stage.env and (name in now) != (name in before):
+            yield f"environment variable {name} is {'set' if name in now else 'not set any more'}"
+        elif now.get(name) != before.get(name):
+            yield f"environment variable {name} {'changed' if name in before else 'is new'}"
+    gone = sorted(before.keys() - stage.env.keys() - set(stage.env_through))
+    yield from (f"environment variable {name} is no longer named" for name in gone)
 
 
 def _image(stage: Stage, entry: Entry | None) -> Iterator[str]:

@@ -233,9 +233,8 @@ class _Session:
         try:
             yield
         except BaseException:
-            if self.running:
-                self.tools.executor.stop()
-                self.stopped(self.ended())
+            self.tools.executor.stop()
+            self.stopped(self.ended())
             raise
         finally:
             for name in list(self.claims):
@@ -244,7 +243,9 @@ class _Session:
     def stopped(self, batch: Iterable[Ended]) -> None:
         """Take in the ends of what was stopped; the items that came out well are kept."""
         for ended in batch:
-            running = self.running[ended.job.stage]
+            running = self.running.get(ended.job.stage)
+            if running is None:
+                continue  # it could not be begun as a whole, and that was told
             if running.items is not None:
                 running.items.stopped(ended)
             else:
@@ -368,7 +369,7 @@ class _Session:
             self.tools.executor.start(
                 running.job(self.tools, self.claims.get(running.stage.name, NOBODY)), self.ends.put
             )
-        except BaseException:
+        except Exception:  # an interruption finds it among those that run: it may have begun
             del self.running[stage.name]
             running.close(None)
             raise
@@ -382,7 +383,7 @@ class _Session:
             self.tools.executor.start(
                 running.job(self.tools, self.claims.get(running.stage.name, NOBODY)), self.ends.put
             )
-        except BaseException:
+        except Exception:
             del self.running[running.stage.name]
             raise
 

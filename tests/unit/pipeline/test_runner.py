@@ -469,18 +469,24 @@ def test_the_environment_that_a_stage_names_counts(one):
     with_stage(one, env={"A": "1"}, env_through=("B", "C"))
     tools = replace(one.tools, env={"B": "b", "D": "d"})
     runner.repro(one.graph, tools)
-    assert one.records.lockfile.stages["s"].env == {"A": "1", "B": "b", "C": ""}
-    assert [run.inputs.env for run in one.runs.runs.values()] == [{"A": "1", "B": "b", "C": ""}]
+    assert one.records.lockfile.stages["s"].env == {"A": "1", "B": "b"}
+    assert [run.inputs.env for run in one.runs.runs.values()] == [{"A": "1", "B": "b"}]
     assert one.ran() == ["i>o"]
     runner.repro(one.graph, replace(tools, env={"B": "b", "D": "another"}))
     assert one.ran() == []
-    assert runner.status(one.graph, replace(tools, env={}))[0].reasons == ("environment variable B changed",)
+    assert runner.status(one.graph, replace(tools, env={}))[0].reasons == (
+        "environment variable B is not set any more",
+    )
+    assert runner.status(one.graph, replace(tools, env={"B": "c"}))[0].reasons == ("environment variable B changed",)
+    told = ("environment variable C is set",)
+    assert runner.status(one.graph, replace(tools, env={"B": "b", "C": ""}))[0].reasons == told
     with_stage(one, env={"A": "2", "E": ""}, env_through=("B",))
     assert runner.status(one.graph, tools)[0].reasons == (
         "environment variable A changed",
         "environment variable E is new",
-        "environment variable C is no longer named",
     )
+    with_stage(one, env={"A": "1"}, env_through=())
+    assert runner.status(one.graph, tools)[0].reasons == ("environment variable B is no longer named",)
     with_stage(one, env={"A": "1"}, env_through=("B", "C"))
     assert runner.status(one.graph, tools)[0].reasons == ()
 
