@@ -18,13 +18,11 @@ from mlvc.pipeline.variables import Surroundings
 from mlvc.pointer import SUFFIX
 from mlvc.repo import Repo
 
-FILES = (spec.FILE, "*/" + spec.FILE)
-
 
 def stages(repo: Repo) -> tuple[Stage, ...]:
     """The Stages of all pipeline files in the repository."""
     found: list[Stage] = []
-    for path in snapshot.listed(repo.git, FILES):
+    for path in snapshot.listed(repo.git, spec.FILES):
         data = files.read_or_none(f"{repo.root}/{path}")
         if data is not None:
             found += spec.parse(text_of(data, path), path, surroundings(repo))
@@ -62,7 +60,7 @@ def elsewhere(repo: Repo) -> tuple[str, ...]:
     """How the names of Stages begin whose files a sparse checkout leaves out; UsageError for the Lockfile."""
     if not git.is_sparse(repo.git):
         return ()
-    names = [LOCKFILE, *snapshot.listed(repo.git, FILES)]
+    names = [LOCKFILE, *snapshot.listed(repo.git, spec.FILES)]
     left = git.skipped(repo.git, [name for name in names if not files.exists(f"{repo.root}/{name}")])
     if LOCKFILE in left:
         raise UsageError(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
-from mlvc import files, git, globs, manifest, snapshot
+from mlvc import files, git, globs, snapshot
 from mlvc.api import described, elsewhere, lost, pipeline, sharing, stagetree, targets, transfer
 from mlvc.api.compared import OutputResult, Past, compared
 from mlvc.api.each import RepoItems
@@ -31,7 +31,7 @@ from mlvc.pipeline.tables import Tables
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
-from mlvc.store.base import Lost, Reader
+from mlvc.store.base import Reader
 from mlvc.workspace import checkout
 from mlvc.workspace.tree import Look
 
@@ -310,7 +310,11 @@ def _place_inputs(repo: Repo, there: Repo, job: _Job, needed: Sequence[str], pro
     if not wanted:
         return
     progress.start("looking up objects")
-    if asked.options.fetch and repo.config.remotes and not _is_here(repo, wanted.values()):
+    if (
+        asked.options.fetch
+        and repo.config.remotes
+        and not stagetree.RepoTree(repo, progress).available(wanted.values())
+    ):
         homes = {out.remote for stage in job.chosen for out in stage.outs} & repo.config.remotes.keys()
         names = [transfer.chosen(repo.config, asked.options.remote), *sorted(homes)]
         with sharing.afar(repo, names, progress, bring=True) as far:
@@ -326,12 +330,6 @@ def _touches(path: str, needed: Iterable[str]) -> bool:
         not one or path == one or path.startswith(one + "/") or one.startswith(path + "/")
         for one in map(globs.fixed, needed)
     )
-
-
-def _is_here(repo: Repo, contents: Iterable[Content]) -> bool:
-    absent: Lost = {}
-    oids = manifest.objects_of(repo.store, contents, absent)
-    return not absent and not repo.store.missing(oids)
 
 
 def _raise(absent: Mapping[str, str], verb: str, rev: str) -> None:

@@ -25,7 +25,6 @@ from mlvc.snapshot import Snapshot
 from mlvc.store.base import LARGE, Lost, reason_of
 
 T = TypeVar("T")
-_FILES = (spec.FILE, "*/" + spec.FILE)
 WORKING_TREE = "working tree"
 
 
@@ -128,7 +127,7 @@ class Revision:
 
     def _pipeline_texts(self) -> dict[str, bytes]:
         if not self.commit:
-            names = snapshot.listed(self._repo.git, _FILES)
+            names = snapshot.listed(self._repo.git, spec.FILES)
             found = {name: files.read_or_none(f"{self._repo.root}/{name}") for name in names}
             return {name: data for name, data in found.items() if data is not None}
         ids = {path: id_ for path, id_ in self._tree.items() if path.rpartition("/")[2] == spec.FILE}

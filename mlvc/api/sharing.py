@@ -194,7 +194,7 @@ def afar(repo: Repo, names: Sequence[str], progress: Progress, *, bring: bool) -
 
 @dataclass(frozen=True, slots=True)
 class SharedRuns:
-    """The Runs that are known: those recorded here, then those from Remotes. See runner.Runs."""
+    """The Runs that are known: those recorded here, then those from Remotes. See tools.Runs."""
 
     own: RunCache
     fetched: Sequence[Records]

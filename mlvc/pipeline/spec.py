@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 FILE = "mlvc.yaml"
+FILES = (FILE, "*/" + FILE)
+"""Patterns of Git for all pipeline files."""
 DEFAULT_PARAMS = "params.yaml"
 _NOT_YAML = "correct the YAML at that place: text with `{`, `[`, `: ` or ` #` in it goes in quotes, tabs go out"
 _COPY = "name a path below the top of it; `mlvc add -o PATH SOURCE` tracks a copy of what lies elsewhere"
