@@ -82,6 +82,7 @@ def test_a_signal_to_the_client_ends_what_runs_inside(real, tmp_path, number):
     with subprocess.Popen(argv, env=dict(real.env), stdout=subprocess.PIPE, start_new_session=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"begun\n"
+        time.sleep(1)  # a client passes signals on a moment after it shows the first line
         begin = time.monotonic()
         os.killpg(process.pid, number)
         assert process.wait(30) == 143
