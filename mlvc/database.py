@@ -21,9 +21,23 @@ _PATIENCE = 60
 _BIG_PAGE = 65536
 _ENDINGS = ("", "-wal", "-shm", "-journal")
 
+_LONG = 1 << 20
+_left: list[sqlite3.Connection] | None = None
+
 P = ParamSpec("P")
 T = TypeVar("T")
 D = TypeVar("D", bound="Disposable")
+
+
+def leave_open() -> None:
+    """From now on, leave it to the end of the process to let go of files whose journal is short.
+
+    The last one to close a file has SQLite bring it up to date, and flush four times; the next change begins
+    a new journal, and flushes twice. Left alone, the journal is there for whoever opens the file next, and
+    costs nothing.
+    """
+    global _left  # noqa: PLW0603  (as is the end of the process)
+    _left = []
 
 
 class Disposable:
@@ -71,9 +85,19 @@ class Disposable:
             self._db = self._open()
         self._refill()
 
-    def close(self) -> None:
-        """Let go of the file."""
-        self._db.close()
+    def close(self, *, now: bool = False) -> None:
+        """Let go of the file. ``now``: at once, because the directory around it goes away."""
+        if _left is not None and not now and not self._is_long():
+            _left.append(self._db)
+        else:
+            self._db.close()
+
+    def _is_long(self) -> bool:
+        """Whether so much stands in the journal that who opens the file next is better off without it."""
+        try:
+            return self.path == MEMORY or os.stat(self.path + _ENDINGS[1]).st_size > _LONG
+        except OSError:
+            return True
 
 
 def recovering(method: Callable[Concatenate[D, P], T]) -> Callable[Concatenate[D, P], T]:
@@ -125,13 +149,17 @@ def _connect(path: str, version: int, schema: Sequence[str]) -> sqlite3.Connecti
         if path != MEMORY:
             # NORMAL keeps the file whole through a power cut; the last changes may be lost,
             # and are then found out again.
+            # One that is being made has nothing to lose: a power cut leaves what is begun anew.
+            is_new = not os.path.getsize(path)
+            db.execute(f"PRAGMA synchronous={'OFF' if is_new else 'NORMAL'}")
             db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=NORMAL")
         found = _version(db)
         if found != version:
             if found:
                 raise sqlite3.DatabaseError("another version")
             _create(db, version, schema)
+        if path != MEMORY:
+            db.execute("PRAGMA synchronous=NORMAL")
     except sqlite3.Error:
         db.close()
         raise

@@ -136,16 +136,26 @@ def sync_dir(path: str) -> None:
         os.close(fd)
 
 
-def make_dirs(path: str) -> None:
-    """Make a directory and its parents; each new name is durable."""
+def make_dirs(*paths: str, durable: bool = True) -> None:
+    """Make directories and their parents; each new name is durable, or need not be."""
+    around: dict[str, None] = {}
+    for path in paths:
+        _make_dir(path, around)
+    if durable:
+        for parent in around:
+            sync_dir(parent)
+
+
+def _make_dir(path: str, around: dict[str, None]) -> None:
+    """Make a directory and its parents. ``around``: those that got new names are entered there."""
     if not path or os.path.isdir(path):
         return
     parent = os.path.dirname(path)
     if parent and parent != path:
-        make_dirs(parent)
+        _make_dir(parent, around)
     with suppress(FileExistsError):
         os.mkdir(path)
-        sync_dir(parent or ".")
+        around[parent or "."] = None
 
 
 def replace(path: str, data: bytes, *, durable: bool = True) -> None:

@@ -164,7 +164,7 @@ def _working_tree(repo: Repo, commit: str, keep: str) -> Iterator[tuple[Repo, st
             try:
                 yield there, os.path.join(own, "aside")
             finally:
-                there.tree.close()
+                there.tree.close(now=True)
         finally:
             if not kept:
                 apart.remove(repo.git, place)

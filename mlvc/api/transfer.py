@@ -357,7 +357,7 @@ def chosen(config: Config, name: str = "") -> str:
 
 def remote_at(name: str, address: str, place: str, hashing: Hashing, *, configured: str = "") -> RemoteStore:
     """The Remote at ``address``; what is known of it is kept in the directory ``place``. The caller closes it."""
-    files.make_dirs(place)
+    files.make_dirs(place, durable=False)  # nothing in it that cannot be found out again
     try:
         blobs = blobs_at(address)
     except RemoteError as error:

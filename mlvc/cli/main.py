@@ -63,8 +63,8 @@ COMMANDS = {
 BUG, INTERRUPTED = 3, 130
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns its exit code (docs/reference/exit-codes.md)."""
+def main(arguments: Sequence[str] | None = None, *, ends: bool = False) -> int:
+    """Run one command. Returns its exit code (docs/reference/exit-codes.md). ``ends``: the process ends after it."""
     # A command makes millions of small values and hardly a cycle: looking for cycles took a tenth of its time.
     gc.set_threshold(500_000, 20, 20)
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.stdout = Stream(sys.stdout, needed=True)
     sys.stderr = Stream(sys.stderr, needed=False)
     began = time.monotonic()
-    code = guarded(lambda: _run(given))
+    code = guarded(lambda: _run(given, ends=ends))
     from mlvc.cli import show  # noqa: PLC0415  (not for --version)
 
     show.detail(f"ended with {code} after {time.monotonic() - began:.2f} s")
@@ -138,7 +138,7 @@ def entry() -> None:
     Everything is closed and written by now. Python would take every value apart before it ends: 20 ms and more.
     """
     occupy_standard_streams()
-    code = main()
+    code = main(ends=True)
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
@@ -157,7 +157,7 @@ def occupy_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
 
 
-def _run(given: list[str]) -> int:
+def _run(given: list[str], *, ends: bool) -> int:
     import signal  # noqa: PLC0415
 
     from mlvc.cli import terminal  # noqa: PLC0415  (not for --version)
@@ -187,6 +187,10 @@ def _run(given: list[str]) -> int:
         return 0
     if not given or given[0] not in COMMANDS:
         return _by_typer(COMMANDS, given)
+    if ends and os.name == "posix":  # elsewhere a file that is open cannot be deleted
+        from mlvc import database  # noqa: PLC0415  (not for --version)
+
+        database.leave_open()
     command = _load(given[0])
     if isinstance(command, Group) and command.default and not given[1:2]:
         given = [given[0], command.default]

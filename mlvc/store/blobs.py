@@ -125,8 +125,7 @@ class DirectoryBlobs:
     def begin(self) -> None:
         """See Blobs. Files that a push left unfinished a week ago are removed."""
         self.check_place()
-        for folder in (PACKS, FRAGMENTS, BUNDLES, "tmp"):
-            files.make_dirs(os.path.join(self.root, folder))
+        files.make_dirs(*(os.path.join(self.root, folder) for folder in (PACKS, FRAGMENTS, BUNDLES, "tmp")))
         temporary = os.path.join(self.root, "tmp")
         for name in os.listdir(temporary):
             with suppress(OSError):

@@ -63,9 +63,9 @@ class WorkTree:
         sweep(directory)
         return f"{directory}/{TEMPORARY}{os.getpid()}-{os.path.basename(own)}"
 
-    def close(self) -> None:
-        """Let go of the Index, and remove temporary files."""
-        self.index.close()
+    def close(self, *, now: bool = False) -> None:
+        """Let go of the Index, see Disposable, and remove temporary files."""
+        self.index.close(now=now)
         self.scratch.close()
 
     def clock(self) -> int:
