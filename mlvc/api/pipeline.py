@@ -243,7 +243,7 @@ def _bring_together(whole: Graph, parts: Tools, options: Options, afar: Afar) ->
 
 
 def plan(repo: Repo, environment: Mapping[str, str], options: Options) -> tuple[Decision, ...]:
-    """What ``repro`` would do, and why. Nothing is changed."""
+    """What ``repro`` would do, and why. Nothing is changed. See runner.plan."""
     whole = described.load(repo)
     described.check_apart(repo, whole.stages.values())
     options = _targets(repo, whole, options)

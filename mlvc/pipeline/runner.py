@@ -36,7 +36,7 @@ from mlvc.pipeline.holding import Holding
 from mlvc.pipeline.itemwise import Itemwise
 from mlvc.pipeline.journal import Journal
 from mlvc.pipeline.launch import Launch
-from mlvc.pipeline.plan import Action, Decision
+from mlvc.pipeline.plan import Action, Decision, first_problem
 from mlvc.pipeline.results import Results
 from mlvc.pipeline.run import key_of
 from mlvc.pipeline.schedule import Schedule
@@ -50,23 +50,27 @@ _LOOK_AGAIN = 0.2
 
 
 def plan(graph: Graph, tools: Tools, options: Options | None = None) -> tuple[Decision, ...]:
-    """What ``repro`` would do, and why; nothing is changed. PipelineError as from ``repro``."""
+    """What ``repro`` would do, and why; nothing is changed. Of a Stage that cannot run the Decision has the problem."""
     return _survey(graph, tools, options).plan()
 
 
 def status(graph: Graph, tools: Tools, options: Options | None = None) -> tuple[Decision, ...]:
-    """As ``plan``, but a dependency or parameter that is not there is a reason and not an error."""
+    """As ``plan``, but a dependency or parameter that is not there is a reason to run and not a problem."""
     return _survey(graph, tools, options).plan(strict=False)
 
 
 def repro(graph: Graph, tools: Tools, options: Options | None = None) -> ReproResult:
     """Bring the outputs of the Stages asked for to what their inputs make of them.
 
-    PipelineError before anything runs where a dependency or a parameter is not there. That a Stage failed is in the
-    result; what was finished before stays recorded, as it does when KeyboardInterrupt passes through.
+    PipelineError before anything runs where a dependency or a parameter is not there; where it is to keep going, that
+    Stage fails like any other. That a Stage failed is in the result; what was finished before stays recorded, as it
+    does when KeyboardInterrupt passes through.
     """
     survey = _survey(graph, tools, options)
     decisions = survey.plan()
+    problem = first_problem(decisions)
+    if problem is not None and not survey.options.keep_going:
+        raise problem
     schedule = _schedule(survey, decisions)
     tools.listener(Considered(decisions))
     return _Runner(survey, schedule).run()

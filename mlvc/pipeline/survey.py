@@ -39,6 +39,7 @@ class Survey:
     """Those that run whatever is known."""
     _works: dict[str, tuple[Oid, Work]] = field(default_factory=dict)
     """What is to be done for the items of Stages, by the key of the Run that it is for."""
+    _problems: Mapping[str, MlvcError] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         options = self.options
@@ -55,26 +56,28 @@ class Survey:
     def plan(self, *, strict: bool = True) -> tuple[Decision, ...]:
         """A Decision for each Stage asked for.
 
-        PipelineError where a dependency or a parameter is not there; unless ``strict``, that is a reason.
+        Where a dependency or a parameter is not there, that is the problem of the Stage; unless ``strict``, it is a
+        reason to run.
         """
         stages = [self.graph.stages[name] for name in self.names]
         contents = self.tools.tree.identify(list(dict.fromkeys(path for stage in stages for path in _paths(stage))))
+        problems: dict[str, MlvcError] = {}
         if strict:
-            plans.check_dependencies(self.graph, self.names, contents)
+            problems.update(plans.lacking(self.graph, self.names, contents))
         params: dict[str, Values] = {}
-        broken: dict[str, str] = {}
         for stage in stages:
             try:
                 params[stage.name] = self._params(stage, placed=strict)
             except MlvcError as error:
-                if strict:
-                    raise
-                broken[stage.name] = error.message
-        decisions = plans.plan(self.graph, self.names, Seen(contents, params, self.tools.env), self._known())
+                problems.setdefault(stage.name, error)
+        seen = Seen(contents, params, self.tools.env, problems)
+        decisions = plans.plan(self.graph, self.names, seen, self._known())
+        if strict:
+            self._problems = problems
+        else:
+            decisions = tuple(replace(d, action=Action.RUN, problem=None) if d.problem else d for d in decisions)
         return tuple(
-            replace(decision, action=Action.RUN, reasons=(broken[decision.stage],))
-            if decision.stage in broken
-            else self._counted(decision, contents, params[decision.stage])
+            decision if decision.stage in problems else self._counted(decision, contents, params[decision.stage])
             for decision in decisions
         )
 
@@ -90,7 +93,13 @@ class Survey:
     # -- while others run --------------------------------------------------------------------------
 
     def decide(self, stage: Stage) -> Decision:
-        """The Decision for a Stage whose inputs are made. MlvcError where it cannot be done."""
+        """The Decision for a Stage whose inputs are made. MlvcError where it cannot be done.
+
+        What was its problem when ``plan`` looked still is: what made that go away is no Stage that it needs, and
+        another time it might come too late.
+        """
+        if stage.name in self._problems:
+            raise self._problems[stage.name]
         contents = self.tools.tree.identify(_paths(stage))
         params = self._params(stage)
         decision = plans.decide(stage, contents, params, self._known(), env=self.tools.env)

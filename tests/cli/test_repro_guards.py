@@ -83,6 +83,51 @@ def test_with_keep_going_every_failure_says_why(root):
     assert Path("e").exists()
 
 
+LACKING = (
+    "stages:\n"
+    "  a: {cmd: cp nix a, deps: [nix], outs: [a]}\n"
+    "  b: {cmd: cp a b, deps: [a], outs: [b]}\n"
+    "  c: {cmd: echo > c, params: [params.yaml: [lr]], outs: [c]}\n"
+    "  d: {cmd: echo > d, outs: [d]}\n"
+)
+NO_DEPENDENCY = "mlvc.yaml, line 2, column 29: the dependency 'nix' of stage 'a' is not there"
+NO_PARAMETER = "the parameter file 'params.yaml' is not there"
+
+
+def test_with_keep_going_what_is_not_there_makes_only_its_stage_fail(root):
+    pipeline(LACKING)
+    told = fails(2, "repro", "-k").err
+    assert NO_DEPENDENCY in told
+    assert NO_PARAMETER in told
+    assert "2 failed, 1 blocked, 1 ran" in told
+    assert Path("d").exists()
+
+
+def test_without_keep_going_what_is_not_there_stops_all_but_targets_that_do_not_need_it(root):
+    pipeline(LACKING)
+    assert NO_DEPENDENCY in fails(2, "repro").err
+    assert not Path("d").exists()
+    assert "1 ran" in run_mlvc("repro", "d").err
+
+
+@pytest.mark.parametrize("more", [[], ["--keep-going"], ["--json"]])
+def test_a_dry_run_shows_the_plan_with_what_is_not_there(root, more):
+    pipeline(LACKING)
+    done = fails(2, "repro", "--dry-run", *more)
+    if more == ["--json"]:
+        shown = {each["stage"]: (each["action"], *each["reasons"]) for each in json.loads(done.out)}
+        assert shown["a"] == ("cannot run", NO_DEPENDENCY)
+        assert shown["d"] == ("run", "never run")
+    else:
+        a, b, c, d = done.out.splitlines()
+        assert a == f"a: cannot run ({NO_DEPENDENCY})"
+        assert b == "b: may run (never run; waits for a)"
+        assert c.startswith("c: cannot run (")
+        assert NO_PARAMETER in c
+        assert d == "d: run (never run)"
+    assert NO_DEPENDENCY in done.err
+
+
 def test_a_stage_that_was_never_run_tells_what_it_lacks(root):
     pipeline("stages:\n  a: {cmd: 'cp nix out', deps: [nix], outs: [out]}\n")
     assert "never run; dependency nix is missing" in run_mlvc("status").out
