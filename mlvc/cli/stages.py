@@ -90,7 +90,7 @@ def repro(
 
     Example: mlvc repro train -j 4
     """
-    if interactive:
+    if interactive and not dry_run:
         _check_interactive(jobs, as_json=as_json)
     options = Options(
         tuple(targets or ()),

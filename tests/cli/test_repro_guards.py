@@ -110,7 +110,7 @@ def test_without_keep_going_what_is_not_there_stops_all_but_targets_that_do_not_
     assert "1 ran" in run_mlvc("repro", "d").err
 
 
-@pytest.mark.parametrize("more", [[], ["--keep-going"], ["--json"]])
+@pytest.mark.parametrize("more", [[], ["--keep-going"], ["--json"], ["--interactive"]])
 def test_a_dry_run_shows_the_plan_with_what_is_not_there(root, more):
     pipeline(LACKING)
     done = fails(2, "repro", "--dry-run", *more)
@@ -126,6 +126,7 @@ def test_a_dry_run_shows_the_plan_with_what_is_not_there(root, more):
         assert NO_PARAMETER in c
         assert d == "d: run (never run)"
     assert NO_DEPENDENCY in done.err
+    assert run_mlvc("repro", "--dry-run", "--interactive", "d").out == "d: run (never run)\n"
 
 
 def test_a_stage_that_was_never_run_tells_what_it_lacks(root):
