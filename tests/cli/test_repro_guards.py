@@ -142,6 +142,42 @@ def test_a_stage_that_is_skipped_and_was_named_tells_why(root):
     assert "1 skipped" in told
 
 
+def test_a_stray_directory_is_in_nobodys_way(root):
+    """Where claims, records of Runs and tables of items are."""
+    pipeline(
+        "stages:\n"
+        "  a: {cmd: cp in/1 a, deps: [in/1], outs: [a]}\n"
+        "  b: {cmd: 'cp ${item.path} ${out}', each: 'in/*', outs: [b]}\n"
+    )
+    Path("in").mkdir()
+    Path("in/1").write_text("1")
+    run_mlvc("repro")
+    run_mlvc("repro", "--force", "--no-commit", "--single-item", "a")
+    kept = Path(".git/mlvc")
+    records = [path for kind in ("runs", "items", "unstored") for path in kept.glob(f"{kind}/*/*.json")]
+    assert len(records) == 4
+    for record in records:
+        record.unlink()
+        record.mkdir()
+        (record / "inside").touch()
+    (kept / "claims/stray").mkdir()
+    (kept / "claims/stray/inside").touch()
+    assert "2 ran" in run_mlvc("repro", "--force").err
+    for path in ("a", "b/1"):
+        assert Path(path).read_text() == "1"
+    assert "2 unchanged" in run_mlvc("repro").err
+    assert "1 ran" in run_mlvc("repro", "--force", "--no-commit", "--single-item", "a").err
+    assert all((stray / "inside").exists() for stray in [*records, kept / "claims/stray"])
+
+
+def test_a_directory_in_the_place_of_the_guard_is_named(root):
+    pipeline("stages:\n  a: {cmd: echo > a, outs: [a]}\n")
+    Path(".git/mlvc/claims/guard").mkdir(parents=True)
+    told = fails(8, "repro").err
+    assert "mlvc/claims/guard" in told
+    assert "move away" in told
+
+
 def test_commands_know_who_they_are(root):
     (root / "sub").mkdir()
     text = "stages:\n  a:\n    cmd: echo $DVC_STAGE $DVC_ROOT $MLVC_STAGE $MLVC_ROOT > out\n    outs: [out]\n"
