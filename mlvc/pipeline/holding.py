@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from mlvc.pipeline.claims import NOBODY, Claim, Held
+from mlvc.pipeline.claims import NOBODY, Claim, Held, Share
 from mlvc.pipeline.graph import inputs
 from mlvc.pipeline.spec import Stage
 from mlvc.pipeline.told import Waiting
@@ -17,19 +17,41 @@ class Holding:
     """The claims of the Stages that are looked at or run."""
 
     tools: Tools
+    limits: Mapping[str, float]
+    """What all running Stages together may take."""
     waiting: dict[str, str] = field(default_factory=dict)
     """Stages that wait for another process, and for what."""
+    _short: set[str] = field(default_factory=set)
+    """Those of them that wait for resources: they are to run."""
     _claims: dict[str, Claim] = field(default_factory=dict)
 
     def take(self, stage: Stage) -> bool:
-        """Claim what a Stage reads and writes; where another process is at work on it, tell for what it waits."""
-        claim = self.tools.claims.claim(stage.name, _reads(stage), (out.path for out in stage.outs))
+        """Claim what a Stage reads and writes; where another process is at work on it, tell for what it waits.
+
+        One that waited for resources claims them in the same step, so that it is not decided about over and over.
+        """
+        outs = (out.path for out in stage.outs)
+        share = Share(stage.resources, self.limits)
+        claim = self.tools.claims.claim(stage.name, _reads(stage), outs, share, int(stage.name in self._short))
         if isinstance(claim, Held):
             self._wait(stage.name, str(claim))
             return False
         self._claims[stage.name] = claim
         self.waiting.pop(stage.name, None)
+        self._short.discard(stage.name)
         return True
+
+    def run(self, stage: Stage) -> bool:
+        """Claim what a Stage takes that is to run; where another process has it, tell for what it waits."""
+        held = self.of(stage.name).use(1)
+        if held is not None:
+            self._short.add(stage.name)
+            self._wait(stage.name, str(held))
+        return held is None
+
+    def use(self, name: str, jobs: int) -> bool:
+        """Whether a Stage that runs takes as much as so many jobs take from now on; else it goes on as before."""
+        return self.of(name).use(jobs) is None
 
     def _wait(self, name: str, cause: str) -> None:
         if self.waiting.get(name) != cause:

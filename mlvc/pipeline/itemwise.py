@@ -69,13 +69,14 @@ class Itemwise:
             if items.is_over:
                 yield self._complete(attempt, items)
 
-    def ended(self, ended: Ended) -> None:
-        """Take in the end of what ran for items."""
+    def ended(self, ended: Ended) -> int:
+        """Take in the end of what ran for items. How much still runs for that Stage."""
         if ended.fault is not None and not isinstance(ended.fault, MlvcError):
             raise ended.fault
         _, items = self.running[ended.job.stage]
         items.ended(ended)
         self.tools.listener(items.advanced())
+        return items.running
 
     def due(self) -> float | None:
         """In how many seconds ``save`` is wanted; None where there is nothing to store."""

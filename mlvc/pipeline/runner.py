@@ -113,7 +113,7 @@ class _Runner:
         self.graph, self.tools, self.options = survey.graph, survey.tools, survey.options
         self.survey, self.schedule, self.journal = survey, schedule, survey.journal
         self.ends: SimpleQueue[Ended] = SimpleQueue()
-        self.holding = Holding(self.tools)
+        self.holding = Holding(self.tools, self.options.limits)
         self.results = Results(self.tools, self.journal, self.options.commit)
         self.launch = Launch(self.tools, self.options, self.ends.put)
         self.itemwise = Itemwise(self.tools, self.results, self.ends.put)
@@ -190,7 +190,10 @@ class _Runner:
             return schedules.Held(stage.name)
         if waited:
             self.journal.refresh()
-        return schedules.Planned(self.survey.decide(stage))
+        decision = self.survey.decide(stage)
+        if decision.action is Action.RUN and not self.holding.run(stage):
+            return schedules.Held(stage.name)
+        return schedules.Planned(decision)
 
     def execute(self, stage: Stage, decision: Decision) -> schedules.Event | None:
         self.tools.tree.ready(stage.deps, [out.path for out in stage.outs])
@@ -217,7 +220,11 @@ class _Runner:
         return [*events, schedules.Freed()] if self.holding.waiting else events
 
     def lend(self, name: str, running: int) -> bool:
-        return running <= self.schedule.lent(name) or self.schedule.lend(name)
+        """Whether one more item may begin of the Stage of which so many run."""
+        lent = self.schedule.lent(name)
+        if running <= lent:
+            return True
+        return self.schedule.can_lend(name) and self.holding.use(name, lent + 2) and self.schedule.lend(name)
 
     def ended(self, *, wait: bool = False) -> list[Ended]:
         """All ends that were posted and not yet taken.
@@ -239,7 +246,8 @@ class _Runner:
         good: list[Attempt] = []
         for ended in batch:
             if ended.job.stage in self.itemwise.running:
-                self.itemwise.ended(ended)
+                left = self.itemwise.ended(ended)
+                self.holding.use(ended.job.stage, max(1, left))
                 events.append(schedules.Returned(ended.job.stage))
                 continue
             over = self.launch.ended(ended)
