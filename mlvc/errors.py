@@ -104,4 +104,7 @@ def refused(error: OSError) -> SystemFailureError:
         return SystemFailureError(
             f"no permission{where}", hint="check who owns it, and whether you may read and write it"
         )
+    if error.errno in (errno.EISDIR, errno.ENOTDIR):
+        wrong = "a file belongs there" if error.errno == errno.EISDIR else "a part of this path is a file"
+        return SystemFailureError(f"{error.strerror}{where}", hint=f"{wrong}: move away what is in its place")
     return SystemFailureError(f"{error.strerror or error}{where}")

@@ -189,6 +189,15 @@ def replace(path: str, data: bytes, *, durable: bool = True) -> None:
         sync_dir(parent or ".")
 
 
+def replace_if_free(path: str, data: bytes, *, durable: bool = True) -> None:
+    """As ``replace``, for a file that can be done without.
+
+    Nothing happens where a directory is in its place, or a file in that of a directory around it.
+    """
+    with suppress(IsADirectoryError, NotADirectoryError):
+        replace(path, data, durable=durable)
+
+
 def _create_held(stem: str) -> tuple[str, int]:
     """A new file that this process holds, so that nobody takes it for one that a crash left: its path, open."""
     while True:
@@ -435,10 +444,10 @@ def held(path: str) -> int:
 
 
 def while_held(path: str) -> bytes | None:
-    """The content of a file that another process holds. One that nobody holds is removed: None."""
+    """The content of a file that another process holds. One that nobody holds is removed: None, as of a directory."""
     try:
         fd = os.open(path, os.O_RDWR | _CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         return None
     try:
         if not _hold(fd, wait=False):

@@ -64,7 +64,7 @@ def tools(
         progress,
         root=repo.root,
         env=environment,
-        claims=HeldClaims(os.path.join(repo.git.own, "claims")),
+        claims=_claims(repo),
         logs=logs(repo),
         isolation=RepoIsolation(repo, tree.followed),
         check_image=images.check,
@@ -72,6 +72,12 @@ def tools(
         items=RepoItems(repo, tree.fitting, progress, afar),
         tables=Tables(os.path.join(repo.private, tables.FOLDER), repo.hashing),
     )
+
+
+def _claims(repo: Repo) -> HeldClaims:
+    """Those of all working trees in one place; this one is named so that it is the same from everywhere."""
+    shared = os.path.join(repo.git.common, "mlvc")
+    return HeldClaims(os.path.join(shared, "claims"), os.path.relpath(repo.git.own, shared))
 
 
 def containers(repo: Repo, environment: Mapping[str, str]) -> Containers:
@@ -243,7 +249,7 @@ def _bring_together(whole: Graph, parts: Tools, options: Options, afar: Afar) ->
 
 
 def plan(repo: Repo, environment: Mapping[str, str], options: Options) -> tuple[Decision, ...]:
-    """What ``repro`` would do, and why. Nothing is changed."""
+    """What ``repro`` would do, and why. Nothing is changed. See runner.plan."""
     whole = described.load(repo)
     described.check_apart(repo, whole.stages.values())
     options = _targets(repo, whole, options)

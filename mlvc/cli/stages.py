@@ -20,7 +20,7 @@ from mlvc.cli.words import Group, argument, option
 from mlvc.errors import UsageError
 from mlvc.pipeline import draw, quantities
 from mlvc.pipeline.graph import ancestors
-from mlvc.pipeline.plan import Action, Decision
+from mlvc.pipeline.plan import Action, Decision, first_problem
 from mlvc.pipeline.tools import Options
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def repro(
 
     Example: mlvc repro train -j 4
     """
-    if interactive:
+    if interactive and not dry_run:
         _check_interactive(jobs, as_json=as_json)
     options = Options(
         tuple(targets or ()),
@@ -113,13 +113,7 @@ def repro(
         if dry_run:
             with show.working("looking at stages"):
                 decisions = api.plan(repo, os.environ, options)
-            if as_json:
-                show.json_out(
-                    [{"stage": d.stage, "action": str(d.action), "reasons": list(d.reasons)} for d in decisions]
-                )
-                return
-            for decision in decisions:
-                show.report(f"{decision.stage}: {decision.action}" + _because(decision.reasons))
+            _tell_plan(decisions, as_json=as_json)
             return
         options = replace(options, jobs=1 if interactive else api.jobs(repo, jobs))
         with display(jobs=options.jobs, as_json=as_json, explain=explain) as shown:
@@ -132,6 +126,17 @@ def repro(
             _tell(done, counts, repo, stored=not no_commit)
     if done.error:
         raise done.error
+
+
+def _tell_plan(decisions: Sequence[Decision], *, as_json: bool) -> None:
+    """What would be done; then the error with which it would end before it is begun."""
+    if as_json:
+        show.json_out([{"stage": d.stage, "action": str(d.action), "reasons": list(d.reasons)} for d in decisions])
+    for decision in decisions if not as_json else ():
+        show.report(f"{decision.stage}: {decision.action}" + _because(decision.reasons))
+    problem = first_problem(decisions)
+    if problem is not None:
+        raise problem
 
 
 def _tell(done: ReproResult, counts: Mapping[str, int], repo: Repo, *, stored: bool) -> None:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from mlvc.errors import MlvcError
 from mlvc.oid import Oid
 from mlvc.pipeline import isolation as isolations
 from mlvc.pipeline import logs
-from mlvc.pipeline.claims import Claim
+from mlvc.pipeline.claims import NOBODY, Claim
 from mlvc.pipeline.executors.base import Ended, Job
-from mlvc.pipeline.items import ItemRun
 from mlvc.pipeline.plan import Decision
 from mlvc.pipeline.run import Inputs
 from mlvc.pipeline.spec import Stage
-from mlvc.pipeline.told import Printed
+from mlvc.pipeline.told import Printed, Started
 from mlvc.pipeline.tools import Options, Tools
+from mlvc.pointer import Content
 
 _SHOWN = 1 << 16
 """Bytes of what a command printed last in which names are looked for."""
@@ -31,6 +33,8 @@ class Attempt:
     decision: Decision
     before: Inputs
     key: Oid
+    claim: Claim = NOBODY
+    """What the commands are to hold."""
     log: int = -1
     """The open file of its log."""
     path: str = ""
@@ -43,7 +47,16 @@ class Attempt:
     """The one for the second time that they run."""
     repeats: bool = False
     """Whether that is now."""
-    items: ItemRun | None = None
+
+    def begin(self, tools: Tools) -> None:
+        """Open the log where it is not open, and tell that the commands begin."""
+        stage = self.stage
+        if tools.logs is not None and self.log < 0:
+            self.log, self.path = tools.logs.create(stage.name, self.key, stage.cmd, stage.wdir)
+        self.tries += 1
+        self.since = time.monotonic()
+        of = 1 if stage.each else stage.retries + 1
+        tools.listener(Started(stage.name, self.decision.reasons, self.tries, of, self.path))
 
     def isolate(self, tools: Tools, options: Options) -> None:
         """Make the directories in which the commands are to run, where that is not the working tree."""
@@ -97,8 +110,8 @@ class Attempt:
         who = {f"{name}_STAGE": self.stage.name for name in names} | {f"{name}_ROOT": root for name in names}
         return {**who, **self.stage.env}
 
-    def job(self, tools: Tools, claim: Claim) -> Job:
-        """What the Executor is to run; ``claim`` is held by the commands, too."""
+    def job(self, tools: Tools) -> Job:
+        """What the Executor is to run."""
         stage, listener = self.stage, tools.listener
         return Job(
             stage.name,
@@ -110,7 +123,7 @@ class Attempt:
             root=self.place or tools.root,
             through=stage.env_through,
             output=self.log,
-            claim=claim,
+            claim=self.claim,
             hear=(lambda data: listener(Printed(stage.name, data))) if tools.hears else None,
         )
 
@@ -122,3 +135,15 @@ class Attempt:
                     logs.ended(self.log, ended.code, ended.seconds)
             os.close(self.log)
             self.log = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """An Attempt that has come to its end: why it failed, or what is to be taken in."""
+
+    attempt: Attempt
+    error: MlvcError | None = None
+    outs: Mapping[str, Content] = field(default_factory=dict)
+    """Of a Stage with ``each``: its output, which is stored and stands in the working tree."""
+    items: Content | None = None
+    """Of such a Stage: the table of its items."""

@@ -1,24 +1,44 @@
-"""What running Stages read and write, so that those of two reproductions do not get into each other's way.
+"""What running Stages read, write and take, so that those of two reproductions do not get into each other's way.
 
 Each running Stage has a file that is held, in the sense of ``files.exclusive``, by mlvc and by the commands that it
 started. The system lets go when all of them have ended: where mlvc is killed and a command goes on, the Stage keeps its
 claim as long as that. What is held by nobody counts for nothing.
+
+All working trees of a repository have one directory of claims: paths count for the working tree that they are in,
+resources for all.
+
+There is no deadlock. A Stage gets all that it needs to run in one step or nothing, under one short lock that nobody
+waits with; so whoever holds resources runs, and ends without waiting for anybody. One that asks for more jobs while it
+runs is told yes or no, and goes on with those that it has. And none takes more than there is: where nothing runs, the
+first that asks gets what it wants.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from mlvc import files
+from mlvc.pipeline import quantities
 from mlvc.snapshot import parents
 
 _ROOM = 20
-"""Bytes for the number of a process."""
+"""Bytes for the number of a process, and for that of jobs."""
 _GUARD = "guard"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one job of a Stage takes of resources, and how much there is of those that are limited."""
+
+    takes: Mapping[str, float] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
+
+
+NOTHING = Share()
 
 
 class Claim(Protocol):
@@ -27,6 +47,9 @@ class Claim(Protocol):
     @property
     def fd(self) -> int:
         """The open file that commands are to hold, too; -1 where there is none."""
+
+    def use(self, jobs: int) -> Held | None:
+        """From now on take what so many jobs take. Held, and nothing has changed, where it is more than is left."""
 
     def started(self, process: int) -> None:
         """Note the process group of a command, so that a person can be told of it."""
@@ -37,27 +60,38 @@ class Claim(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Who works on what was asked for."""
+    """Who works on what was asked for, or has it."""
 
     stage: str
     process: int
     """Of mlvc, or where that is gone, the process group of the command; 0 where nobody knows."""
     alone: bool = False
     """The command was left behind by an mlvc that was killed."""
+    lacks: str = ""
+    """The resource that is in use, and how much of it; '' where it is about paths."""
+    more: int = 0
+    """How many other Stages have some of it."""
 
     def __str__(self) -> str:
         """As a message names it."""
         number = self.process or "unknown"
+        who = f"stage '{self.stage}' of another `mlvc repro` (process {number})"
         if self.alone:
-            return f"stage '{self.stage}', which a killed `mlvc repro` left running (process {number})"
-        return f"stage '{self.stage}' of another `mlvc repro` (process {number})"
+            who = f"stage '{self.stage}', which a killed `mlvc repro` left running (process {number})"
+        more = f" and {self.more} more" if self.more else ""
+        return f"{self.lacks} by {who}{more}" if self.lacks else who
 
 
 class Claims(Protocol):
     """Where Stages are claimed."""
 
-    def claim(self, stage: str, reads: Iterable[str], writes: Iterable[str]) -> Claim | Held:
-        """Claim the paths that a Stage reads and writes; Held where another process has a claim that does not fit."""
+    def claim(
+        self, stage: str, reads: Iterable[str], writes: Iterable[str], share: Share = NOTHING, jobs: int = 0
+    ) -> Claim | Held:
+        """Claim the paths that a Stage reads and writes, and what so many jobs of it take.
+
+        Held where another process has a claim that does not fit.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +100,20 @@ class Nobody:
 
     fd: int = -1
 
-    def claim(self, stage: str, reads: Iterable[str], writes: Iterable[str]) -> Claim | Held:  # noqa: ARG002
+    def claim(
+        self,
+        stage: str,  # noqa: ARG002
+        reads: Iterable[str],  # noqa: ARG002
+        writes: Iterable[str],  # noqa: ARG002
+        share: Share = NOTHING,  # noqa: ARG002
+        jobs: int = 0,  # noqa: ARG002
+    ) -> Claim | Held:
         """See Claims."""
         return self
+
+    def use(self, jobs: int) -> Held | None:  # noqa: ARG002
+        """See Claim."""
+        return None
 
     def started(self, process: int) -> None:
         """See Claim."""
@@ -85,44 +130,68 @@ class HeldClaims:
     """Claims in files of ``directory``. Made for one process, and one thread of it."""
 
     directory: str
-    _own: set[str] = field(default_factory=set)
+    tree: str = ""
+    """Which working tree the paths are in."""
+    _own: dict[str, _Claim] = field(default_factory=dict)
     _count: int = 0
 
-    def claim(self, stage: str, reads: Iterable[str], writes: Iterable[str]) -> Claim | Held:
-        """See Claims. Own claims fit one another: the Graph sees to that."""
-        wanted = (frozenset(reads), frozenset(writes))
+    def claim(
+        self, stage: str, reads: Iterable[str], writes: Iterable[str], share: Share = NOTHING, jobs: int = 0
+    ) -> Claim | Held:
+        """See Claims. The paths of own claims fit one another: the Graph sees to that."""
+        wanted = _Written(stage, os.getpid(), self.tree, frozenset(reads), frozenset(writes), share.takes, jobs)
         with files.exclusive(os.path.join(self.directory, _GUARD)):
-            for name in os.listdir(self.directory):
-                if name in self._own or name == _GUARD:
-                    continue
-                other = files.while_held(os.path.join(self.directory, name))
-                held = _held(other, wanted) if other is not None else None
-                if held is not None:
-                    return held
-            return self._take(stage, wanted)
+            others = list(self._others())
+            held = next((other.who() for other in others if other.collides(wanted)), None)
+            if held is None and jobs:
+                held = lacking(share, jobs, self._used(), others)
+            return held or self._take(wanted, share)
 
-    def _take(self, stage: str, wanted: _Paths) -> Claim:
+    def _others(self) -> Iterator[_Written]:
+        for name in os.listdir(self.directory):
+            if name not in self._own and name != _GUARD:
+                other = files.while_held(os.path.join(self.directory, name))
+                written = _read(other) if other is not None else None
+                if written is not None:
+                    yield written
+
+    def _used(self) -> dict[str, float]:
+        """What own claims take."""
+        used: dict[str, float] = {}
+        for claim in self._own.values():
+            for what, amount in claim.share.takes.items():
+                used[what] = used.get(what, 0.0) + amount * claim.jobs
+        return used
+
+    def _take(self, wanted: _Written, share: Share) -> Claim:
         self._count += 1
         name = f"{os.getpid()}-{self._count}"
         path = os.path.join(self.directory, name)
         files.remove(path)  # of a process that had this number before, and is gone
         fd = files.held(path)
         try:
-            value = {
-                "stage": stage,
-                "process": os.getpid(),
-                "reads": sorted(wanted[0]),
-                "writes": sorted(wanted[1]),
-            }
-            text = json.dumps(value).encode() + b"\n"
+            text = wanted.encoded()
             # On a full disk this fails before anything runs.
-            files.write_all(fd, text + b" " * _ROOM + b"\n")
+            files.write_all(fd, text + b" " * _ROOM + b"%-*d" % (_ROOM, wanted.jobs) + b"\n")
         except BaseException:
             os.close(fd)
             files.remove(path)
             raise
-        self._own.add(name)
-        return _Claim(self, name, fd, len(text))
+        claim = self._own[name] = _Claim(self, name, fd, len(text), share, wanted.jobs)
+        return claim
+
+    def use(self, claim: _Claim, jobs: int) -> Held | None:
+        """See Claim."""
+        with files.exclusive(os.path.join(self.directory, _GUARD)):
+            more = jobs - claim.jobs
+            held = lacking(claim.share, more, self._used(), list(self._others())) if more > 0 else None
+            if held is None:
+                claim.note(jobs)
+            return held
+
+    def forget(self, name: str) -> None:
+        """A claim is none any more."""
+        self._own.pop(name, None)
 
 
 @dataclass(slots=True)
@@ -133,37 +202,108 @@ class _Claim:
     name: str
     fd: int
     place: int
+    share: Share
+    jobs: int
+
+    def use(self, jobs: int) -> Held | None:
+        """See Claim."""
+        return self.owner.use(self, jobs) if self.share.takes and jobs != self.jobs else None
+
+    def note(self, jobs: int) -> None:
+        """Write how many jobs there are."""
+        self.jobs = jobs
+        self._write(jobs, self.place + _ROOM)
 
     def started(self, process: int) -> None:
         """See Claim."""
+        self._write(process, self.place)
+
+    def _write(self, number: int, place: int) -> None:
         if hasattr(os, "pwrite"):
-            os.pwrite(self.fd, b"%-*d" % (_ROOM, process), self.place)
+            os.pwrite(self.fd, b"%-*d" % (_ROOM, number), place)
 
     def release(self) -> None:
         """See Claim."""
         files.remove_held(os.path.join(self.owner.directory, self.name), self.fd)
-        self.owner._own.discard(self.name)  # noqa: SLF001  (one thing, in two classes)
+        self.owner.forget(self.name)
 
 
-_Paths = tuple[frozenset[str], frozenset[str]]
-"""What is read, and what is written."""
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What stands in the file of a claim."""
+
+    stage: str
+    process: int
+    tree: str
+    reads: frozenset[str]
+    writes: frozenset[str]
+    takes: Mapping[str, float]
+    jobs: int
+    group: int = 0
+    """The process group of the command; 0 where nobody knows."""
+
+    def encoded(self) -> bytes:
+        """The line that does not change."""
+        value = {
+            "stage": self.stage,
+            "process": self.process,
+            "tree": self.tree,
+            "reads": sorted(self.reads),
+            "writes": sorted(self.writes),
+            "takes": dict(self.takes),
+        }
+        return json.dumps(value).encode() + b"\n"
+
+    def collides(self, other: _Written) -> bool:
+        """Whether one of the two writes what the other one reads or writes."""
+        return self.tree == other.tree and (
+            overlap(other.writes, self.reads | self.writes) or overlap(other.reads, self.writes)
+        )
+
+    def who(self) -> Held:
+        """Who that is, as a process that waits is told."""
+        alone = not files.is_running(self.process)
+        return Held(self.stage, self.group if alone else self.process, alone=alone)
 
 
-def _held(data: bytes, wanted: _Paths) -> Held | None:
-    """Who has claimed what does not fit; None where all fits, or the file was not written to its end."""
+def _read(data: bytes) -> _Written | None:
+    """What stands in a file; None where it was not written to its end."""
     first, _, rest = data.partition(b"\n")
+    group, jobs = rest[:_ROOM].strip(), rest[_ROOM : 2 * _ROOM].strip()
     try:
-        value: Mapping[str, object] = json.loads(first)
-        stage, process = str(value["stage"]), int(str(value["process"]))
-        reads, writes = (frozenset(map(str, value[key])) for key in ("reads", "writes"))  # type: ignore[call-overload]
-    except (ValueError, KeyError, TypeError):
+        value = json.loads(first)
+        return _Written(
+            str(value["stage"]),
+            int(value["process"]),
+            str(value["tree"]),
+            frozenset(map(str, value["reads"])),
+            frozenset(map(str, value["writes"])),
+            {str(what): float(amount) for what, amount in value["takes"].items()},
+            int(jobs),
+            int(group) if group.isdigit() else 0,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    if not (overlap(wanted[1], reads | writes) or overlap(wanted[0], writes)):
-        return None
-    if files.is_running(process):
-        return Held(stage, process)
-    group = rest.strip()
-    return Held(stage, int(group) if group.isdigit() else 0, alone=True)
+
+
+def lacking(share: Share, jobs: int, own: Mapping[str, float], others: Iterable[_Written]) -> Held | None:
+    """Who has what so many more jobs lack, None where there is enough of everything. ``own``: what this process takes.
+
+    What this process takes itself is not asked here, but counts; its Schedule keeps that within the limits.
+    """
+    others = sorted(others, key=lambda other: (other.stage, other.process))
+    for what, amount in share.takes.items():
+        limit = share.limits.get(what)
+        users = [other for other in others if other.jobs and other.takes.get(what)]
+        if limit is None or not users:
+            continue
+        elsewhere = sum(other.takes[what] * other.jobs for other in users)
+        used = elsewhere + own.get(what, 0.0)
+        if used + amount * jobs > limit + quantities.EPSILON:
+            told = f"{what}: {quantities.told(what, used)} of {quantities.told(what, limit)} in use"
+            mine = f", {quantities.told(what, elsewhere)} of it" if used > elsewhere else ""
+            return replace(users[0].who(), lacks=told + mine, more=len(users) - 1)
+    return None
 
 
 def overlap(some: Iterable[str], others: Iterable[str]) -> bool:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mlvc import codec, globs
-from mlvc.errors import PipelineError
+from mlvc.errors import MlvcError, PipelineError
 from mlvc.hashing import Hashing
 from mlvc.oid import Oid
 from mlvc.pipeline import where
@@ -39,7 +39,7 @@ class Action(StrEnum):
     SKIPPED = "skipped"
     """Its condition does not hold, or it needs what such a Stage makes."""
     STUCK = "cannot run"
-    """It is frozen, and the outputs that are missing cannot be brought back."""
+    """It is frozen, and the outputs that are missing cannot be brought back; or see ``Decision.problem``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,8 @@ class Decision:
     """Of a RESTORE: what the Lockfile has to say afterwards."""
     restore: Mapping[str, Content] = field(default_factory=dict)
     """Of a RESTORE: those outputs that are not yet as ``entry`` says."""
+    problem: MlvcError | None = None
+    """Of a STUCK: a dependency or a parameter that is not there, and that no Stage before it makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class Seen:
     """By Stage."""
     env: Mapping[str, str] = field(default_factory=dict)
     """The environment that mlvc runs in."""
+    problems: Mapping[str, MlvcError] = field(default_factory=dict)
+    """By Stage: what keeps it from being decided about."""
 
 
 def plan(graph: Graph, names: Iterable[str], seen: Seen, known: Known) -> tuple[Decision, ...]:
@@ -90,6 +94,10 @@ def plan(graph: Graph, names: Iterable[str], seen: Seen, known: Known) -> tuple[
     for name in names:
         if name in graph.skipped:
             decisions[name] = Decision(name, Action.SKIPPED, (graph.skipped[name],))
+            continue
+        if name in seen.problems:
+            problem = seen.problems[name]
+            decisions[name] = Decision(name, Action.STUCK, (problem.message,), problem=problem)
             continue
         stage = graph.stages[name]
         unknown = {path: _waits(graph, path, decisions) for path in inputs(stage)}
@@ -394,8 +402,15 @@ def _frozen(stage: Stage, contents: Mapping[str, Content | None], entry: Entry |
     )
 
 
-def check_dependencies(graph: Graph, names: Iterable[str], contents: Mapping[str, Content | None]) -> None:
-    """PipelineError for a dependency that is not there and that none of ``names`` makes."""
+def first_problem(decisions: Iterable[Decision]) -> MlvcError | None:
+    """Why ``repro`` would refuse to run any of these; None where it would not."""
+    return next((decision.problem for decision in decisions if decision.problem is not None), None)
+
+
+def lacking(
+    graph: Graph, names: Iterable[str], contents: Mapping[str, Content | None]
+) -> Iterator[tuple[str, PipelineError]]:
+    """The Stages with a dependency that is not there and that none of ``names`` makes, and what is to be said of it."""
     chosen = dict.fromkeys(name for name in names if name not in graph.skipped)
     for name in chosen:
         stage = graph.stages[name]
@@ -404,9 +419,13 @@ def check_dependencies(graph: Graph, names: Iterable[str], contents: Mapping[str
             if contents.get(path) is not None or any(maker in chosen for maker in makers):
                 continue
             told = "fits no file" if globs.is_pattern(path) else "is not there"
-            raise PipelineError(
-                f"{where.of(stage, path)}: the dependency '{path}' of stage '{name}' {told}",
-                hint=f"`mlvc repro {makers[0]}` makes it"
-                if makers
-                else "if it is tracked, `mlvc pull` or `mlvc checkout` brings it; otherwise correct its path",
+            yield (
+                name,
+                PipelineError(
+                    f"{where.of(stage, path)}: the dependency '{path}' of stage '{name}' {told}",
+                    hint=f"`mlvc repro {makers[0]}` makes it"
+                    if makers
+                    else "if it is tracked, `mlvc pull` or `mlvc checkout` brings it; otherwise correct its path",
+                ),
             )
+            break

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from mlvc import text
+
 _AMOUNT = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([A-Za-z]*)\s*")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _POWERS = ("K", "M", "G", "T", "P")
@@ -40,6 +42,15 @@ def plain(text: str) -> int | float | None:
     if found is None or found[2]:
         return None
     return int(found[1]) if found[1].isdigit() else float(found[1])
+
+
+def told(name: str, amount: float) -> str:
+    """So much of a resource, for people."""
+    return text.size(int(amount)) if name == "memory" else f"{amount:g}"
+
+
+EPSILON = 1e-9
+"""Three tenths and seven tenths are not one."""
 
 
 def _amount(value: object, units: Mapping[str, int], spelled: Callable[[str], str]) -> float | None:

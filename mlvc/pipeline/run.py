@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -163,13 +164,15 @@ class RunCache:
     def put(self, run: Run) -> None:
         """Record ``run``, in place of an older one of its key. Its outputs must be durable already.
 
-        One that took a moment may be lost in a power cut: to run it again costs less than to wait for the disk.
+        One that took a moment may be lost in a power cut: to run it again costs less than to wait for the disk. Where
+        a directory is in its place nothing is recorded: that may cost a Run later, an error would cost this one.
         """
-        files.replace(self.path_of(run.key), encode(run), durable=run.milliseconds >= _WORTH)
+        files.replace_if_free(self.path_of(run.key), encode(run), durable=run.milliseconds >= _WORTH)
 
     def forget(self, key: Oid) -> None:
         """Take out the record of ``key``, if there is one."""
-        files.remove(self.path_of(key))
+        with suppress(IsADirectoryError):
+            files.remove(self.path_of(key))
 
     def keys(self) -> Iterator[Oid]:
         """The keys of all records; OSError where they cannot be listed."""

@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from mlvc.errors import PipelineError
-from mlvc.pipeline import where
+from mlvc.pipeline import quantities, where
 from mlvc.pipeline.graph import Graph
 from mlvc.pipeline.plan import Action, Decision
 from mlvc.pipeline.spec import Stage
-from mlvc.text import size
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Event: the answer to Look where another process works on what the Stage needs or makes."""
+    """Event: the answer to Look where another process works on what the Stage needs or makes, or has what it takes."""
 
     stage: str
 
@@ -121,14 +120,10 @@ def check_resources(stages: Iterable[Stage], limits: Mapping[str, float]) -> Non
         for name, wanted in stage.resources.items():
             if wanted > limits.get(name, wanted):
                 raise PipelineError(
-                    f"{where.before(stage)}it takes {_told(name, wanted)} of '{name}', "
-                    f"and there is {_told(name, limits[name])}",
+                    f"{where.before(stage)}it takes {quantities.told(name, wanted)} of '{name}', "
+                    f"and there is {quantities.told(name, limits[name])}",
                     hint=f"correct its 'resources', or the limit: `mlvc config pipeline.limits.{name}`",
                 )
-
-
-def _told(name: str, amount: float) -> str:
-    return size(int(amount)) if name == "memory" else f"{amount:g}"
 
 
 class Schedule:
@@ -213,9 +208,13 @@ class Schedule:
         self._release(event.stage)
         return self._next()
 
+    def can_lend(self, stage: str) -> bool:
+        """Whether the running Stage may use one more job. It takes as much again."""
+        return self._used() < self._jobs and self._fits(self._needs[stage])
+
     def lend(self, stage: str) -> bool:
-        """Whether the running Stage may use one more job, until Returned or its end. It takes as much again."""
-        if self._used() >= self._jobs or not self._fits(self._needs[stage]):
+        """Let the running Stage use one more job, if it may, until Returned or its end."""
+        if not self.can_lend(stage):
             return False
         self._lent[stage] += 1
         for what, wanted in self._needs[stage]:
@@ -271,7 +270,7 @@ class Schedule:
         return self._names[heapq.heappop(min(fitting))[1]] if fitting else ""
 
     def _fits(self, needs: _Needs) -> bool:
-        return all(wanted <= self._free[what] + _EPSILON for what, wanted in needs)
+        return all(wanted <= self._free[what] + quantities.EPSILON for what, wanted in needs)
 
     def _enter(self, name: str) -> None:
         self._busy.add(name)
@@ -303,8 +302,6 @@ class Schedule:
 _Needs = tuple[tuple[str, float], ...]
 IDLE = (Action.UNCHANGED, Action.FROZEN, Action.SKIPPED)
 """For these nothing is ever done."""
-_EPSILON = 1e-9
-"""Three tenths and seven tenths are not one."""
 
 
 def _skip(decision: Decision) -> Skip:

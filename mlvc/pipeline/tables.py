@@ -33,13 +33,19 @@ class Tables:
 
     def lookup(self, defined: bytes) -> Content | None:
         """The table of a definition. A record that is damaged, of another format or under a wrong name is none."""
-        data = files.read_or_none(self.path_of(defined))
-        found = decode(data) if data is not None else None
+        try:
+            with open(self.path_of(defined), "rb") as file:
+                found = decode(file.read())
+        except OSError:
+            return None
         return found[1] if found is not None and found[0] == defined else None
 
     def put(self, defined: bytes, stage: str, items: Content, *, durable: bool = True) -> None:
-        """Record a table in place of the one before. Its objects must be durable already."""
-        files.replace(self.path_of(defined), encode(defined, stage, items), durable=durable)
+        """Record a table in place of the one before. Its objects must be durable already.
+
+        Where a directory is in its place nothing is recorded, as for a Run.
+        """
+        files.replace_if_free(self.path_of(defined), encode(defined, stage, items), durable=durable)
 
     def paths(self) -> Iterator[str]:
         """The paths of all records; OSError where they cannot be listed."""

@@ -83,6 +83,52 @@ def test_with_keep_going_every_failure_says_why(root):
     assert Path("e").exists()
 
 
+LACKING = (
+    "stages:\n"
+    "  a: {cmd: cp nix a, deps: [nix], outs: [a]}\n"
+    "  b: {cmd: cp a b, deps: [a], outs: [b]}\n"
+    "  c: {cmd: echo > c, params: [params.yaml: [lr]], outs: [c]}\n"
+    "  d: {cmd: echo > d, outs: [d]}\n"
+)
+NO_DEPENDENCY = "mlvc.yaml, line 2, column 29: the dependency 'nix' of stage 'a' is not there"
+NO_PARAMETER = "the parameter file 'params.yaml' is not there"
+
+
+def test_with_keep_going_what_is_not_there_makes_only_its_stage_fail(root):
+    pipeline(LACKING)
+    told = fails(2, "repro", "-k").err
+    assert NO_DEPENDENCY in told
+    assert NO_PARAMETER in told
+    assert "2 failed, 1 blocked, 1 ran" in told
+    assert Path("d").exists()
+
+
+def test_without_keep_going_what_is_not_there_stops_all_but_targets_that_do_not_need_it(root):
+    pipeline(LACKING)
+    assert NO_DEPENDENCY in fails(2, "repro").err
+    assert not Path("d").exists()
+    assert "1 ran" in run_mlvc("repro", "d").err
+
+
+@pytest.mark.parametrize("more", [[], ["--keep-going"], ["--json"], ["--interactive"]])
+def test_a_dry_run_shows_the_plan_with_what_is_not_there(root, more):
+    pipeline(LACKING)
+    done = fails(2, "repro", "--dry-run", *more)
+    if more == ["--json"]:
+        shown = {each["stage"]: (each["action"], *each["reasons"]) for each in json.loads(done.out)}
+        assert shown["a"] == ("cannot run", NO_DEPENDENCY)
+        assert shown["d"] == ("run", "never run")
+    else:
+        a, b, c, d = done.out.splitlines()
+        assert a == f"a: cannot run ({NO_DEPENDENCY})"
+        assert b == "b: may run (never run; waits for a)"
+        assert c.startswith("c: cannot run (")
+        assert NO_PARAMETER in c
+        assert d == "d: run (never run)"
+    assert NO_DEPENDENCY in done.err
+    assert run_mlvc("repro", "--dry-run", "--interactive", "d").out == "d: run (never run)\n"
+
+
 def test_a_stage_that_was_never_run_tells_what_it_lacks(root):
     pipeline("stages:\n  a: {cmd: 'cp nix out', deps: [nix], outs: [out]}\n")
     assert "never run; dependency nix is missing" in run_mlvc("status").out
@@ -94,6 +140,42 @@ def test_a_stage_that_is_skipped_and_was_named_tells_why(root):
     told = run_mlvc("repro", "a").err
     assert "Stage 'a' is skipped" in told
     assert "1 skipped" in told
+
+
+def test_a_stray_directory_is_in_nobodys_way(root):
+    """Where claims, records of Runs and tables of items are."""
+    pipeline(
+        "stages:\n"
+        "  a: {cmd: cp in/1 a, deps: [in/1], outs: [a]}\n"
+        "  b: {cmd: 'cp ${item.path} ${out}', each: 'in/*', outs: [b]}\n"
+    )
+    Path("in").mkdir()
+    Path("in/1").write_text("1")
+    run_mlvc("repro")
+    run_mlvc("repro", "--force", "--no-commit", "--single-item", "a")
+    kept = Path(".git/mlvc")
+    records = [path for kind in ("runs", "items", "unstored") for path in kept.glob(f"{kind}/*/*.json")]
+    assert len(records) == 4
+    for record in records:
+        record.unlink()
+        record.mkdir()
+        (record / "inside").touch()
+    (kept / "claims/stray").mkdir()
+    (kept / "claims/stray/inside").touch()
+    assert "2 ran" in run_mlvc("repro", "--force").err
+    for path in ("a", "b/1"):
+        assert Path(path).read_text() == "1"
+    assert "2 unchanged" in run_mlvc("repro").err
+    assert "1 ran" in run_mlvc("repro", "--force", "--no-commit", "--single-item", "a").err
+    assert all((stray / "inside").exists() for stray in [*records, kept / "claims/stray"])
+
+
+def test_a_directory_in_the_place_of_the_guard_is_named(root):
+    pipeline("stages:\n  a: {cmd: echo > a, outs: [a]}\n")
+    Path(".git/mlvc/claims/guard").mkdir(parents=True)
+    told = fails(8, "repro").err
+    assert "mlvc/claims/guard" in told
+    assert "move away" in told
 
 
 def test_commands_know_who_they_are(root):

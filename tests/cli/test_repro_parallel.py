@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mlvc.pipeline import logs
-from tests.helpers import SOURCES, run_mlvc, shell
+from tests.helpers import SOURCES, git, run_mlvc, shell
 from tests.helpers.terminals import type_mlvc
 
 WAIT = "while ! test -e go; do sleep 0.05; done"
@@ -81,6 +81,91 @@ def test_two_that_take_the_same_thing_run_one_after_the_other(describe: Callable
     run_mlvc("config", "pipeline.limits.gpu", "0.5", cwd=root)
     result = run_mlvc("repro", "-f", "-j", "3", cwd=root, check=False)
     shell.refused(result, 2, "takes 1 of 'gpu', and there is 0.5", "mlvc config pipeline.limits.gpu")
+
+
+def another(root: Path, tree: str) -> Path:
+    """The working tree itself, or another one of the same repository."""
+    if tree == "same":
+        return root
+    shell.commit(root, "A pipeline")
+    git("worktree", "add", "-q", "../other", cwd=root)
+    return root.parent / "other"
+
+
+@pytest.mark.parametrize("end", ["well", "killed"])
+@pytest.mark.parametrize("tree", ["same", "other"])
+def test_two_reproductions_share_what_there_is(describe: Callable[..., Path], tree: str, end: str) -> None:
+    root = describe(
+        a={"cmd": f"touch up; {WAIT}; echo > a", "outs": ["a"], "resources": {"gpu": 1}},
+        b={"cmd": "touch began; echo > b", "outs": ["b"], "resources": {"gpu": 1}},
+        c={"cmd": "echo > c", "outs": ["c"]},
+    )
+    run_mlvc("config", "pipeline.limits.gpu", "1", cwd=root)
+    there = another(root, tree)
+    first = begun("repro", "a", cwd=root)
+    until(root / "up")
+    run_mlvc("repro", "c", cwd=there)
+    second = begun("repro", "b", cwd=there)
+    assert second.stderr is not None
+    told = f"Stage 'b' waits for gpu: 1 of 1 in use by stage 'a' of another `mlvc repro` (process {first.pid})\n"
+    assert next(line for line in second.stderr if "waits" in line) == told
+    assert not (there / "began").exists()
+    if end == "well":
+        (root / "go").touch()
+        assert first.wait(60) == 0
+    else:
+        first.kill()
+        first.wait()
+        assert "which a killed `mlvc repro` left running" in second.stderr.readline()
+        (root / "go").touch()  # the command was left alone, and has the gpu as long as it runs
+    assert second.wait(60) == 0
+    assert (there / "b").exists()
+    for process in (first, second):
+        process.communicate()
+
+
+def test_what_is_only_brought_back_waits_for_no_resource(describe: Callable[..., Path]) -> None:
+    root = describe(
+        a={"cmd": f"touch up; {WAIT}; echo > a", "outs": ["a"], "resources": {"gpu": 1}},
+        b={"cmd": "echo > b", "outs": ["b"], "resources": {"gpu": 1}},
+    )
+    run_mlvc("config", "pipeline.limits.gpu", "1", cwd=root)
+    run_mlvc("repro", "b", cwd=root)
+    (root / "b").unlink()
+    first = begun("repro", "a", cwd=root)
+    until(root / "up")
+    assert "1 restored" in run_mlvc("repro", "b", cwd=root).err
+    (root / "go").touch()
+    assert first.wait(60) == 0
+    first.communicate()
+
+
+def test_items_take_no_more_than_another_reproduction_leaves(describe: Callable[..., Path]) -> None:
+    """Of two places one is taken: the items run one at a time, and two at a time when it is free."""
+    item = "mkdir {0}busy || touch {0}two; sleep 0.1; rmdir {0}busy; cp ${{item.path}} ${{out}}"
+    root = describe(
+        a={"cmd": f"touch up; {WAIT}; echo > a", "outs": ["a"], "resources": {"gpu": 1}},
+        **{
+            name: {
+                "cmd": item.format(name),
+                "each": "in/*",
+                "outs": [f"out-{name}"],
+                "resources": {"gpu": 1},
+            }
+            for name in ("x", "y")
+        },
+    )
+    shell.write(root, {f"in/{number}": b"%d" % number for number in range(6)})
+    run_mlvc("config", "pipeline.limits.gpu", "2", cwd=root)
+    first = begun("repro", "a", cwd=root)
+    until(root / "up")
+    run_mlvc("repro", "-j", "4", "x", cwd=root)
+    assert not (root / "xtwo").exists()
+    (root / "go").touch()
+    assert first.wait(60) == 0
+    first.communicate()
+    run_mlvc("repro", "-j", "4", "y", cwd=root)
+    assert (root / "ytwo").exists()
 
 
 def test_whole_lines_come_with_the_name_in_front(describe: Callable[..., Path]) -> None:

@@ -78,7 +78,7 @@ More values may come in later versions.
 | | `may run` | it waits for a Stage that runs, and whose outputs may come out the same |
 | | `frozen` | nothing, because it is frozen |
 | | `skipped` | its `when` does not hold, or it needs what such a Stage makes |
-| | `cannot run` | it is frozen, and an output is gone and cannot be brought back |
+| | `cannot run` | it is frozen, and an output cannot be brought back; or a dependency or parameter is not there |
 | `outcome` | `unchanged`, `ran`, `restored`, `frozen`, `skipped` | what became of it |
 | | `stored` | it ran before with `--no-commit`, and what it made was stored now |
 | | `failed` | its command failed, or it could not begin, or it did not make an output |

@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import mlvc
-from mlvc.pipeline.claims import Held, HeldClaims, overlap
+from mlvc.pipeline.claims import Held, HeldClaims, Share, overlap
 
 ROOT = str(Path(mlvc.__file__).parents[1])
 OTHER = """
@@ -122,6 +124,83 @@ def test_own_claims_fit_and_a_damaged_file_counts_for_nothing(place):
     two.release()
     claims.claim("c", [], ["y"]).release()
     assert os.listdir(place) == ["guard"]
+
+
+def process(place, number):
+    """Claims of another working tree, named as those of another process are."""
+    return HeldClaims(str(place), f"tree {number}", _count=1000 * number)
+
+
+GPU = Share({"gpu": 1.0, "disk": 1.0}, {"gpu": 2.0})
+
+
+def test_what_is_limited_is_shared_by_all_processes_and_trees(place):
+    ours, theirs = process(place, 1), process(place, 2)
+    first = ours.claim("a", ["x"], ["y"], GPU, 1)
+    second = theirs.claim("b", ["y"], ["x"], GPU)  # the paths are others in another working tree
+    assert second.use(1) is None
+    told = str(ours.claim("c", [], [], GPU, 1))
+    assert told == f"gpu: 2 of 2 in use, 1 of it by stage 'b' of another `mlvc repro` (process {os.getpid()})"
+    third = ours.claim("c", [], [], GPU)
+    assert third.use(1).lacks == "gpu: 2 of 2 in use, 1 of it"
+    assert first.use(2).lacks == "gpu: 2 of 2 in use, 1 of it"
+    second.release()
+    assert (first.use(2), first.use(1), third.use(1)) == (None, None, None)
+    told = str(theirs.claim("b", [], [], Share({"gpu": 1}, {"gpu": 1}), 1))
+    assert told == f"gpu: 2 of 1 in use by stage 'a' of another `mlvc repro` (process {os.getpid()}) and 1 more"
+    first.release()
+    third.release()
+    assert os.listdir(place) == ["guard"]
+
+
+def test_what_a_killed_process_has_taken_counts_for_nothing(place, other):
+    process, _ = other()
+    (name,) = {*os.listdir(place)} - {"guard"}
+    written = (place / name).read_bytes()
+    (place / name).write_bytes(written.replace(b'"takes": {}', b'"takes": {"gpu": 2}').replace(b"0 ", b"1 "))
+    claims = HeldClaims(str(place))
+    assert str(claims.claim("ours", [], [], GPU, 1)).startswith("gpu: 2 of 2 in use by stage 'theirs'")
+    process.kill()
+    process.wait()
+    claims.claim("ours", [], [], GPU, 1).release()
+    assert os.listdir(place) == ["guard"]
+
+
+LIMITS = {"gpu": 2.0, "cpus": 3.0}
+STEP = st.tuples(
+    st.integers(0, 2),
+    st.integers(0, 3),
+    st.fixed_dictionaries({what: st.sampled_from([0.0, 0.5, 2.0]) for what in LIMITS}),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(steps=st.lists(STEP, max_size=15))
+def test_a_claim_is_refused_only_as_long_as_others_run(tmp_path_factory, steps):
+    """Three processes that have so many jobs, now and then: no more is in use than there is, and nobody waits for one
+    that waits."""
+    place = str(tmp_path_factory.mktemp("claims"))
+    processes = [process(place, number) for number in range(3)]
+    running = {}
+    for at, wanted, drawn in steps:
+        claim, takes, before = running.pop(at, (None, drawn, 0))
+        if claim is not None and not wanted:
+            claim.release()
+            continue
+        too_many = any(amount * wanted > LIMITS[what] for what, amount in takes.items())
+        jobs = before if too_many else wanted  # its own Schedule keeps each process within the limits
+        used = {what: sum(other[what] * many for _, other, many in running.values()) for what in LIMITS}
+        fits = all(amount * jobs <= max(LIMITS[what] - used[what], amount * before) for what, amount in takes.items())
+        if claim is not None:
+            held = claim.use(jobs)
+        else:
+            claim = held = processes[at].claim("s", [], [], Share(takes, LIMITS), jobs)
+        assert isinstance(held, Held) is not fits
+        if fits or before or claim is not held:
+            running[at] = claim, takes, jobs if fits else before
+    for claim, _, _ in running.values():
+        claim.release()
+    assert set(os.listdir(place)) <= {"guard"}
 
 
 def test_overlap():

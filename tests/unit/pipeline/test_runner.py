@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from mlvc.errors import FormatError, PipelineError, StageFailedError
+from mlvc.errors import FormatError, MlvcError, PipelineError, StageFailedError
 from mlvc.pipeline import runner
 from mlvc.pipeline.executors.base import Ended
 from mlvc.pipeline.graph import build
+from mlvc.pipeline.plan import Action
 from mlvc.pipeline.told import Started
 from mlvc.pipeline.tools import Options
 from mlvc.store.base import LARGE
@@ -170,6 +171,29 @@ def test_a_dependency_that_nobody_makes_stops_all_before_anything_runs():
     assert project.ran() == []
     assert project.records.saves == 0
     assert reasons(project)["c"][0] == "may run"
+    *others, last = runner.plan(project.graph, project.tools)
+    assert (last.action, last.problem.message) == (Action.STUCK, *last.reasons)
+    assert [other.action for other in others] == [Action.RUN, Action.WAIT]
+
+
+@pytest.mark.parametrize("cause", ["deps: [z]", "params: [p.yaml: [k]]", "params: [q.yaml: [k]]", "deps: ['n/*']"])
+def test_keep_going_runs_what_does_not_need_a_stage_that_lacks_something(cause):
+    text = f"""
+stages:
+  bad: {{cmd: '>o', outs: [o], {cause}}}
+  after: {{cmd: 'o>q', deps: [o], outs: [q]}}
+  good: {{cmd: 'in>r', deps: [in], outs: [r]}}
+"""
+    project = Project(text, **{"in": b"1", "q.yaml": b"j: 1\n", "o": b"old"})
+    with pytest.raises(MlvcError) as caught:
+        runner.repro(project.graph, project.tools)
+    assert project.ran() == []
+    result = runner.repro(project.graph, project.tools, Options(keep_going=True))
+    assert outcomes(result) == {"bad": "failed", "after": "blocked", "good": "ran"}
+    assert project.ran() == ["in>r"]
+    assert result.error.message == caught.value.message
+    assert project.tree.files["o"] == b"old"
+    runner.repro(project.graph, project.tools, Options(("r",)))
 
 
 def test_a_dependency_that_only_another_stage_makes_is_named_with_it():
