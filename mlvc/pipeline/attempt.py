@@ -90,24 +90,24 @@ class Attempt:
             self.leave(tools, good=False)
         return type(error)(error.message, hint=isolations.hint(names))
 
-    def environment(self, tools: Tools) -> dict[str, str]:
+    def environment(self, root: str) -> dict[str, str]:
         """What the commands get: who they are, under the names of DVC too, and what the Stage names."""
-        root = self.place or tools.root
         names = ("MLVC", "DVC")
         who = {f"{name}_STAGE": self.stage.name for name in names} | {f"{name}_ROOT": root for name in names}
         return {**who, **self.stage.env}
 
-    def job(self, tools: Tools, claim: Claim) -> Job:
-        """What the Executor is to run; ``claim`` is held by the commands, too."""
+    def job(self, tools: Tools, claim: Claim, place: str = "") -> Job:
+        """What the Executor is to run; ``claim`` is held by the commands, too. ``place``: of their own directories."""
         stage, listener = self.stage, tools.listener
+        root = place or self.place or tools.root
         return Job(
             stage.name,
             stage.cmd,
-            os.path.join(self.place or tools.root, stage.wdir),
-            env=self.environment(tools),
+            os.path.join(root, stage.wdir),
+            env=self.environment(root),
             timeout=stage.timeout,
             image=stage.image_id or stage.image,
-            root=self.place or tools.root,
+            root=root,
             through=stage.env_through,
             output=self.log,
             claim=claim,

@@ -20,7 +20,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 
 from mlvc import codec
-from mlvc.errors import MlvcError, PipelineError
+from mlvc.errors import MlvcError
 from mlvc.oid import Oid
 from mlvc.pipeline import each, failures, filling, logs, where
 from mlvc.pipeline import isolation as isolations
@@ -37,6 +37,7 @@ from mlvc.pipeline.journal import Journal
 from mlvc.pipeline.params import Values
 from mlvc.pipeline.plan import Decision, Known, Seen
 from mlvc.pipeline.run import Inputs, Run, key_of
+from mlvc.pipeline.slots import Slots
 from mlvc.pipeline.spec import ParamRef, Stage
 from mlvc.pipeline.told import Considered, StageResult, Started, Waiting
 from mlvc.pipeline.tools import Options, ReproResult, Tools
@@ -183,7 +184,6 @@ class _Session:
             if decision.action is plans.Action.RUN and self.graph.stages[decision.stage].image:
                 self.tools.check_image(self.graph.stages[decision.stage].image)
         stages = [self.graph.stages[decision.stage] for decision in doing]
-        _check_options(stages, self.options)
         if not self.options.commit:
             failures.check_stored(stages)
         schedules.check_resources(stages, self.options.limits)
@@ -519,6 +519,7 @@ class _Session:
         stage, tables = running.stage, self.tools.tables
         work = self.work(stage, running.before)
         defined = each.definition(running.before, stage.each, self.tools.hashing)
+        claim = self.claims.get(stage.name, NOBODY)
         self.begin(running)
         try:
             if stage.batch:
@@ -529,14 +530,26 @@ class _Session:
                 self.tools.progress,
                 lambda content: tables.put(defined, stage.name, content),
                 lambda: self.changed(running, each.shared(stage.deps, stage.each)),
+                self.slots(running),
             )
-            running.items = ItemRun(
-                stage, work, running.job(self.tools, self.claims.get(running.stage.name, NOBODY)), around
-            )
+            running.items = ItemRun(stage, work, running.job(self.tools, claim), around)
         except BaseException:
             del self.running[stage.name]
             running.close(None)
             raise
+
+    def slots(self, running: Attempt) -> Slots | None:
+        """Where the commands for items run that do not run in the working tree, None where all do."""
+        options, claim = self.options, self.claims.get(running.stage.name, NOBODY)
+        if self.tools.isolation is None or not (options.isolated or options.check_deterministic):
+            return None
+        return Slots(
+            self.tools.isolation,
+            running.stage,
+            lambda place: running.job(self.tools, claim, place),
+            options.isolated,
+            options.check_deterministic,
+        )
 
     def feed(self, running: Attempt) -> list[schedules.Event]:
         """Begin as many items as there are jobs for; what follows where all have ended."""
@@ -673,17 +686,6 @@ class _Session:
         stage = running.stage
         known = self.journal.lockfile.stages.get(stage.name)
         self.journal.record(stage.name, plans.entry_of(stage, running.key, running.before, outs, known))
-
-
-def _check_options(stages: Iterable[Stage], options: Options) -> None:
-    """PipelineError for a Stage that cannot be run in the way that was asked for."""
-    option = "--isolated" if options.isolated else "--check-deterministic" if options.check_deterministic else ""
-    for stage in stages:
-        if stage.each and option:
-            raise PipelineError(
-                f"{where.before(stage)}a stage with 'each' cannot be run with {option}",
-                hint="run the others by name, or leave out the option",
-            )
 
 
 def _works(decision: Decision) -> bool:
