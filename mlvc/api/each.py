@@ -30,11 +30,12 @@ class RepoItems:
         seen: Mapping[str, Look],
         progress: Progress,
         afar: Afar | None = None,
-        aside: Callable[[], str] = str,
+        *,
+        aside: Callable[[], str] | None = None,
     ) -> None:
         """``seen``: what was last seen of the files that fit each pattern. ``afar``: where other tables are.
 
-        ``aside``: a new path among what is kept aside.
+        ``aside``: a new path among what is kept aside; without, nothing is.
         """
         self._repo = repo
         self._aside = aside
@@ -69,8 +70,8 @@ class RepoItems:
         return self._repo.tree.beside(f"{root}/{near}" if near else root)
 
     def aside(self) -> str:
-        """A path that nothing has yet, in the Git directory."""
-        return self._aside()
+        """A path that nothing has yet, in the Git directory; '' where nothing is kept aside."""
+        return self._aside() if self._aside is not None else ""
 
     def differing(self, first: str, second: str, out: str) -> list[str]:
         """The files that are not the same in two directories; UsageError for what cannot be stored."""

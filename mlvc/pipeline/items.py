@@ -54,7 +54,7 @@ class ItemTree(Protocol):
         """An absolute path that nothing has yet, on the file system of ``out``."""
 
     def aside(self) -> str:
-        """An absolute path that nothing has yet, among what is kept aside."""
+        """An absolute path that nothing has yet, among what is kept aside; '' where nothing is kept."""
 
     def differing(self, first: str, second: str, out: str) -> list[str]:
         """The files that are not the same in two such directories as ``take`` takes, relative to these."""
@@ -334,11 +334,13 @@ class ItemRun:
     def _keep_aside(self, task: _Task) -> None:
         """Keep what was left for items that did not come out: the first time, where there were two."""
         for item, out in zip(self._items(task), task.first or task.outs, strict=False):  # there may be none yet
-            if self._kept < _KEPT and _is_something(out):
-                self._aside = self._aside or self._around.tree.aside()
-                self._kept += 1
-                with suppress(OSError):  # a full disk: that it failed counts more, and is told
+            if self._kept >= _KEPT or not _is_something(out):
+                continue
+            self._aside = self._aside or self._around.tree.aside()
+            with suppress(OSError):  # a full disk: that it failed counts more, and is told
+                if self._aside:
                     files.move(out, os.path.join(self._aside, item.path))
+                    self._kept += 1
 
     # -- storing
 
