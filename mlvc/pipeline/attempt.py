@@ -116,9 +116,14 @@ class Attempt:
 
     def close(self, ended: Ended | None) -> None:
         """End the log of a Stage whose commands have ended."""
+        if ended is not None:
+            self.note_end(ended.code, ended.seconds)
         if self.log >= 0:
-            with contextlib.suppress(OSError):  # a full disk; what counts is elsewhere
-                if ended is not None:
-                    logs.ended(self.log, ended.code, ended.seconds)
             os.close(self.log)
             self.log = -1
+
+    def note_end(self, code: int, seconds: float) -> None:
+        """Write into the log how it ended."""
+        if self.log >= 0:
+            with contextlib.suppress(OSError):  # a full disk; what counts is elsewhere
+                logs.ended(self.log, code, seconds)

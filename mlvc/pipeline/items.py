@@ -425,13 +425,16 @@ class ItemRun:
         )
         told += f"; and {len(self.failed) - _NAMED:,} more" if len(self.failed) > _NAMED else ""
         if all(failure.differs for failure in self.failed):
-            message = f"{place}: stage '{name}' is not deterministic in {count}: {told}"
-            return StageFailedError(message, hint=isolations.RANDOM)
+            return StageFailedError(
+                f"{place}: stage '{name}' is not deterministic in {count}: {told}", hint=isolations.RANDOM
+            )
         hint = (
             "what the others made is kept: `mlvc repro` runs only those that failed; "
             "`mlvc runs log` shows what they printed"
         )
-        if self._lacked is not None:
+        if any(failure.differs for failure in self.failed):
+            hint = f"{isolations.RANDOM}; {hint}"
+        elif self._lacked is not None:
             hint = isolations.hint_of_items(self._lacked)
         return StageFailedError(f"{place}: {count} of stage '{name}' failed: {told}", hint=hint)
 

@@ -586,7 +586,9 @@ class _Session:
                 raise failures.of_change(stage, changed)
             self.make_way([out])
             self.tools.tree.restore({out: output})
+            running.note_end(0, running.seconds)
         except MlvcError as error:
+            running.note_end(1, running.seconds)
             self.release(stage.name)
             return [self.failed(stage.name, error, running.seconds)]
         finally:
