@@ -56,10 +56,10 @@ def moved(env: dict[str, str]) -> Iterator[str]:
     engine("rmi", "--force", name, env=env)
 
 
-def retag(env: dict[str, str], name: str) -> None:
-    """Let ``name`` stand for another image."""
+def retag(env: dict[str, str], name: str, change: str = "") -> None:
+    """Let ``name`` stand for another image, in which this is changed."""
     made = engine("create", IMAGE, "/bin/sh", env=env)
-    engine("commit", "--change", f"LABEL made={time.time_ns()}", made, name, env=env)
+    engine("commit", "--change", change or f"LABEL made={time.time_ns()}", made, name, env=env)
     engine("rm", made, env=env)
 
 
@@ -93,6 +93,14 @@ def test_a_stage_runs_in_its_image_which_is_a_part_of_its_key(project: Path, env
     pipeline(project, UPPER.replace(f"image: '{IMAGE}', ", "").replace("test ! -e /usr && ", ""))
     assert "image is no longer named" in run_mlvc("repro", "--dry-run", cwd=project).out
     assert containers(project, env) == []
+
+
+def test_an_image_with_a_user_of_its_own(project: Path, env: dict[str, str], moved: str) -> None:
+    retag(env, moved, "USER 4321:4321")
+    pipeline(project, f"s: {{cmd: 'mkdir out; id -u > out/who', image: '{moved}', outs: [out]}}")
+    run_mlvc("repro", cwd=project)
+    assert (project / "out/who").read_text() == f"{os.getuid()}\n"
+    assert (project / "out/who").stat().st_uid == os.getuid()
 
 
 def test_an_image_that_is_not_here(project: Path, env: dict[str, str]) -> None:

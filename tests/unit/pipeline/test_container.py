@@ -176,6 +176,7 @@ def test_files_that_are_made_inside_belong_to_the_user(monkeypatch):
     ]
     assert docker.argv(["c"], **given)[-5] == "sha256:1"  # type: ignore[arg-type]
     podman = container.Engine("podman", {}, podman=True)
-    assert "--userns=keep-id" in podman.argv(["c"], **given)  # type: ignore[arg-type]
+    argv = podman.argv(["c"], **given)  # type: ignore[arg-type]
+    assert argv[argv.index("--userns=keep-id") :][:3] == ["--userns=keep-id", "--user", "7:8"]
     monkeypatch.setattr(os, "getuid", lambda: 0)
-    assert "--user" not in docker.argv(["c"], **given)  # type: ignore[arg-type]
+    assert "--userns=keep-id" not in podman.argv(["c"], **given)  # type: ignore[arg-type]
