@@ -10,28 +10,39 @@ from mlvc import globs, ignore, manifest
 from mlvc.api.sharing import Afar
 from mlvc.errors import DamagedError, FormatError, ObjectsMissingError
 from mlvc.manifest import EMPTY_DIR, FILE, Entry
-from mlvc.pipeline import each
+from mlvc.pipeline import compare, each
 from mlvc.pipeline.each import Table
 from mlvc.pointer import Content
 from mlvc.progress import Progress
 from mlvc.repo import Repo
 from mlvc.snapshot import parents
 from mlvc.store.base import LARGE
-from mlvc.workspace.scan import TEMPORARY, Scanner, digest, refuse, sweep
+from mlvc.workspace.scan import Scan, Scanner, digest, refuse
 from mlvc.workspace.tree import Look
 
 
 class RepoItems:
     """See pipeline.items.ItemTree."""
 
-    def __init__(self, repo: Repo, seen: Mapping[str, Look], progress: Progress, afar: Afar | None = None) -> None:
-        """``seen``: what was last seen of the files that fit each pattern. ``afar``: where other tables are."""
+    def __init__(
+        self,
+        repo: Repo,
+        seen: Mapping[str, Look],
+        progress: Progress,
+        afar: Afar | None = None,
+        *,
+        aside: Callable[[], str] | None = None,
+    ) -> None:
+        """``seen``: what was last seen of the files that fit each pattern. ``afar``: where other tables are.
+
+        ``aside``: a new path among what is kept aside; without, nothing is.
+        """
         self._repo = repo
+        self._aside = aside
         self._afar = afar
         self._seen = seen
         self._progress = progress
         self._ignore = ignore.load(repo.root)
-        self._rooms = 0
 
     def items(self, pattern: str) -> list[Entry]:
         """The files that fit a pattern."""
@@ -52,17 +63,24 @@ class RepoItems:
             if (content := looks[item.path].content) is None or content.oid != item.oid or content.is_dir
         }
 
-    def room(self, out: str, *, inside: bool) -> str:
+    def room(self, out: str) -> str:
         """A path that nothing has yet, in the Git directory where that is on the file system of ``out``."""
         root = self._repo.root
         near = next((path for path in parents(out) if os.path.isdir(f"{root}/{path}")), "")
-        parent = f"{root}/{near}" if near else root
-        found = self._repo.tree.beside(parent)
-        if inside and not found.startswith(root.rstrip(os.sep) + os.sep):
-            sweep(parent)
-            self._rooms += 1
-            found = f"{parent}/{TEMPORARY}{os.getpid()}-each-{self._rooms}"
-        return found
+        return self._repo.tree.beside(f"{root}/{near}" if near else root)
+
+    def aside(self) -> str:
+        """A path that nothing has yet, in the Git directory; '' where nothing is kept aside."""
+        return self._aside() if self._aside is not None else ""
+
+    def differing(self, first: str, second: str, out: str) -> list[str]:
+        """The files that are not the same in two directories; UsageError for what cannot be stored."""
+        found = []
+        for place in (first, second):
+            scan = self._scan(place, out, self._repo.tree.clock())
+            digest(place, scan, self._repo.hashing)
+            found.append(scan.entries())
+        return [difference.file for difference in compare.entries(*found)]
 
     def take(self, places: Sequence[str], out: str, spare: str) -> list[tuple[Entry, ...]]:
         """What stands in each of these directories, durable in the Store."""
@@ -71,14 +89,19 @@ class RepoItems:
         with repo.turn(together=True, progress=self._progress), repo.store.batch() as batch:
             since = repo.tree.clock()
             for place in places:
-                scan = Scanner(place, ignore=self._ignored(out), hashing=repo.hashing).scan("", {}, since=since)
-                refuse([scan])
+                scan = self._scan(place, out, since)
                 digest(place, scan, repo.hashing, batch)
                 rows.append(tuple(scan.entries()))
             batch.commit()
         for place, row in zip(places, rows, strict=True):
             self._spare(place, row, spare)
         return rows
+
+    def _scan(self, place: str, out: str, since: int) -> Scan:
+        """What stands in a directory of an item, not yet hashed."""
+        scan = Scanner(place, ignore=self._ignored(out), hashing=self._repo.hashing).scan("", {}, since=since)
+        refuse([scan])
+        return scan
 
     def _ignored(self, out: str) -> Callable[[str, bool], bool] | None:
         """What ``.mlvcignore`` says of a path below an output."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 
 from mlvc import files, globs
 from mlvc import ignore as ignores
 from mlvc.errors import PipelineError
 from mlvc.manifest import FILE, Entry
-from mlvc.pipeline import compare
+from mlvc.pipeline import compare, each
 from mlvc.pipeline.plan import same
 from mlvc.pipeline.spec import Stage
 from mlvc.repo import Repo
@@ -30,28 +30,56 @@ class RepoIsolation:
         self._repo = repo
         self._followed = followed
         self._placed: dict[str, list[Entry]] = {}
+        self._shared: dict[str, isolated.Standing] = {}
 
     def make(self, stage: Stage) -> str:
         """See Isolation; PipelineError where a dependency is gone."""
-        repo = self._repo
-        place = repo.tree.beside(repo.root)
-        os.mkdir(place)
-        given = sorted({entry.path: entry for entry in self._inputs(stage)}.values())
         kept = [entry for out in stage.outs if out.persist for entry in self._at(out.path)]
-        try:
-            isolated.fill(repo.root, place, [*given, *kept], repo.links)
-        except FileNotFoundError as error:
-            name = os.path.relpath(os.fsdecode(error.filename), repo.root)
-            raise PipelineError(
-                f"'{name}' vanished while it was brought to stage '{stage.name}'", hint="run `mlvc repro` again"
-            ) from None
-        for path in (stage.wdir, *(os.path.dirname(out.path) for out in stage.outs)):
-            os.makedirs(os.path.join(place, path), exist_ok=True)
+        place = self._made(stage, stage.deps, kept)
+        for out in stage.outs:
+            os.makedirs(os.path.join(place, os.path.dirname(out.path)), exist_ok=True)
+        return place
+
+    def make_shared(self, stage: Stage) -> str:
+        """See Isolation; PipelineError where a dependency is gone."""
+        place = self._made(stage, each.shared(stage.deps, stage.each))
+        self._shared[place] = isolated.standing(place)
+        self._placed[place] = []
+        return place
+
+    def lend(self, place: str, items: Sequence[Entry]) -> None:
+        """See Isolation; PipelineError where an item is gone."""
+        # One may be in a dependency that all items have, too.
+        self._placed[place] = [item for item in items if item.path not in self._shared[place]]
+        self._fill(place, self._placed[place], "the command of an item")
+
+    def tidy(self, place: str) -> str:
+        """See Isolation."""
+        written = isolated.written(self._repo.root, place, self._placed[place])
+        return isolated.tidy(place, self._shared[place]) or written
+
+    def _made(self, stage: Stage, deps: Iterable[str], kept: Sequence[Entry] = ()) -> str:
+        """A new directory with these dependencies of a Stage, its parameter files, and what is to be ``kept``."""
+        place = self._repo.tree.beside(self._repo.root)
+        os.mkdir(place)
+        given = sorted({entry.path: entry for entry in self._inputs(stage, deps)}.values())
+        self._fill(place, [*given, *kept], f"stage '{stage.name}'")
+        os.makedirs(os.path.join(place, stage.wdir), exist_ok=True)
         self._placed[place] = given
         return place
 
-    def _inputs(self, stage: Stage) -> Iterator[Entry]:
-        for path in stage.deps:
+    def _fill(self, place: str, entries: Sequence[Entry], whose: str) -> None:
+        repo = self._repo
+        try:
+            isolated.fill(repo.root, place, entries, repo.links)
+        except FileNotFoundError as error:
+            name = os.path.relpath(os.fsdecode(error.filename), repo.root)
+            raise PipelineError(
+                f"'{name}' vanished while it was brought to {whose}", hint="run `mlvc repro` again"
+            ) from None
+
+    def _inputs(self, stage: Stage, deps: Iterable[str]) -> Iterator[Entry]:
+        for path in deps:
             yield from self._at(path)
         for file in dict.fromkeys(ref.file for ref in stage.params):
             yield Entry(file, FILE, os.stat(f"{self._repo.root}/{file}").st_size, b"")
@@ -95,6 +123,7 @@ class RepoIsolation:
     def remove(self, place: str) -> None:
         """See Isolation."""
         self._placed.pop(place, None)
+        self._shared.pop(place, None)
         files.remove_tree(place)
 
 

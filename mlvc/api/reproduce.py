@@ -15,7 +15,7 @@ from mlvc import files, git, globs, snapshot
 from mlvc.api import described, elsewhere, lost, pipeline, sharing, stagetree, targets, transfer
 from mlvc.api.compared import OutputResult, Past, compared
 from mlvc.api.each import RepoItems
-from mlvc.errors import MlvcError, ObjectsMissingError, PipelineError, UsageError
+from mlvc.errors import MlvcError, ObjectsMissingError, PipelineError, StageFailedError, UsageError
 from mlvc.git import apart
 from mlvc.oid import Oid
 from mlvc.pipeline import graph, plan, runner, tools
@@ -135,12 +135,20 @@ def reproduce(
         ran = runner.repro(job.run, tools, _how(repo, options))
         with _reading(repo, options) as reader:
             stages = tuple(_results(there, job, ran, before, Past(reader, options.tolerance, kept)))
-        return Reproduced(rev, commit, stages, ran.error, there.git.top if options.keep else "")
+        return Reproduced(rev, commit, stages, _told(ran.error, options), there.git.top if options.keep else "")
 
 
 def _how(repo: Repo, options: Options) -> tools.Options:
     limits = pipeline.limits(repo)
     return tools.Options(force=True, keep_going=True, run_cache=False, jobs=options.jobs, limits=limits)
+
+
+def _told(error: MlvcError | None, options: Options) -> MlvcError | None:
+    """Why a Stage failed, and what to do: what ``repro`` would go on from is gone with the working tree."""
+    if not isinstance(error, StageFailedError):
+        return error
+    hint = f"look at it in {options.keep}" if options.keep else "`--keep DIR` leaves the working tree to look at"
+    return StageFailedError(error.message, hint=hint)
 
 
 # -- the working tree --------------------------------------------------------------------------

@@ -158,12 +158,16 @@ class RepoTree:
     def _aside_now(self) -> str:
         return os.path.join(self._repo.private, "aside", time.strftime("%Y%m%d-%H%M%S"))
 
+    def aside(self) -> str:
+        """A path in the Git directory that nothing has yet, for what is to be kept aside."""
+        return _free(self._aside_now())
+
     def set_aside(self, paths: Sequence[str]) -> str:
         """Move what stands at the paths into a directory of its own in the Git directory."""
         there = [path for path in paths if files.exists(f"{self._repo.root}/{path}")]
         if not there:
             return ""
-        place = _free(self._aside_now())
+        place = self.aside()
         with self._repo.turn(together=False, progress=self._progress):
             for path in there:
                 _move(f"{self._repo.root}/{path}", os.path.join(place, *path.split("/")))

@@ -103,24 +103,24 @@ class Attempt:
             self.leave(tools, good=False)
         return type(error)(error.message, hint=isolations.hint(names))
 
-    def environment(self, tools: Tools) -> dict[str, str]:
+    def environment(self, root: str) -> dict[str, str]:
         """What the commands get: who they are, under the names of DVC too, and what the Stage names."""
-        root = self.place or tools.root
         names = ("MLVC", "DVC")
         who = {f"{name}_STAGE": self.stage.name for name in names} | {f"{name}_ROOT": root for name in names}
         return {**who, **self.stage.env}
 
-    def job(self, tools: Tools) -> Job:
-        """What the Executor is to run."""
+    def job(self, tools: Tools, place: str = "") -> Job:
+        """What the Executor is to run. ``place``: the directory of commands that have one of their own."""
         stage, listener = self.stage, tools.listener
+        root = place or self.place or tools.root
         return Job(
             stage.name,
             stage.cmd,
-            os.path.join(self.place or tools.root, stage.wdir),
-            env=self.environment(tools),
+            os.path.join(root, stage.wdir),
+            env=self.environment(root),
             timeout=stage.timeout,
             image=stage.image_id or stage.image,
-            root=self.place or tools.root,
+            root=root,
             through=stage.env_through,
             output=self.log,
             claim=self.claim,
@@ -129,12 +129,17 @@ class Attempt:
 
     def close(self, ended: Ended | None) -> None:
         """End the log of a Stage whose commands have ended."""
+        if ended is not None:
+            self.note_end(ended.code, ended.seconds)
         if self.log >= 0:
-            with contextlib.suppress(OSError):  # a full disk; what counts is elsewhere
-                if ended is not None:
-                    logs.ended(self.log, ended.code, ended.seconds)
             os.close(self.log)
             self.log = -1
+
+    def note_end(self, code: int, seconds: float) -> None:
+        """Write into the log how it ended."""
+        if self.log >= 0:
+            with contextlib.suppress(OSError):  # a full disk; what counts is elsewhere
+                logs.ended(self.log, code, seconds)
 
 
 @dataclass(frozen=True, slots=True)

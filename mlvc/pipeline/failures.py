@@ -77,16 +77,6 @@ def check_stored(stages: Iterable[Stage]) -> None:
             )
 
 
-def check_alone(stages: Iterable[Stage], option: str) -> None:
-    """PipelineError for a Stage whose commands cannot run in a directory of their own, as ``option`` wants it."""
-    for stage in stages:
-        if stage.each:
-            raise PipelineError(
-                f"{where.before(stage)}a stage with 'each' cannot be run with {option}",
-                hint="run the others by name, or leave out the option",
-            )
-
-
 def of_stuck(decision: Decision) -> StageFailedError:
     """A frozen Stage cannot be brought back."""
     _, missing, *more = decision.reasons

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from mlvc import globs
 from mlvc.errors import StageFailedError
-from mlvc.pipeline import where
+from mlvc.manifest import Entry
+from mlvc.pipeline import each, where
 from mlvc.pipeline.graph import inputs
 from mlvc.pipeline.spec import Stage
 
+RANDOM = "look for a clock, random numbers without a seed, names of temporary files, the order of threads or files"
 _NAMED = 3
 _WORD = re.compile(r"[^\s'\"`,;:()\[\]{}<>=]+")
 _MODULE = re.compile(r"No module named '?([\w.]+)")
@@ -23,6 +25,18 @@ class Isolation(Protocol):
 
     def make(self, stage: Stage) -> str:
         """A new directory with the dependencies and parameter files of ``stage``, and what it wrote to last time."""
+
+    def make_shared(self, stage: Stage) -> str:
+        """A new directory with what all items of ``stage`` depend on, and no item."""
+
+    def lend(self, place: str, items: Sequence[Entry]) -> None:
+        """Bring ``items`` to ``place``, which ``make_shared`` made."""
+
+    def tidy(self, place: str) -> str:
+        """Make ``place`` as ``make_shared`` made it.
+
+        Else an input that a command has written to, and ``place`` is of no use any more.
+        """
 
     def written(self, place: str) -> str:
         """An input in ``place`` that a command has written to; '' for none."""
@@ -43,6 +57,19 @@ class Isolation(Protocol):
 def undeclared(stage: Stage, text: str, place: str, exists: Callable[[str], bool]) -> list[str]:
     """The paths that ``text``, which the commands of ``stage`` printed in ``place``, names and nobody declared."""
     declared = [globs.fixed(path) for path in (*inputs(stage), *(out.path for out in stage.outs))]
+    return _beyond(declared, stage, text, place, exists)
+
+
+def beyond_item(
+    stage: Stage, items: Iterable[Entry], text: str, place: str, exists: Callable[[str], bool]
+) -> list[str]:
+    """As ``undeclared``, of a command for these items: what they do not depend on."""
+    shared = each.shared(inputs(stage), stage.each)
+    declared = [*(globs.fixed(path) for path in shared), *(item.path for item in items)]
+    return _beyond(declared, stage, text, place, exists)
+
+
+def _beyond(declared: Sequence[str], stage: Stage, text: str, place: str, exists: Callable[[str], bool]) -> list[str]:
     found: list[str] = []
     for path in _candidates(stage, text, place):
         inside = any(path == one or path.startswith(one + "/") or one.startswith(path + "/") for one in declared)
@@ -70,11 +97,22 @@ def hint(names: Sequence[str]) -> str:
     """What to say to a person whose command failed where only what is declared was there."""
     if not names:
         return "with --isolated a command finds only what its stage declares: name all that it reads under 'deps'"
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return (
-        f"its output names {', '.join(names[:_NAMED])}{more}, which the stage does not declare: "
+        f"its output names {_few(names)}, which the stage does not declare: "
         "with --isolated only what is under 'deps' is there"
     )
+
+
+def hint_of_items(names: Sequence[str]) -> str:
+    """The same of commands for items."""
+    there = "a command finds only its items and what is under 'deps', but no directory that items are in"
+    if not names:
+        return f"with --isolated {there}"
+    return f"their output names {_few(names)}, which these items do not depend on: with --isolated {there}"
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def of_difference(stage: Stage, found: Mapping[str, Sequence[str]]) -> StageFailedError:
@@ -85,5 +123,5 @@ def of_difference(stage: Stage, found: Mapping[str, Sequence[str]]) -> StageFail
     return StageFailedError(
         f"{where.of(stage, path)}: stage '{stage.name}' is not deterministic: it made another "
         f"'{path}'{inside}{others} the second time",
-        hint="look for a clock, random numbers without a seed, names of temporary files, the order of threads or files",
+        hint=RANDOM,
     )

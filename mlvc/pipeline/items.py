@@ -19,8 +19,10 @@ from mlvc.errors import MlvcError, StageFailedError
 from mlvc.hashing import Hashing
 from mlvc.manifest import Entry
 from mlvc.pipeline import each, failures, filling, where
+from mlvc.pipeline import isolation as isolations
 from mlvc.pipeline.each import Table, Work
 from mlvc.pipeline.executors.base import Ended, Job
+from mlvc.pipeline.slots import Slots
 from mlvc.pipeline.spec import Stage
 from mlvc.pipeline.told import Advanced
 from mlvc.pointer import Content
@@ -31,6 +33,8 @@ _SOON = 1.0
 """Seconds after which what has ended is stored, or ten times as many as that takes."""
 _NAMED = 3
 """Items that failed and are named in the message; of the others it tells the number."""
+_KEPT = 100
+"""Items of which is kept aside what they left when they failed."""
 _LINES = 10
 """Of what an item that failed has printed, as many are shown."""
 _TAIL = 1 << 14
@@ -46,8 +50,14 @@ class ItemTree(Protocol):
     def changed(self, items: Sequence[Entry]) -> set[str]:
         """The paths of those items that are not what they were."""
 
-    def room(self, out: str, *, inside: bool) -> str:
-        """An absolute path that nothing has yet, on the file system of ``out``; ``inside`` the root if asked for."""
+    def room(self, out: str) -> str:
+        """An absolute path that nothing has yet, on the file system of ``out``."""
+
+    def aside(self) -> str:
+        """An absolute path that nothing has yet, among what is kept aside; '' where nothing is kept."""
+
+    def differing(self, first: str, second: str, out: str) -> list[str]:
+        """The files that are not the same in two such directories as ``take`` takes, relative to these."""
 
     def take(self, places: Sequence[str], out: str, spare: str) -> list[tuple[Entry, ...]]:
         """What stands in each of these directories, durable in the Store on return; ``out`` is where it will be.
@@ -70,6 +80,8 @@ class Failure:
     how: str
     last: str = ""
     """The last line that was printed."""
+    differs: bool = False
+    """Whether all that is wrong is that something else came out the second time."""
 
 
 @dataclass(slots=True)
@@ -82,6 +94,10 @@ class _Task:
     folder: str = ""
     outs: tuple[str, ...] = ()
     log: int = -1
+    place: str = ""
+    """The directory of its own that it runs in, '' for the working tree."""
+    first: tuple[str, ...] = ()
+    """What it made the first time, where it runs for the second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +111,8 @@ class Around:
     """Is told of each new table, which is durable."""
     changed: Callable[[], str]
     """An input that all items have, and that is not what it was; '' where all are."""
+    slots: Slots | None = None
+    """Where commands run that do not run in the working tree."""
 
 
 class ItemRun:
@@ -117,7 +135,11 @@ class ItemRun:
         self._waiting: list[_Task] = []
         self._done = self._lost = 0
         self._save_at = 0.0
-        self._room = around.tree.room(stage.outs[0].path, inside=bool(stage.image))
+        self._aside = ""
+        self._kept = 0
+        self._lacked: list[str] | None = None
+        """What the first commands that failed in a directory of their own named and did not find; None for no such."""
+        self._room = around.tree.room(stage.outs[0].path)
         os.mkdir(self._room)
         os.mkdir(self._spare)
 
@@ -158,17 +180,15 @@ class ItemRun:
         return None
 
     def _begin(self, task: _Task) -> Job:
-        stage = self._stage
-        task.tries += 1
-        task.folder = os.path.join(self._room, f"{task.number}-{task.tries}")
-        os.mkdir(task.folder)
-        task.log = os.open(os.path.join(task.folder, "log"), _APPEND, 0o666)
-        task.outs = tuple(os.path.join(task.folder, str(number)) for number in range(len(task.keys)))
+        stage, slots = self._stage, self._around.slots
+        here = self._make_folder(task)
+        task.log = os.open(os.path.join(here, "log"), _APPEND, 0o666)
+        task.outs = tuple(os.path.join(here, str(number)) for number in range(len(task.keys)))
         for out in task.outs:
             os.mkdir(out)
-        items = [self._work.items[key] for key in task.keys]
+        items = self._items(task)
         if stage.batch:
-            path = os.path.join(task.folder, "items")
+            path = os.path.join(here, "items")
             paths = [filling.relative(item.path, stage.wdir) for item in items]
             with open(path, "wb") as file:
                 file.write(filling.listing(zip(paths, task.outs, strict=True)))
@@ -176,9 +196,27 @@ class ItemRun:
         else:
             values = filling.values_of(items[0], task.outs[0], stage.wdir)
         commands = tuple(filling.fill(command, values) for command in stage.cmd)
-        job = replace(self._job, commands=commands, output=task.log, hear=None)
+        job = self._job
+        if slots is not None and (slots.isolated or task.first):
+            task.place = slots.lend(items)
+            job = slots.job(task.place)
+        mounts = () if here.startswith(job.root + os.sep) else (here,)
+        job = replace(job, commands=commands, output=task.log, hear=None, mounts=mounts)
         self._running[job] = task
         return job
+
+    def _make_folder(self, task: _Task) -> str:
+        """A new directory for all that is written for a Job; that of the second time is in that of the first."""
+        if task.first:
+            here = os.path.join(task.folder, "second")
+        else:
+            task.tries += 1
+            here = task.folder = os.path.join(self._room, f"{task.number}-{task.tries}")
+        os.mkdir(here)
+        return here
+
+    def _items(self, task: _Task) -> list[Entry]:
+        return [self._work.items[key] for key in task.keys]
 
     def give_up(self, job: Job, error: MlvcError) -> None:
         """Take in that a Job could not be started."""
@@ -199,19 +237,61 @@ class ItemRun:
         if size or how:
             self._log(task, size)
         self._close(task)
-        if not how:
-            self._done += len(task.keys)
-            self._waiting.append(task)
-        elif ended.fault is None and task.tries <= self._stage.retries and not self._error:
+        how = self._leave(task, how, printed)
+        if not how and self._repeats(task) and not self._error:
+            task.first = task.outs
+            self._todo.appendleft(task)
+        elif not how:
+            self._came_out(task)
+        elif ended.fault is None and task.tries <= self._stage.retries and not (self._error or task.first):
             files.remove_tree(task.folder)
             self._todo.append(task)
         else:
-            self._fail(task, how, printed)
+            self._fail(task, f"{how} the second time" if task.first else how, printed)
         self._save_at = self._save_at or time.monotonic() + _SOON
+
+    def _leave(self, task: _Task, how: str, printed: bytes) -> str:
+        """Give back the directory that a command ran in. How it failed, which may turn out here; '' where it did not.
+
+        Of the first commands that failed it is found out what they lacked.
+        """
+        slots, place, task.place = self._around.slots, task.place, ""
+        if slots is None or not place:
+            return how
+        if how and len(self.failed) < _NAMED:
+            lacked = slots.lacked(place, self._items(task), printed.decode(errors="replace"))
+            self._lacked = list(dict.fromkeys([*(self._lacked or ()), *lacked]))
+        written = slots.take_back(place)
+        return how or (f": '{written}' changed while it ran" if written else "")
+
+    def _repeats(self, task: _Task) -> bool:
+        slots = self._around.slots
+        return slots is not None and slots.twice and not task.first
+
+    def _came_out(self, task: _Task) -> None:
+        """A Job ended well: it waits to be stored, but for items that made something else the first time."""
+        differs: dict[bytes, str] = {}
+        out = self._stage.outs[0].path
+        for key, first, second in zip(task.keys, task.first, task.outs, strict=False):  # mostly there is no first
+            try:
+                found = self._around.tree.differing(first, second, out)
+            except MlvcError as error:
+                self._fail(task, f": {error.message}")
+                return
+            if found:
+                differs[key] = ", ".join(found[:_NAMED]) + (", …" if len(found) > _NAMED else "")
+        task.outs, task.first = task.first or task.outs, ()
+        outs = dict(zip(task.keys, task.outs, strict=True))
+        for key, names in differs.items():
+            wrong = replace(task, keys=(key,), outs=(outs.pop(key),), folder="")
+            self._fail(wrong, f" made another {names} the second time", differs=True)
+        task.keys, task.outs = tuple(outs), tuple(outs.values())
+        self._done += len(task.keys)
+        self._waiting.append(task)
 
     def stopped(self, ended: Ended) -> None:
         """Take in the end of a Job after all was stopped: what came out well counts, and nothing has failed."""
-        if ended.code or ended.timed_out or ended.fault:
+        if ended.code or ended.timed_out or ended.fault or self._repeats(self._running[ended.job]):
             self._close(self._running.pop(ended.job))
         else:
             self.ended(ended)
@@ -230,23 +310,37 @@ class ItemRun:
         first = self._work.items[task.keys[0]].path
         more = f" and {len(task.keys) - 1} more" if len(task.keys) > 1 else ""
         with suppress(OSError):  # a full disk; what counts is elsewhere
-            files.write_all(log, f"# item: {first}{more}\n".encode())
+            again = ", a second time" if task.first else ""
+            files.write_all(log, f"# item: {first}{more}{again}\n".encode())
             data = b"\n"
             for start in range(0, size, _TAIL):
                 data = files.read_at(task.log, min(_TAIL, size - start), start)
                 files.write_all(log, data)
             files.write_all(log, b"" if data.endswith(b"\n") else b"\n")
 
-    def _fail(self, task: _Task, how: str, printed: bytes = b"") -> None:
-        items = tuple(self._work.items[key] for key in task.keys)
+    def _fail(self, task: _Task, how: str, printed: bytes = b"", *, differs: bool = False) -> None:
+        items = tuple(self._items(task))
         lines = [line for line in printed.decode(errors="replace").splitlines() if line.strip()]
-        self.failed.append(Failure(items, how, lines[-1].strip() if lines else ""))
+        self.failed.append(Failure(items, how, lines[-1].strip() if lines else "", differs))
         self._lost += len(items)
+        self._keep_aside(task)
         if task.folder:
             files.remove_tree(task.folder)
         if len(self.failed) <= _NAMED:
             told = "".join(f"\n    {line}" for line in lines[-_LINES:])
-            self._around.progress.note(f"Stage '{self._stage.name}': {_names(items)} failed{how}{told}")
+            failed = "" if differs else " failed"
+            self._around.progress.note(f"Stage '{self._stage.name}': {_names(items)}{failed}{how}{told}")
+
+    def _keep_aside(self, task: _Task) -> None:
+        """Keep what was left for items that did not come out: the first time, where there were two."""
+        for item, out in zip(self._items(task), task.first or task.outs, strict=False):  # there may be none yet
+            if self._kept >= _KEPT or not _is_something(out):
+                continue
+            self._aside = self._aside or self._around.tree.aside()
+            with suppress(OSError):  # a full disk: that it failed counts more, and is told
+                if self._aside:
+                    files.move(out, os.path.join(self._aside, item.path))
+                    self._kept += 1
 
     # -- storing
 
@@ -261,19 +355,24 @@ class ItemRun:
         common has: then no more items are handed out either, and ``finish`` says why.
         """
         waiting, self._waiting = self._waiting, []
-        if not waiting or self._error:
+        if not waiting:
             return
         start = time.monotonic()
-        changed = self._around.changed()
-        if changed:
+        if self._error is None and (changed := self._around.changed()):
             self._error = failures.of_change(self._stage, changed)
+        if self._error:
+            for task in (*waiting, *self._todo):
+                self._keep_aside(task)
             self._todo.clear()
             return
         stale = self._around.tree.changed([self._work.items[key] for task in waiting for key in task.keys])
         for task in waiting:
-            wrong = [key for key in task.keys if self._work.items[key].path in stale]
+            wrong = {
+                key: out for key, out in zip(task.keys, task.outs, strict=True) if self._work.items[key].path in stale
+            }
             if wrong:
-                self._fail(replace(task, keys=tuple(wrong)), ": it changed while it was read")
+                failed = replace(task, keys=tuple(wrong), outs=tuple(wrong.values()))
+                self._fail(failed, ": it changed while it was read")
         self._take([task for task in waiting if stale.isdisjoint(self._work.items[key].path for key in task.keys)])
         self.items = self._around.tree.stored(each.pack({**self._work.known, **self.table}, self._around.hashing))
         self._around.record(self.items)
@@ -303,10 +402,9 @@ class ItemRun:
         StageFailedError where an item failed, or where two make the same; what is known of the others is kept.
         """
         self.save()
-        if self._error:
-            raise self._error
-        if self.failed:
-            raise self._told_failed()
+        error = self._error or (self._told_failed() if self.failed else None)
+        if error:
+            raise type(error)(f"{error.message}{self._told_kept()}", hint=error.hint)
         try:
             united = each.unite(self._work.items, self.table, self._around.hashing)
         except StageFailedError as error:
@@ -319,28 +417,52 @@ class ItemRun:
         return self._around.tree.stored(united), items
 
     def _told_failed(self) -> StageFailedError:
-        count, total = self._lost, len(self._work.items)
-        told = [
+        place, name = where.of(self._stage), self._stage.name
+        count = f"{self._lost:,} of {len(self._work.items):,} items"
+        told = "; ".join(
             f"{_names(failure.items)}{failure.how}" + (f" ({failure.last})" if failure.last else "")
             for failure in self.failed[:_NAMED]
-        ]
-        more = f"; and {len(self.failed) - _NAMED:,} more" if len(self.failed) > _NAMED else ""
-        return StageFailedError(
-            f"{where.of(self._stage)}: {count:,} of {total:,} items of stage '{self._stage.name}' failed: "
-            f"{'; '.join(told)}{more}",
-            hint="what the others made is kept: `mlvc repro` runs only those that failed; "
-            "`mlvc runs log` shows what they printed",
         )
+        told += f"; and {len(self.failed) - _NAMED:,} more" if len(self.failed) > _NAMED else ""
+        if all(failure.differs for failure in self.failed):
+            return StageFailedError(
+                f"{place}: stage '{name}' is not deterministic in {count}: {told}", hint=isolations.RANDOM
+            )
+        hint = (
+            "what the others made is kept: `mlvc repro` runs only those that failed; "
+            "`mlvc runs log` shows what they printed"
+        )
+        if any(failure.differs for failure in self.failed):
+            hint = f"{isolations.RANDOM}; {hint}"
+        elif self._lacked is not None:
+            hint = isolations.hint_of_items(self._lacked)
+        return StageFailedError(f"{place}: {count} of stage '{name}' failed: {told}", hint=hint)
+
+    def _told_kept(self) -> str:
+        whose = f"the first {_KEPT}" if self._kept == _KEPT else "they"
+        return f"; what {whose} left is kept in {self._aside}" if self._kept else ""
 
     def close(self) -> None:
         """Remove all that is temporary. The output must have been made before."""
         for task in (*self._running.values(), *self._todo):
             self._close(task)
+        if self._around.slots is not None:
+            self._around.slots.close()
         files.remove_tree(self._room)
 
 
 def _names(items: Sequence[Entry]) -> str:
     return items[0].path + (f" and {len(items) - 1:,} more of its batch" if len(items) > 1 else "")
+
+
+def _is_something(path: str) -> bool:
+    """Whether something is at ``path``, and not an empty directory."""
+    if not os.path.isdir(path) or os.path.islink(path):
+        return files.exists(path)
+    try:
+        return bool(os.listdir(path))
+    except OSError:
+        return True
 
 
 def _how(stage: Stage, ended: Ended) -> str:

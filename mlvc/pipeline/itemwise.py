@@ -9,6 +9,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from mlvc.errors import MlvcError
 from mlvc.pipeline import each, failures, filling
@@ -17,7 +18,8 @@ from mlvc.pipeline.each import Work
 from mlvc.pipeline.executors.base import Ended, Post
 from mlvc.pipeline.items import Around, ItemRun
 from mlvc.pipeline.results import Results
-from mlvc.pipeline.tools import Tools
+from mlvc.pipeline.slots import Slots
+from mlvc.pipeline.tools import Options, Tools
 
 
 @dataclass(slots=True)
@@ -25,6 +27,7 @@ class Itemwise:
     """The Stages of which items run."""
 
     tools: Tools
+    options: Options
     results: Results
     post: Post
     """Gets the ends."""
@@ -46,11 +49,20 @@ class Itemwise:
                 self.tools.progress,
                 lambda content: tables.put(defined, stage.name, content),
                 lambda: self.results.changed(attempt, each.shared(stage.deps, stage.each)),
+                self._slots(attempt),
             )
             self.running[stage.name] = attempt, ItemRun(stage, work, attempt.job(self.tools), around)
         except BaseException:
             attempt.close(None)
             raise
+
+    def _slots(self, attempt: Attempt) -> Slots | None:
+        """Where the commands for items run that do not run in the working tree, None where all do."""
+        options, isolation = self.options, self.tools.isolation
+        if isolation is None or not (options.isolated or options.check_deterministic):
+            return None
+        job = partial(attempt.job, self.tools)
+        return Slots(isolation, attempt.stage, job, options.isolated, options.check_deterministic)
 
     def feed(self, lend: Callable[[str, int], bool]) -> Iterator[Over]:
         """Begin as many items as there are jobs for, and make the outputs of those Stages whose items are over.
@@ -99,7 +111,9 @@ class Itemwise:
                 raise failures.of_change(stage, changed)
             outs = {stage.outs[0].path: output}
             self.results.replace(outs)
+            attempt.note_end(0, attempt.seconds)
         except MlvcError as error:
+            attempt.note_end(1, attempt.seconds)
             return Over(attempt, error)
         finally:
             del self.running[stage.name]

@@ -88,8 +88,6 @@ def _schedule(survey: Survey, decisions: Sequence[Decision]) -> Schedule:
     for decision, stage in zip(doing, stages, strict=True):
         if decision.action is Action.RUN and stage.image:
             survey.tools.check_image(stage.image)
-    if options.isolated or options.check_deterministic:
-        failures.check_alone(stages, "--isolated" if options.isolated else "--check-deterministic")
     if not options.commit:
         failures.check_stored(stages)
     schedules.check_resources(stages, options.limits)
@@ -116,7 +114,7 @@ class _Runner:
         self.holding = Holding(self.tools, self.options.limits)
         self.results = Results(self.tools, self.journal, self.options.commit)
         self.launch = Launch(self.tools, self.options, self.ends.put)
-        self.itemwise = Itemwise(self.tools, self.results, self.ends.put)
+        self.itemwise = Itemwise(self.tools, self.options, self.results, self.ends.put)
         self.told: list[StageResult] = []
         self.errors: list[MlvcError] = []
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
+from contextlib import suppress
 
 from mlvc import files
 from mlvc.manifest import EMPTY_DIR, EXECUTABLE, SYMLINK, Entry
@@ -89,6 +90,40 @@ def written(source: str, target: str, entries: Iterable[Entry]) -> str:
         if (old.st_size, old.st_mtime_ns) != (new.st_size, new.st_mtime_ns) or not stat.S_ISREG(new.st_mode):
             return entry.path
     return ""
+
+
+Standing = dict[str, tuple[int, ...]]
+"""What is below a directory, by path: of a file its mode, inode, size and time, of a directory nothing."""
+
+
+def standing(top: str, known: Container[str] | None = None) -> Standing:
+    """What is below the directory ``top`` now; of directories that are not ``known`` only that they are there."""
+    found: Standing = {}
+    todo = [""]
+    while todo:
+        folder = todo.pop()
+        with suppress(OSError), os.scandir(f"{top}/{folder}") as entries:  # one that cannot be read holds nothing
+            for entry in entries:
+                path = f"{folder}/{entry.name}" if folder else entry.name
+                if not entry.is_dir(follow_symlinks=False):
+                    info = entry.stat(follow_symlinks=False)
+                    found[path] = (info.st_mode, info.st_ino, info.st_size, info.st_mtime_ns)
+                    continue
+                found[path] = ()
+                if known is None or path in known:
+                    todo.append(path)
+    return found
+
+
+def tidy(top: str, before: Standing) -> str:
+    """Remove from the directory ``top`` what was not ``before`` in it.
+
+    A path of what was, and is not as it was; '' where there is none, and then ``top`` is as it was on return.
+    """
+    now = standing(top, before)
+    for path in now.keys() - before.keys():
+        (files.remove if now[path] else files.remove_tree)(f"{top}/{path}")
+    return next((path for path, known in before.items() if now.get(path) != known), "")
 
 
 def bring_back(source: str, target: str, paths: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""Stages with an image, in a real podman."""
+"""Stages with an image, in a real docker and a real podman."""
 
 from __future__ import annotations
 
@@ -18,20 +18,23 @@ from tests.helpers import containers as engines
 
 IMAGE = f"localhost/mlvc-test-{os.getpid()}:1"
 """A name of this process alone: others may import the same image anew meanwhile, which gives it another id."""
+ENGINE = "ENGINE"
+"""The variable that names the engine of a test."""
 
 
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    env = engines.environment(tmp_path_factory.mktemp("podman"))
-    podman("tag", engines.IMAGE, IMAGE, env=env)
+@pytest.fixture(scope="module", params=engines.ENGINES)
+def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    name: str = request.param
+    env = engines.environment(name, tmp_path_factory.mktemp(name)) | {ENGINE: name}
+    engine("tag", engines.IMAGE, IMAGE, env=env)
     yield env
-    podman("rmi", "--force", IMAGE, env=env)
+    engine("rmi", "--force", IMAGE, env=env)
 
 
 @pytest.fixture
 def env(real: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """What mlvc runs in: a home in which podman has the image."""
-    for name in ("HOME", "CONTAINERS_CONF"):
+    """What mlvc runs in: a home in which the engine has the image."""
+    for name in ("HOME", "CONTAINERS_CONF", "DOCKER_HOST"):
         if name in real:
             monkeypatch.setenv(name, real[name])
     for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
@@ -39,24 +42,25 @@ def env(real: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]
     return real
 
 
-def podman(*args: str, env: dict[str, str]) -> str:
-    return subprocess.run(["podman", *args], env=env, check=True, capture_output=True, text=True).stdout.strip()
+def engine(*args: str, env: dict[str, str]) -> str:
+    """What the engine of this test says."""
+    return subprocess.run([env[ENGINE], *args], env=env, check=True, capture_output=True, text=True).stdout.strip()
 
 
 @pytest.fixture
 def moved(env: dict[str, str]) -> Iterator[str]:
     """Another name of the image, of this test alone: the engine may be shared."""
     name = f"localhost/moved-{os.getpid()}-{time.time_ns()}:1"
-    podman("tag", IMAGE, name, env=env)
+    engine("tag", IMAGE, name, env=env)
     yield name
-    podman("rmi", "--force", name, env=env)
+    engine("rmi", "--force", name, env=env)
 
 
-def retag(env: dict[str, str], name: str) -> None:
-    """Let ``name`` stand for another image."""
-    made = podman("create", IMAGE, "/bin/sh", env=env)
-    podman("commit", "-q", "--change", f"LABEL made={time.time_ns()}", made, name, env=env)
-    podman("rm", made, env=env)
+def retag(env: dict[str, str], name: str, change: str = "") -> None:
+    """Let ``name`` stand for another image, in which this is changed."""
+    made = engine("create", IMAGE, "/bin/sh", env=env)
+    engine("commit", "--change", change or f"LABEL made={time.time_ns()}", made, name, env=env)
+    engine("rm", made, env=env)
 
 
 def pipeline(root: Path, *stages: str) -> None:
@@ -65,7 +69,7 @@ def pipeline(root: Path, *stages: str) -> None:
 
 def containers(root: Path, env: dict[str, str]) -> list[str]:
     """Those that have to do with the working tree ``root``."""
-    return podman("ps", "-aq", "--filter", f"volume={root}", env=env).split()
+    return engine("ps", "-aq", "--filter", f"volume={root}", env=env).split()
 
 
 UPPER = f"upper: {{cmd: 'test ! -e /usr && cat data/one.txt > out', image: '{IMAGE}', deps: [data], outs: [out]}}"
@@ -77,18 +81,26 @@ def test_a_stage_runs_in_its_image_which_is_a_part_of_its_key(project: Path, env
     assert (project / "out").read_bytes() == b"one\n"
     assert (project / "out").stat().st_uid == os.getuid()
     id_ = json.loads((project / "mlvc.lock").read_text())["stages"]["upper"]["image"]
-    assert id_ == "sha256:" + podman("image", "inspect", "--format", "{{.Id}}", IMAGE, env=env)
+    assert id_ == "sha256:" + engine("image", "inspect", "--format", "{{.Id}}", IMAGE, env=env).removeprefix("sha256:")
     assert "1 unchanged" in run_mlvc("repro", cwd=project).err
     retag(env, moved)
     reason = f"image {moved} changed"
     assert reason in run_mlvc("status", cwd=project).out
     assert f"Running stage 'upper': {reason}" in run_mlvc("repro", cwd=project).err
     # The first image again: its Run is known.
-    podman("tag", IMAGE, moved, env=env)
+    engine("tag", IMAGE, moved, env=env)
     assert "1 restored" in run_mlvc("repro", cwd=project).err
     pipeline(project, UPPER.replace(f"image: '{IMAGE}', ", "").replace("test ! -e /usr && ", ""))
     assert "image is no longer named" in run_mlvc("repro", "--dry-run", cwd=project).out
     assert containers(project, env) == []
+
+
+def test_an_image_with_a_user_of_its_own(project: Path, env: dict[str, str], moved: str) -> None:
+    retag(env, moved, "USER 4321:4321")
+    pipeline(project, f"s: {{cmd: 'mkdir out; id -u > out/who', image: '{moved}', outs: [out]}}")
+    run_mlvc("repro", cwd=project)
+    assert (project / "out/who").read_text() == f"{os.getuid()}\n"
+    assert (project / "out/who").stat().st_uid == os.getuid()
 
 
 def test_an_image_that_is_not_here(project: Path, env: dict[str, str]) -> None:
@@ -96,7 +108,8 @@ def test_an_image_that_is_not_here(project: Path, env: dict[str, str]) -> None:
     alone = "alone: {cmd: 'echo > made', outs: [made]}"
     pipeline(project, UPPER.replace(IMAGE, absent), alone)
     assert f"image {absent} is not here" in run_mlvc("repro", "--dry-run", cwd=project).out
-    shell.refused(run_mlvc("repro", cwd=project, check=False), 2, f"the image '{absent}' cannot be had", "podman pull")
+    result = run_mlvc("repro", cwd=project, check=False)
+    shell.refused(result, 2, f"the image '{absent}' cannot be had", f"{env[ENGINE]} pull")
     assert not (project / "made").exists()
     run_mlvc("repro", "alone", cwd=project)
 
@@ -160,6 +173,64 @@ def test_isolated_and_twice_and_side_by_side(project: Path, env: dict[str, str])
     assert (project / "b").read_bytes() == b"one\n"
     pipeline(project, stages[0].replace("test ! -e model.bin", f"test ! -e {project}/model.bin"))
     run_mlvc("repro", "--isolated", cwd=project)
+
+
+EACH = (
+    "upper: {each: data/*.txt, cmd: 'test ! -e /usr && cat ${item.path} > ${out}/${item.stem}.up', "
+    f"image: '{IMAGE}', deps: [data], outs: [made]}}"
+)
+
+
+def made(root: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in sorted((root / "made").iterdir())}
+
+
+@pytest.mark.parametrize("options", [[], ["--isolated"], ["--check-deterministic", "-j", "2"]])
+def test_items(project: Path, env: dict[str, str], options: list[str]) -> None:
+    text = EACH.replace("cat ", "test ! -e model.bin && cat ") if options == ["--isolated"] else EACH
+    pipeline(project, text)
+    run_mlvc("repro", *options, cwd=project)
+    assert made(project) == {"one.up": "one\n", "two.up": "two\n"}
+    assert all((project / "made" / name).stat().st_uid == os.getuid() for name in made(project))
+    shell.write(project, {"data/two.txt": b"other\n"})
+    assert "1 of 2 items changed" in run_mlvc("repro", *options, cwd=project).err
+    assert made(project)["two.up"] == "other\n"
+    assert containers(project, env) == []
+    assert not list((project / ".git/mlvc/tmp").iterdir())
+
+
+@pytest.mark.parametrize("options", [[], ["--isolated"]])
+def test_batches_of_items(project: Path, env: dict[str, str], options: list[str]) -> None:
+    batch = b"test ! -e /usr || exit 9; while IFS='\t' read -r path out; do cat $path > $out/x$name; done < $1\n"
+    batch = batch.replace(b"cat $path", b"read -r name < $path; cat $path")
+    shell.write(project, {"batch": batch})
+    command = f"cmd: 'sh batch ${{items}}', batch: 8, image: '{IMAGE}', deps: [batch], outs: [made]"
+    pipeline(project, f"upper: {{each: data/*.txt, {command}}}")
+    run_mlvc("repro", *options, cwd=project)
+    assert made(project) == {"xone": "one\n", "xtwo": "two\n"}
+
+
+def test_an_item_that_fails(project: Path, env: dict[str, str]) -> None:
+    pipeline(project, EACH.replace("cat ", "echo half > ${out}/x; cat ${item.parent}/one.txt "))
+    result = run_mlvc("repro", "--isolated", cwd=project, check=False)
+    assert result.code == 7
+    shell.ends(result, "1 of 2 items", "data/two.txt with exit code 1", "their output names data/one.txt", "kept in")
+    assert [path.read_text() for path in (project / ".git/mlvc/aside").rglob("x")] == ["half\n"]
+    pipeline(project, EACH.replace("cat ", "sleep 300; cat ").replace("deps:", "timeout: 2, deps:"))
+    result = run_mlvc("repro", "-j", "2", cwd=project, check=False)
+    assert result.code == 7
+    shell.ends(result, "2 of 2 items", "took longer than the timeout")
+    assert containers(project, env) == []
+
+
+def test_items_where_the_git_directory_is_elsewhere(project: Path, env: dict[str, str]) -> None:
+    """What they write to is not below what a container sees otherwise."""
+    shell.commit(project)
+    git("worktree", "add", "-q", "../other", cwd=project)
+    run_mlvc("checkout", cwd=project.parent / "other")
+    pipeline(project.parent / "other", EACH)
+    run_mlvc("repro", cwd=project.parent / "other")
+    assert made(project.parent / "other") == {"one.up": "one\n", "two.up": "two\n"}
 
 
 def test_a_link_into_the_store_is_seen(project: Path, env: dict[str, str]) -> None:

@@ -155,6 +155,10 @@ def test_the_log_of_the_run_has_what_the_items_printed(items: Path) -> None:
     (log,) = (items / ".git/mlvc/logs").rglob("*.log")
     for name in "abc":
         assert f"# item: raw/{name}.txt\nhello from {name}\n" in log.read_text()
+    assert "; it ended with 0 after " in run_mlvc("runs", "log", "upper", cwd=items).err
+    shell.write(items, {"mlvc.yaml": STAGE.replace("cmd: ", "cmd: false ${out} || exit 3; ").encode()})
+    ran(items, code=7)
+    assert "; it ended with 1 after " in run_mlvc("runs", "log", "upper", cwd=items).err
 
 
 def test_retries_are_for_each_item(items: Path) -> None:

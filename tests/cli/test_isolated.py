@@ -126,15 +126,6 @@ def test_several_at_a_time_and_what_follows_from_them(project: Path) -> None:
     assert (project / "e").read_text() == "one\n" * 4
 
 
-@pytest.mark.parametrize("option", ["--isolated", "--check-deterministic"])
-def test_items_are_refused(project: Path, option: str) -> None:
-    text = "stages:\n  each: {each: data/*.txt, cmd: 'cp ${item.path} ${out}/x', outs: [copies]}\n"
-    (project / "mlvc.yaml").write_text(text + "  first: {cmd: echo > made, outs: [made]}\n")
-    result = run_mlvc("repro", option, cwd=project, check=False)
-    shell.refused(result, 2, f"a stage with 'each' cannot be run with {option}", "mlvc.yaml, line 2")
-    assert not (project / "made").exists()
-
-
 # -- twice ---------------------------------------------------------------------------------------
 
 

@@ -205,7 +205,7 @@ def test_a_stage_that_fails_and_what_needs_it(past: Path) -> None:
     shell.commit(past, "broken")
     result = run_mlvc("reproduce", "HEAD", "--json", cwd=past, check=False)
     assert result.code == 7
-    shell.ends(result, "'upper'", "exit code 5")
+    shell.ends(result, "'upper'", "exit code 5", "`--keep DIR` leaves the working tree to look at")
     value = json.loads(result.out)
     assert {stage["stage"]: stage["outcome"] for stage in value["stages"]} == {
         "upper": "failed",
@@ -304,6 +304,43 @@ def test_items_run_anew(project: Path) -> None:
     assert result.out == "each: ran\n  identical  copies\n"
     assert log.read_text() == "x\n" * 4
     assert shell.image(project / ".git/mlvc/items") == before
+
+
+def test_items_and_batches_in_another_directory(project: Path) -> None:
+    text = """\
+stages:
+  upper:
+    wdir: raw
+    each: '*.txt'
+    cmd: sh ../lib/up.sh ${item.path} ${out}/${item.stem}.up
+    deps: [../lib/up.sh]
+    outs: [../made/upper]
+  count:
+    wdir: raw/sub
+    each: ../../made/upper/*.up
+    batch: 1
+    cmd: cut -f 1 ${items} > $(cut -f 2 ${items})/name-$(basename $(cut -f 1 ${items}))
+    outs: [../../counts]
+"""
+    up = b"tr a-z A-Z < $1 > $2; test ! -e $FAIL || exit 3\n"
+    raw = {"raw/a.txt": b"a", "raw/b.txt": b"b", "raw/sub/x": b""}
+    shell.write(project, {"mlvc.yaml": text.encode(), "lib/up.sh": up, **raw})
+    fail = project.parent / "fail"
+    env = {"FAIL": str(fail)}
+    run_mlvc("repro", cwd=project, env=env)
+    shell.commit(project)
+    before = shell.tree(project)
+    count = "count: ran\n  identical  counts\n"
+    result = run_mlvc("reproduce", "HEAD", cwd=project / "raw", env=env)
+    assert result.out == "upper: ran\n  identical  made/upper\n" + count
+    assert run_mlvc("reproduce", "HEAD", "-s", "counts", cwd=project, env=env).out == count
+    fail.touch()
+    result = run_mlvc("reproduce", "HEAD", "upper", cwd=project, env=env, check=False)
+    assert result.code == 7
+    shell.ends(result, "2 of 2 items of stage 'upper' failed", "exit code 3", "`--keep DIR` leaves the working tree")
+    assert "kept in" not in result.err
+    assert shell.tree(project) == before
+    assert not (project / ".git/mlvc/aside").exists()
 
 
 def test_submodules_are_left_out(past: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,36 +23,54 @@ runtime = "runc"
 """
 
 
-def missing(why: str) -> None:
-    """Skip the test; where all of them are to run, fail."""
-    if os.environ.get("MLVC_TEST_CONTAINERS"):
+ENGINES = ("docker", "podman")
+HOST = os.environ.get("DOCKER_HOST", "")
+"""Where docker is told to find its daemon, before any test has an environment of its own."""
+
+
+def missing(engine: str, why: str) -> None:
+    """Skip the test; where those of this engine are to run, fail."""
+    if engine in os.environ.get("MLVC_TEST_CONTAINERS", "").split(","):
         pytest.fail(why)
     pytest.skip(why)
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """An environment in which podman runs ``IMAGE``; without, the test is skipped."""
-    podman, busybox = shutil.which("podman"), shutil.which("busybox")
-    if podman is None or busybox is None:
-        missing("needs podman and busybox (Debian: podman runc busybox-static)")
-    assert podman is not None
+def environment(engine: str, folder: Path) -> dict[str, str]:
+    """An environment in which mlvc finds this engine, which runs ``IMAGE``; without, the test is skipped."""
+    program, busybox = shutil.which(engine), shutil.which("busybox")
+    if program is None or busybox is None:
+        missing(engine, f"needs {engine} and busybox (Debian: {_PACKAGES[engine]} busybox-static)")
+    assert program is not None
     assert busybox is not None
     folder.mkdir(parents=True, exist_ok=True)
     image = folder / "image.tar"
     image.write_bytes(_image(Path(busybox)))
-    (folder / "containers.conf").write_text(_MODEST)
-    base = {"PATH": os.environ["PATH"], "HOME": str(folder)}
     said = ""
-    for env in (base, {**base, "CONTAINERS_CONF": str(folder / "containers.conf")}):
-        made = subprocess.run([podman, "import", str(image), IMAGE], env=env, capture_output=True, check=False)
+    for env in _environments(engine, folder):
+        made = subprocess.run([program, "import", str(image), IMAGE], env=env, capture_output=True, check=False)
         tried = subprocess.run(
-            [podman, "run", "--rm", IMAGE, "/bin/sh", "-c", ":"], env=env, capture_output=True, check=False
+            [program, "run", "--rm", IMAGE, "/bin/sh", "-c", ":"], env=env, capture_output=True, check=False
         )
         said = (made.stderr + tried.stderr).decode(errors="replace")
         if made.returncode == tried.returncode == 0:
             return env
-    missing(f"podman cannot run a container here: {said}")
+    missing(engine, f"{engine} cannot run a container here: {said}")
     raise AssertionError
+
+
+_PACKAGES = {"docker": "docker.io", "podman": "podman runc"}
+
+
+def _environments(engine: str, folder: Path) -> Iterator[dict[str, str]]:
+    """Those in which the engine may work, one after the other."""
+    base = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    if engine == "docker":
+        yield {**base, "DOCKER_HOST": HOST} if HOST else base
+        return
+    base["DOCKER_HOST"] = f"unix://{folder}/nothing"  # mlvc takes docker where that answers
+    yield base
+    (folder / "containers.conf").write_text(_MODEST)
+    yield {**base, "CONTAINERS_CONF": str(folder / "containers.conf")}
 
 
 def _image(busybox: Path) -> bytes:

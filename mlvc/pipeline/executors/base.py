@@ -25,6 +25,8 @@ class Job:
     """The image of the container that they run in; '' for none."""
     root: str = ""
     """Of a container: the directory that it sees."""
+    mounts: tuple[str, ...] = ()
+    """Of a container: other directories that it sees."""
     through: tuple[str, ...] = ()
     """Of a container: the variables of the Executor's environment that it has, too."""
     output: int = -1

@@ -77,7 +77,7 @@ class Contained:
     names: str
     """The directory for the files with the names of containers."""
     mounts: Sequence[str] = ()
-    """What commands in a container see besides the directory of their Job, where that leads there."""
+    """What commands in a container see besides the directories of their Job, because links lead there."""
     _count: itertools.count[int] = field(default_factory=itertools.count)
     _held: dict[str, int] = field(default_factory=dict)
     _exclusive: threading.Lock = field(default_factory=threading.Lock)
@@ -99,7 +99,7 @@ class Contained:
             directory=job.directory,
             env=job.env,
             through=job.through,
-            mounts=self.mounts,
+            mounts=(*self.mounts, *job.mounts),
         )
         self._note(name)
 

@@ -91,10 +91,11 @@ class Engine:
         return [*words, *self.extra, "--entrypoint", "/bin/sh", image, "-c", _EACH, "mlvc", *commands]
 
     def _user(self) -> list[str]:
-        """So that files made in there belong to who runs mlvc."""
-        if sys.platform != "linux" or os.getuid() == 0:
+        """So that files made in there belong to who runs mlvc, whatever user the image names."""
+        if sys.platform != "linux":
             return []
-        return ["--userns=keep-id"] if self.podman else ["--user", f"{os.getuid()}:{os.getgid()}"]
+        kept = ["--userns=keep-id"] if self.podman and os.getuid() else []
+        return [*kept, "--user", f"{os.getuid()}:{os.getgid()}"]
 
     def remove(self, name: str) -> None:
         """End the container ``name`` and all that runs in it; none of that name is no error."""

@@ -1,4 +1,4 @@
-"""Containers: with a real podman where there is one, and with programs that answer as an engine may."""
+"""Containers: in a real docker and a real podman where they are there, and programs that answer as an engine may."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from mlvc.pipeline.executors import container
 from tests.helpers import containers
 
 
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> container.Engine:
-    env = containers.environment(tmp_path_factory.mktemp("podman"))
-    return container.find({**env, "THROUGH": "t h", "EMPTY": ""}, "podman")
+@pytest.fixture(scope="module", params=containers.ENGINES)
+def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> container.Engine:
+    env = containers.environment(request.param, tmp_path_factory.mktemp(request.param))
+    found = container.find({**env, "THROUGH": "t h", "EMPTY": ""})
+    assert found.podman == (request.param == "podman")
+    return found
 
 
 def program(folder: Path, name: str, text: str) -> dict[str, str]:
@@ -122,7 +124,7 @@ def test_the_id_of_an_image_is_a_digest_and_one_that_is_not_here_has_none(real):
 def test_an_image_that_cannot_be_had_is_named(real):
     with pytest.raises(PipelineError, match="the image 'localhost/no-such-image:1' cannot be had: ") as caught:
         real.pull("localhost/no-such-image:1")
-    assert "podman pull localhost/no-such-image:1" in caught.value.hint
+    assert f"{Path(real.program).name} pull localhost/no-such-image:1" in caught.value.hint
 
 
 def test_without_an_engine_that_is_said(tmp_path):
@@ -174,6 +176,7 @@ def test_files_that_are_made_inside_belong_to_the_user(monkeypatch):
     ]
     assert docker.argv(["c"], **given)[-5] == "sha256:1"  # type: ignore[arg-type]
     podman = container.Engine("podman", {}, podman=True)
-    assert "--userns=keep-id" in podman.argv(["c"], **given)  # type: ignore[arg-type]
+    argv = podman.argv(["c"], **given)  # type: ignore[arg-type]
+    assert argv[argv.index("--userns=keep-id") :][:3] == ["--userns=keep-id", "--user", "7:8"]
     monkeypatch.setattr(os, "getuid", lambda: 0)
-    assert "--user" not in docker.argv(["c"], **given)  # type: ignore[arg-type]
+    assert "--userns=keep-id" not in podman.argv(["c"], **given)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import pytest
 
 from mlvc.errors import MlvcError, StageFailedError, SystemFailureError, UsageError
 from mlvc.manifest import FILE, Entry, build
-from mlvc.pipeline import each
+from mlvc.pipeline import each, items
 from mlvc.pipeline.each import Table
 from mlvc.pipeline.executors.base import Ended, Job
 from mlvc.pipeline.items import Around, ItemRun
@@ -47,9 +47,16 @@ class Tree:
     def changed(self, items: Sequence[Entry]) -> set[str]:
         return {item.path for item in items} & self.stale
 
-    def room(self, out: str, *, inside: bool) -> str:
-        assert (out, inside) == ("made", False)
+    def room(self, out: str) -> str:
+        assert out == "made"
         return str(self.place / "room")
+
+    def aside(self) -> str:
+        return str(self.place / "aside")
+
+    def differing(self, first: str, second: str, out: str) -> list[str]:
+        """Not asked here."""
+        raise AssertionError(first, second, out)
 
     def take(self, places: Sequence[str], out: str, spare: str) -> list[tuple[Entry, ...]]:
         assert out == "made"
@@ -178,8 +185,10 @@ def test_a_failure_is_told_and_loses_nothing_else(tmp_path: Path) -> None:
     with pytest.raises(StageFailedError) as caught:
         scene.run.finish()
     assert caught.value.message == (
-        "mlvc.yaml, line 2: 1 of 2 items of stage 'up' failed: raw/a with exit code 3 (two)"
+        "mlvc.yaml, line 2: 1 of 2 items of stage 'up' failed: raw/a with exit code 3 (two); "
+        f"what they left is kept in {tmp_path}/aside"
     )
+    assert (tmp_path / "aside/raw/a/a").read_text() == "half"
     assert scene.notes.notes == ["Stage 'up': raw/a failed with exit code 3\n    one\n    two"]
     assert scene.known() == "b"
 
@@ -193,6 +202,16 @@ def test_of_many_failures_a_few_are_told(tmp_path: Path) -> None:
     ):
         scene.run.finish()
     assert len(scene.notes.notes) == 3
+
+
+def test_of_very_many_that_failed_not_all_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(items, "_KEPT", 2)
+    scene = Scene(tmp_path, "abcd")
+    for number, job in enumerate(scene.jobs()):
+        scene.end(job, 1, **({"x": "half"} if number else {}))
+    with pytest.raises(StageFailedError, match=r"; what the first 2 left is kept in .*/aside$"):
+        scene.run.finish()
+    assert sorted(path.name for path in (tmp_path / "aside/raw").iterdir()) == ["b", "c"]
 
 
 def test_it_is_tried_again_in_a_new_directory(tmp_path: Path) -> None:
@@ -242,6 +261,7 @@ def test_what_all_items_have_is_not_what_it_was(tmp_path: Path) -> None:
     with pytest.raises(StageFailedError, match=r"'tool.py' changed while stage 'up' ran"):
         scene.run.finish()
     assert scene.records == []
+    assert (tmp_path / "aside/raw/a/a").read_text() == "1"
 
 
 def test_two_that_make_the_same(tmp_path: Path) -> None:
