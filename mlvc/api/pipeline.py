@@ -20,7 +20,7 @@ from mlvc.api.transfer import chosen as chosen_remote
 from mlvc.errors import UsageError
 from mlvc.git import gitignore
 from mlvc.pipeline import graph, resources, runner, tables
-from mlvc.pipeline.claims import HeldClaims
+from mlvc.pipeline.claimfiles import HeldClaims
 from mlvc.pipeline.executors.contained import Contained, Containers, remove_left
 from mlvc.pipeline.executors.local import Local, shell_of
 from mlvc.pipeline.graph import Graph

@@ -402,6 +402,7 @@ Event = TypedDict(
         "try": NotRequired[Annotated[int, "of `started`: for the how many-th time"]],
         "text": NotRequired[Annotated[str, "of `line`: what its commands printed, without the end of the line"]],
         "cause": NotRequired[Annotated[str, "of `waiting`: what it waits for"]],
+        "groups": NotRequired[Annotated[list[int], "of `left`: the process groups that still run"]],
         "done": NotRequired[Annotated[int, "of `items`: how many items have come out well"]],
         "failed": NotRequired[Annotated[int, "of `items`: how many have failed"]],
         "total": NotRequired[Annotated[int, "of `items`: how many run in all"]],

@@ -25,6 +25,7 @@ from mlvc.pipeline.tools import Options
 
 if TYPE_CHECKING:
     from mlvc.pipeline.spec import Stage
+    from mlvc.pipeline.told import Left
     from mlvc.pipeline.tools import ReproResult
     from mlvc.repo import Repo
 
@@ -144,12 +145,27 @@ def _tell(done: ReproResult, counts: Mapping[str, int], repo: Repo, *, stored: b
     for stage in done.stages if set(counts) == {"skipped"} else ():
         show.err(f"Stage '{stage.stage}' is skipped: {'; '.join(stage.reasons)}")
     show.err("pipeline: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
+    for left in done.left:
+        _tell_left(left)
     if not stored and "ran" in counts:
         show.err("hint: `mlvc repro` stores what was made without running it again")
     elif done.record and not done.error:
         show.hint_git(done.record, repo.cwd)
     for error in done.errors[1:]:
         show.failure(error)
+
+
+def _tell_left(left: Left) -> None:
+    """A warning: what is told with --quiet, too, and does not end the command."""
+    groups = [str(group) for group in left.groups]
+    show.always(
+        f"mlvc: stage '{show.clean(left.stage)}' left something running in the background (process group "
+        f"{', '.join(groups)}), which may still write to its outputs"
+    )
+    show.always(
+        "hint: let its command wait for that, with `wait`, or start what is to stay outside of the pipeline; "
+        f"`kill -- {' '.join('-' + group for group in groups)}` ends it"
+    )
 
 
 def _check_interactive(jobs: int | None, *, as_json: bool) -> None:

@@ -42,7 +42,7 @@ from mlvc.pipeline.run import key_of
 from mlvc.pipeline.schedule import Schedule
 from mlvc.pipeline.spec import Stage
 from mlvc.pipeline.survey import Survey
-from mlvc.pipeline.told import Considered, StageResult
+from mlvc.pipeline.told import Considered, Left, StageResult
 from mlvc.pipeline.tools import Options, ReproResult, Tools
 
 _LOOK_AGAIN = 0.2
@@ -117,6 +117,7 @@ class _Runner:
         self.itemwise = Itemwise(self.tools, self.options, self.results, self.ends.put)
         self.told: list[StageResult] = []
         self.errors: list[MlvcError] = []
+        self.left: dict[str, Left] = {}
 
     def run(self) -> ReproResult:
         """From the first command of the schedule to the last."""
@@ -128,7 +129,7 @@ class _Runner:
                 events = self.obey(todo.popleft()) if todo else self.wait()
                 for event in events:
                     todo += self.schedule.tell(event)
-        return ReproResult(tuple(self.told), tuple(self.cached()), tuple(self.errors))
+        return ReproResult(tuple(self.told), tuple(self.cached()), tuple(self.errors), left=tuple(self.left.values()))
 
     def cached(self) -> Iterator[str]:
         for result in self.told if self.options.commit else ():
@@ -243,6 +244,9 @@ class _Runner:
         events: list[schedules.Event] = []
         good: list[Attempt] = []
         for ended in batch:
+            if ended.left and ended.job.stage not in self.left:  # once for all items, and for all tries
+                told = self.left[ended.job.stage] = Left(ended.job.stage, ended.left)
+                self.tools.listener(told)
             if ended.job.stage in self.itemwise.running:
                 left = self.itemwise.ended(ended)
                 self.holding.use(ended.job.stage, max(1, left))

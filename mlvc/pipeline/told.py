@@ -64,5 +64,13 @@ class Advanced:
     failed: int = 0
 
 
-Told = Considered | Started | Printed | Waiting | Advanced | StageResult
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The commands of a Stage have ended, and something that they started still runs, in these process groups."""
+
+    stage: str
+    groups: tuple[int, ...]
+
+
+Told = Considered | Started | Printed | Waiting | Advanced | Left | StageResult
 Listener = Callable[[Told], object]

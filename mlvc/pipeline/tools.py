@@ -19,7 +19,7 @@ from mlvc.pipeline.params import ParamFiles
 from mlvc.pipeline.plan import Decision
 from mlvc.pipeline.run import Run
 from mlvc.pipeline.tables import Tables
-from mlvc.pipeline.told import Listener, StageResult
+from mlvc.pipeline.told import Left, Listener, StageResult
 from mlvc.pointer import Content
 from mlvc.progress import Progress
 
@@ -165,6 +165,8 @@ class ReproResult:
     """Why Stages failed: StageFailedError for a command, in the order of ``stages``."""
     record: tuple[str, ...] = ()
     """What is to be recorded in Git afterwards."""
+    left: tuple[Left, ...] = ()
+    """What Stages left in the background; it may still write to their outputs."""
 
     @property
     def error(self) -> MlvcError | None:

@@ -236,14 +236,27 @@ def test_two_that_do_not_overlap_run_side_by_side_and_both_are_recorded(
     assert run_mlvc("repro", cwd=pipeline).err.strip() == "pipeline: 2 unchanged"
 
 
-def test_what_a_command_leaves_in_the_background_is_not_waited_for(pipeline: Path) -> None:
-    text = "stages:\n  s: {cmd: 'sleep 60 > /dev/null 2>&1 & echo $! > pid; echo > out', outs: [out]}\n"
-    (pipeline / "mlvc.yaml").write_text(text)
+@pytest.mark.parametrize("end", ["", "; exit 3", "; test -e again || { touch again; false; }"])
+def test_what_a_command_leaves_in_the_background_is_not_waited_for_and_told(pipeline: Path, end: str) -> None:
+    command = f"sleep 60 > /dev/null 2>&1 & echo $! >> pids; echo $$ >> groups; echo > out{end}"
+    retries = 1 if "again" in end else 0
+    stages = {"s": {"cmd": [command, "true"], "outs": ["out"], "retries": retries}, "t": {"cmd": "true & true"}}
+    (pipeline / "mlvc.yaml").write_text(json.dumps({"stages": stages}))
     try:
-        run_mlvc("repro", cwd=pipeline)
-        run_mlvc("repro", cwd=pipeline)
+        result = run_mlvc("repro", "-q", "-k", cwd=pipeline, check=False)
+        group = (pipeline / "groups").read_text().splitlines()[0]
+        (told,) = (line for line in result.err.splitlines() if "background" in line)
+        assert told.startswith(f"mlvc: stage 's' left something running in the background (process group {group})")
+        assert f"`kill -- -{group}` ends it" in result.err
+        assert result.code == (7 if "exit" in end else 0)
+        if not end:
+            assert run_mlvc("repro", "s", cwd=pipeline).err == "pipeline: 1 unchanged\n"
+            forced = run_mlvc("repro", "s", "--force", "--json", cwd=pipeline)
+            (event,) = events(forced, "left")
+            assert event["groups"] == [int((pipeline / "groups").read_text().splitlines()[1])]
     finally:
-        os.kill(int((pipeline / "pid").read_text()), signal.SIGKILL)
+        for pid in (pipeline / "pids").read_text().split():
+            os.kill(int(pid), signal.SIGKILL)
 
 
 # -- stage and dag -----------------------------------------------------------------------------
