@@ -24,8 +24,19 @@ from mlvc.workspace.tree import Look
 class RepoItems:
     """See pipeline.items.ItemTree."""
 
-    def __init__(self, repo: Repo, seen: Mapping[str, Look], progress: Progress, afar: Afar | None = None) -> None:
-        """``seen``: what was last seen of the files that fit each pattern. ``afar``: where other tables are."""
+    def __init__(
+        self,
+        repo: Repo,
+        seen: Mapping[str, Look],
+        left: dict[str, list[str]],
+        progress: Progress,
+        afar: Afar | None = None,
+    ) -> None:
+        """``seen``: what was last seen of the files that fit each pattern. ``afar``: where other tables are.
+
+        ``left``: gets for each output what is left out of it.
+        """
+        self._left = left
         self._repo = repo
         self._afar = afar
         self._seen = seen
@@ -75,6 +86,7 @@ class RepoItems:
                 refuse([scan])
                 digest(place, scan, repo.hashing, batch)
                 rows.append(tuple(scan.entries()))
+                self._left.setdefault(out, []).extend(f"{out}/{path}" for path in Look(out, None, scan).without)
             batch.commit()
         for place, row in zip(places, rows, strict=True):
             self._spare(place, row, spare)

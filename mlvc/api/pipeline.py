@@ -69,7 +69,7 @@ def tools(
         isolation=RepoIsolation(repo, tree.followed),
         check_image=images.check,
         unstored=RunCache(os.path.join(repo.git.own, "unstored"), repo.hashing),
-        items=RepoItems(repo, tree.fitting, progress, afar),
+        items=RepoItems(repo, tree.fitting, tree.left, progress, afar),
         tables=Tables(os.path.join(repo.private, tables.FOLDER), repo.hashing),
     )
 

@@ -37,6 +37,8 @@ class RepoTree:
         """What was last seen of the files that fit each pattern."""
         self._afar = afar
         self._absent = absent
+        self.left: dict[str, list[str]] = {}
+        """What was last seen in each directory that is no part of it, from the root."""
         self._made: set[str] = set()
         """Outputs of commands that were run: they are what stands on the disk."""
 
@@ -64,6 +66,7 @@ class RepoTree:
         self.fitting.update(found)
         goals = {path: self.followed(path) for path in paths if path not in found}
         looks = tree.look(dict.fromkeys(goals.values()), lenient=lenient, progress=self._progress)
+        self.left |= {path: looks[goal].without for path, goal in goals.items()}
         return found | {path: looks[goal] for path, goal in goals.items()}
 
     def followed(self, path: str) -> str:
@@ -80,10 +83,15 @@ class RepoTree:
             path = inside
         return path
 
+    def left_out(self, path: str) -> Sequence[str]:
+        """See tools.Tree."""
+        return self.left.get(path, ())
+
     def store(self, paths: Sequence[str]) -> dict[str, Content]:
         """The content of each path, durable in the Store."""
         with self._repo.turn(together=True, progress=self._progress):
             looks = self._repo.tree.store(paths, self._repo.store, progress=self._progress)
+        self.left |= {path: look.without for path, look in looks.items()}
         return {path: look.content for path, look in looks.items() if look.content is not None}
 
     def restore(self, contents: Mapping[str, Content]) -> None:

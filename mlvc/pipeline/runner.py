@@ -38,11 +38,13 @@ from mlvc.pipeline.params import Values
 from mlvc.pipeline.plan import Decision, Known, Seen
 from mlvc.pipeline.run import Inputs, Run, key_of
 from mlvc.pipeline.spec import ParamRef, Stage
-from mlvc.pipeline.told import Considered, StageResult, Started, Waiting
+from mlvc.pipeline.told import Considered, LeftOut, StageResult, Started, Waiting
 from mlvc.pipeline.tools import Options, ReproResult, Tools
 from mlvc.pointer import Content
 from mlvc.store.base import LARGE
 
+_NAMED = 3
+"""Paths that are named of those that are left out of a directory."""
 _LOOK_AGAIN = 0.2
 """Seconds until it is asked again whether another process has done its work."""
 
@@ -90,6 +92,9 @@ class _Session:
     scheduled: schedules.Schedule | None = None
     works: dict[str, tuple[Oid, Work]] = field(default_factory=dict)
     """What is to be done for the items of Stages, by the key of the Run that it is for."""
+
+    warned: set[tuple[str, str]] = field(default_factory=set)
+    """Of which directories it was told that something is left out of them, with the role."""
 
     def __post_init__(self) -> None:
         options = self.options
@@ -344,6 +349,7 @@ class _Session:
             outcome = "stored" if self.options.commit else "unchanged"
             return self.take_in([running], outcome)[0]
         self.tools.progress.note(f"Running stage '{stage.name}': {_told(decision)}")
+        self.tell_left_out(stage, [path for path in stage.deps if path not in self.graph.makers], "dependency")
         if stage.each:
             self.start_items(running)
         else:
@@ -571,6 +577,7 @@ class _Session:
             changed = self.changed(running, stage.deps)
             if changed:
                 raise failures.of_change(stage, changed)
+            left_out = self.tools.tree.left_out(out)
             self.make_way([out])
             self.tools.tree.restore({out: output})
         except MlvcError as error:
@@ -582,6 +589,7 @@ class _Session:
             items.close()
             running.close(None)
         self.keep(running, {out: output}, table)
+        self.warn(stage, out, "output", left_out)
         return [self.done(running, "ran")]
 
     # -- taking in what they made ------------------------------------------------------------------
@@ -613,8 +621,22 @@ class _Session:
                 events.append(self.fail(running, lost[name]))
                 continue
             self.keep(running, {out.path: outs[out.path] for out in running.stage.outs})
+            self.tell_left_out(running.stage, [out.path for out in running.stage.outs if out.cache], "output")
             events.append(self.done(running, outcome))
         return events
+
+    def tell_left_out(self, stage: Stage, paths: Iterable[str], role: str) -> None:
+        """Warn of what is in directories and no part of them; of a dependency, once for all Stages that read it."""
+        for path in paths:
+            names = self.tools.tree.left_out(path)
+            self.warn(stage, path, role, [name for name in names if role == "output" or not _of_git(name)])
+
+    def warn(self, stage: Stage, path: str, role: str, names: Sequence[str]) -> None:
+        """Tell that ``names``, if there are any, are no part of the directory ``path``."""
+        if names and (role, path) not in self.warned:
+            self.warned.add((role, path))
+            self.tools.progress.note(failures.warning_of_left_out(stage, path, role, names[:_NAMED], len(names)))
+            self.tools.listener(LeftOut(stage.name, path, role, tuple(names[:_NAMED]), len(names)))
 
     def done(self, running: Attempt, outcome: str) -> schedules.Finished:
         """The Stage has its outputs, and they are recorded."""
@@ -708,6 +730,11 @@ def _once(paths: Iterable[str]) -> list[str]:
 
 def _nothing(_key: Oid) -> None:
     return None
+
+
+def _of_git(path: str) -> bool:
+    """Whether it is what every clone and submodule has: no command takes that for an input."""
+    return path.rpartition("/")[2] == ".git"
 
 
 def _told(decision: Decision) -> str:

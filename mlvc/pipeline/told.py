@@ -64,5 +64,19 @@ class Advanced:
     failed: int = 0
 
 
-Told = Considered | Started | Printed | Waiting | Advanced | StageResult
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What lies in a directory that a Stage reads or has written, and is no part of it."""
+
+    stage: str
+    path: str
+    """The directory."""
+    role: str
+    """``dependency`` or ``output``."""
+    names: tuple[str, ...]
+    """The first few of them, from the root."""
+    count: int
+
+
+Told = Considered | Started | Printed | Waiting | Advanced | LeftOut | StageResult
 Listener = Callable[[Told], object]

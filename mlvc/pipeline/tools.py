@@ -30,6 +30,9 @@ class Tree(Protocol):
     def identify(self, paths: Sequence[str]) -> dict[str, Content | None]:
         """The content on disk now of each of ``paths``; None where nothing is there."""
 
+    def left_out(self, path: str) -> Sequence[str]:
+        """What was no part of ``path``, a directory, although it lay there, when that was last looked at."""
+
     def store(self, paths: Sequence[str]) -> dict[str, Content]:
         """The content of each of ``paths``, durable in the Store on return; without those where nothing is."""
 

@@ -43,7 +43,8 @@ class Scan:
 
     ``dirs`` has the Records of files that are as the Index knows them, by directory; what it does not know
     is in ``fresh``, without an Oid, until it is hashed. ``clean`` says that nothing differs from the Index at all.
-    ``refused`` has a sentence for each path that cannot be tracked, ``left_out`` the paths that never are.
+    ``refused`` has a sentence for each path that cannot be tracked, ``left_out`` the paths that never are, ``ignored``
+    those that ``.mlvcignore`` names.
     ``links``: where symbolic links lead, by Oid, as it was read.
     """
 
@@ -56,6 +57,7 @@ class Scan:
     gone: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
     links: dict[bytes, bytes] = field(default_factory=dict)
     since: int = 0
 
@@ -192,6 +194,8 @@ class Scanner:
         path = _path(directory, name)
         if name in ALWAYS:
             found.left_out.append(path)
+        elif not name.startswith(TEMPORARY):
+            found.ignored.append(path)
         if name == ROOT and directory and os.path.exists(f"{self._root}/{path}/{SETTINGS}"):
             found.refused[directory] = f"{directory} is an mlvc root of its own"
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mlvc import files, globs, manifest
 from mlvc.hashing import Hashing
-from mlvc.ignore import ALWAYS, Ignore
+from mlvc.ignore import ALWAYS, BYPRODUCTS, Ignore
 from mlvc.manifest import EMPTY_DIR, EXECUTABLE, Entry
 from mlvc.oid import Oid
 from mlvc.pointer import Content
@@ -27,6 +27,12 @@ class Look:
     content: Content | None
     scan: Scan
     objects: tuple[tuple[bytes, bytes], ...] = ()
+
+    @property
+    def without(self) -> list[str]:
+        """What lies there, is no part of the content, and is not made anew by itself; sorted. See ignore."""
+        kept = (path for path in self.scan.left_out if path.rpartition("/")[2] not in BYPRODUCTS)
+        return sorted([*kept, *self.scan.ignored])
 
     def entries(self) -> list[Entry]:
         """The files, relative to ``path``; one with an empty path where it is a file."""
@@ -136,6 +142,8 @@ class WorkTree:
         fitting = {path: _only(records, path, fits) for path, records in known.items()}
         scanner = Scanner(self.root, ignore=left_out, loose=self._loose, hashing=self.hashing)
         scan = scanner.scan(top, fitting, since=since)
+        scan.left_out.clear()
+        scan.ignored.clear()  # mostly what does not fit
         if not scan.is_dir:
             return Look(pattern, None, scan)
         refuse([scan])

@@ -54,6 +54,10 @@ class FakeTree:
             return content(found[""])
         return Content("dir", oid_of(HASHING, repr(found).encode()), sum(map(len, found.values())), len(found))
 
+    def left_out(self, path: str) -> Sequence[str]:
+        """See Tree."""
+        return ()
+
     def store(self, paths: Sequence[str]) -> dict[str, Content]:
         """See Tree."""
         found = {path: made for path in paths if (made := self._identify(path)) is not None}
