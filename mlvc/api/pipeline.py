@@ -66,7 +66,7 @@ def tools(
         env=environment,
         claims=HeldClaims(os.path.join(repo.git.own, "claims")),
         logs=logs(repo),
-        isolation=RepoIsolation(repo, tree.followed),
+        isolation=RepoIsolation(repo, tree.looks),
         check_image=images.check,
         unstored=RunCache(os.path.join(repo.git.own, "unstored"), repo.hashing),
         items=RepoItems(repo, tree.fitting, tree.left, progress, afar),

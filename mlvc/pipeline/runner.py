@@ -39,7 +39,7 @@ from mlvc.pipeline.plan import Decision, Known, Seen
 from mlvc.pipeline.run import Inputs, Run, key_of
 from mlvc.pipeline.spec import ParamRef, Stage
 from mlvc.pipeline.told import Considered, LeftOut, StageResult, Started, Waiting
-from mlvc.pipeline.tools import Options, ReproResult, Tools
+from mlvc.pipeline.tools import Options, ReproResult, Tools, with_links
 from mlvc.pointer import Content
 from mlvc.store.base import LARGE
 
@@ -114,6 +114,8 @@ class _Session:
         contents = self.tools.tree.identify(list(dict.fromkeys(path for stage in stages for path in _paths(stage))))
         if strict:
             plans.check_dependencies(self.graph, self.names, contents)
+        stages = [self.linked(stage, contents) for stage in stages]
+        whole = replace(self.graph, stages={**self.graph.stages, **{stage.name: stage for stage in stages}})
         params: dict[str, Values] = {}
         broken: dict[str, str] = {}
         for stage in stages:
@@ -123,17 +125,25 @@ class _Session:
                 if strict:
                     raise
                 broken[stage.name] = error.message
-        decisions = plans.plan(self.graph, self.names, Seen(contents, params, self.tools.env), self.known())
+        decisions = plans.plan(whole, self.names, Seen(contents, params, self.tools.env), self.known())
         return tuple(
             replace(decision, action=plans.Action.RUN, reasons=(broken[decision.stage],))
             if decision.stage in broken
-            else self.counted(decision, contents, params[decision.stage])
+            else self.counted(whole.stages[decision.stage], decision, contents, params[decision.stage])
             for decision in decisions
         )
 
-    def counted(self, decision: Decision, contents: Mapping[str, Content | None], params: Values) -> Decision:
+    def linked(self, stage: Stage, contents: dict[str, Content | None]) -> Stage:
+        """See with_links; ``contents``, which were just identified, get what it adds."""
+        whole = with_links(stage, self.tools.tree)
+        if whole is not stage:
+            contents |= self.tools.tree.identify([path for path in whole.deps if path not in contents])
+        return whole
+
+    def counted(
+        self, stage: Stage, decision: Decision, contents: Mapping[str, Content | None], params: Values
+    ) -> Decision:
         """The Decision to run a Stage with ``each``, which says how many items changed."""
-        stage = self.graph.stages[decision.stage]
         if not stage.each or decision.action is not plans.Action.RUN or decision.waits:
             return decision
         taken = plans.inputs_of(stage, contents, params, self.tools.env)
@@ -307,11 +317,12 @@ class _Session:
         if self.held.pop(stage.name, ""):
             self.journal.refresh()
         contents = self.tools.tree.identify(_paths(stage))
+        stage = self.linked(stage, contents)
         params = self.params(stage)
         decision = plans.decide(stage, contents, params, self.known(), env=self.tools.env)
         if decision.action is plans.Action.STUCK:
             raise failures.of_stuck(decision)
-        return schedules.Planned(self.counted(decision, contents, params))
+        return schedules.Planned(self.counted(stage, decision, contents, params))
 
     def hold(self, name: str, cause: str) -> None:
         if self.held.get(name) != cause:
@@ -343,7 +354,10 @@ class _Session:
 
     def execute(self, stage: Stage, decision: Decision) -> schedules.Event | None:
         self.tools.tree.ready(stage.deps, [out.path for out in stage.outs])
-        before = self.inputs(stage)
+        named = stage.deps
+        stage, before = self.inputs(stage)
+        if stage.deps != named:
+            self.tools.tree.ready(stage.deps[len(named) :], ())
         running = Attempt(stage, decision, before, key_of(before, self.tools.hashing))
         if self.stands(running):
             outcome = "stored" if self.options.commit else "unchanged"
@@ -594,15 +608,19 @@ class _Session:
 
     # -- taking in what they made ------------------------------------------------------------------
 
-    def inputs(self, stage: Stage) -> Inputs:
-        """What a Run takes now; StageFailedError where a Stage before it did not make a dependency."""
+    def inputs(self, stage: Stage) -> tuple[Stage, Inputs]:
+        """What a Run takes now, and the Stage with all that it depends on.
+
+        StageFailedError where a Stage before it did not make a dependency.
+        """
         contents = self.tools.tree.identify(stage.deps)
+        stage = self.linked(stage, contents)
         params = self.tools.params.values(stage.params, place=partial(where.before, stage))
         taken = plans.inputs_of(stage, contents, params, self.tools.env)
         if taken is None:
             missing = next(path for path in stage.deps if contents.get(path) is None)
             raise failures.of_dependency(stage, missing, self.graph.makers.get(missing, ()))
-        return taken
+        return stage, taken
 
     def take_in(self, good: Sequence[Attempt], outcome: str) -> list[schedules.Event]:
         """Store and record together what has come out well. What cannot be stored fails alone."""

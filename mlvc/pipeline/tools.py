@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from mlvc.errors import MlvcError
@@ -18,6 +18,7 @@ from mlvc.pipeline.logs import Logs
 from mlvc.pipeline.params import ParamFiles
 from mlvc.pipeline.plan import Decision
 from mlvc.pipeline.run import Run
+from mlvc.pipeline.spec import Stage
 from mlvc.pipeline.tables import Tables
 from mlvc.pipeline.told import Listener, StageResult
 from mlvc.pointer import Content
@@ -32,6 +33,12 @@ class Tree(Protocol):
 
     def left_out(self, path: str) -> Sequence[str]:
         """What was no part of ``path``, a directory, although it lay there, when that was last looked at."""
+
+    def leading(self, path: str, outs: Collection[str]) -> Sequence[str]:
+        """The links in the directory ``path``, as it was last looked at, that lead out of it to something else.
+
+        So do links in what these lead to. None that leads around the directory, or to what overlaps ``outs``.
+        """
 
     def store(self, paths: Sequence[str]) -> dict[str, Content]:
         """The content of each of ``paths``, durable in the Store on return; without those where nothing is."""
@@ -53,6 +60,13 @@ class Tree(Protocol):
 
     def set_aside(self, paths: Sequence[str]) -> str:
         """Move what a command that failed left at ``paths`` out of the working tree. Where to; '' where nothing was."""
+
+
+def with_links(stage: Stage, tree: Tree) -> Stage:
+    """The Stage, which depends on what links lead to out of its dependencies, too; ``tree`` has looked at these."""
+    outs = [out.path for out in stage.outs]
+    found = [link for path in stage.deps for link in tree.leading(path, outs)]
+    return replace(stage, deps=tuple(dict.fromkeys((*stage.deps, *found)))) if found else stage
 
 
 class Records(Protocol):
