@@ -9,7 +9,7 @@ from functools import cached_property
 
 from mlvc import files, globs, manifest
 from mlvc.api.sharing import Afar, Recorded
-from mlvc.errors import DamagedError, FormatError, ObjectsMissingError
+from mlvc.errors import DamagedError, FormatError, ObjectsMissingError, UsageError
 from mlvc.manifest import EMPTY_DIR
 from mlvc.pipeline.lockfile import FILE as LOCKFILE
 from mlvc.pipeline.lockfile import LockfileStore
@@ -152,11 +152,22 @@ class RepoTree:
     def ready(self, deps: Sequence[str], outs: Sequence[str]) -> None:
         """Bring dependencies that are only recorded into the working tree. See tools.Tree."""
         self._made.update(outs)
+        for parent in dict.fromkeys(os.path.dirname(out) for out in outs):
+            self._make(parent)
         if self._absent is not None:
             self._absent.bring(deps, self._progress)
         self._keep_lists(
             [path for path in deps if globs.is_pattern(path) or os.path.isdir(os.path.join(self._repo.root, path))]
         )
+
+    def _make(self, directory: str) -> None:
+        try:
+            os.makedirs(os.path.join(self._repo.root, directory), exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise UsageError(
+                f"the directory {directory} cannot be made for an output: a file is in the way",
+                hint="move the file away",
+            ) from None
 
     def _keep_lists(self, paths: Sequence[str]) -> None:
         """Store the lists of files of dependencies that are directories, so that `mlvc why` can compare with them."""

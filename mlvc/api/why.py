@@ -96,7 +96,7 @@ def why(repo: Repo, environment: Mapping[str, str], word: str) -> Why:
             *_paths(repo, "dependency", stage.deps, entry.deps, looks),
             *_paths(repo, "output", outs, entry.outs, looks),
         ),
-        params=tuple(_params(stage, entry, parts.params)),
+        params=tuple({change.name: change for change in _params(stage, entry, parts.params)}.values()),
         env=tuple(_env(stage, entry, environment)),
     )
 

@@ -6,10 +6,10 @@ import contextlib
 import os
 from dataclasses import dataclass
 
-from mlvc.errors import MlvcError
+from mlvc.errors import MlvcError, PipelineError
 from mlvc.oid import Oid
 from mlvc.pipeline import isolation as isolations
-from mlvc.pipeline import logs
+from mlvc.pipeline import logs, where
 from mlvc.pipeline.claims import Claim
 from mlvc.pipeline.executors.base import Ended, Job
 from mlvc.pipeline.items import ItemRun
@@ -98,12 +98,22 @@ class Attempt:
         return {**who, **self.stage.env}
 
     def job(self, tools: Tools, claim: Claim) -> Job:
-        """What the Executor is to run; ``claim`` is held by the commands, too."""
+        """What the Executor is to run; ``claim`` is held by the commands, too.
+
+        PipelineError where the directory is not there in which they are to run.
+        """
         stage, listener = self.stage, tools.listener
+        directory = os.path.join(self.place or tools.root, stage.wdir)
+        if stage.wdir and not os.path.isdir(directory):
+            raise PipelineError(
+                f"{where.of_key(stage, 'wdir')}: stage '{stage.name}': the working directory '{stage.wdir}' "
+                + ("is not a directory" if os.path.lexists(directory) else "is not there"),
+                hint="make it, or correct 'wdir'",
+            )
         return Job(
             stage.name,
             stage.cmd,
-            os.path.join(self.place or tools.root, stage.wdir),
+            directory,
             env=self.environment(tools),
             timeout=stage.timeout,
             image=stage.image_id or stage.image,

@@ -52,7 +52,8 @@ class Tree(Protocol):
     def ready(self, deps: Sequence[str], outs: Sequence[str]) -> None:
         """A command is about to run: bring those of ``deps`` that were only taken to be there.
 
-        From now on ``outs`` are what stands on the disk. ObjectsMissingError or DamagedError where one cannot be had.
+        The directories that ``outs`` lie in are there afterwards. From now on ``outs`` are what stands on the disk.
+        ObjectsMissingError or DamagedError where one cannot be had.
         """
 
     def remove(self, paths: Sequence[str]) -> None:

@@ -340,3 +340,31 @@ def test_an_output_may_be_a_link_neither_by_itself_nor_through_its_parents(root)
     assert done.code == 7
     assert "out is a symbolic link" in done.err
     assert not os.path.lexists("out")
+
+
+# -- directories -------------------------------------------------------------------------------
+
+
+def test_the_directories_of_outputs_are_made_and_no_other_working_directory(root):
+    pipeline(
+        "stages:\n"
+        "  a:\n"
+        "    wdir: gone\n"
+        "    cmd: touch ../a\n"
+        "    outs: [../a]\n"
+        "  b: {cmd: touch x ../deep/er/y, wdir: here, outs: [x: {cache: false}, ../deep/er/y: {cache: false}]}\n"
+    )
+    done = run_mlvc("repro", "-k", check=False)
+    assert done.code == 2
+    assert "mlvc.yaml, line 3, column 5: stage 'a': the working directory 'gone' is not there" in done.err
+    assert not Path("gone").exists()
+    assert Path("here/x").exists()
+    assert Path("deep/er/y").exists()
+
+
+def test_a_file_in_the_way_of_a_directory(root):
+    put("here")
+    pipeline("stages:\n  b: {cmd: touch x, outs: [here/x: {cache: false}]}\n")
+    done = run_mlvc("repro", check=False)
+    assert done.code == 2
+    assert "the directory here cannot be made for an output: a file is in the way" in done.err
