@@ -87,12 +87,12 @@ class RepoTree:
 
     def leading(self, path: str, outs: Collection[str]) -> Sequence[str]:
         """See tools.Tree."""
-        return leading.leading(self._repo.root, path, outs, self._links) if path in self._linked else ()
+        links = self._linked.get(path, ())
+        return leading.leading(self._repo.root, path, links, outs, self._links) if links else ()
 
     def _links(self, path: str) -> Sequence[str]:
         """The links in a directory, below it."""
-        if path not in self._linked:
-            self.looks([path], lenient=True)
+        self.looks([path], lenient=True)
         return self._linked.get(path, ())
 
     def followed(self, path: str) -> str:

@@ -23,17 +23,18 @@ def _is_link(scan: Scan, path: str) -> bool:
     return record is not None and record.kind == SYMLINK
 
 
-def leading(root: str, path: str, outs: Collection[str], links_of: Callable[[str], Sequence[str]]) -> list[str]:
+def leading(
+    root: str, path: str, below: Sequence[str], outs: Collection[str], links_of: Callable[[str], Sequence[str]]
+) -> list[str]:
     """The links below ``path`` that lead out of it, as paths; and those below what they lead to.
 
-    ``path`` is a directory or a pattern, relative to ``root``; ``links_of`` tells the links below such a one. One that
-    leads to nothing is left out, and one that leads to what is already among it, to what is around it, or to what
-    overlaps ``outs``: a command writes there.
+    ``path`` is a directory or a pattern, relative to ``root``, with the links ``below``; ``links_of`` tells those below
+    another directory. One that leads to nothing is left out, and one that leads to what is already among it, to what is
+    around it, or to what overlaps ``outs``: a command writes there.
     """
     start = globs.fixed(path) if globs.is_pattern(path) else path
     within = globs.fits(path) if globs.is_pattern(path) else None
-    below = links_of(path)
-    if within is None and not any(_may_leave(name, os.readlink(os.path.join(root, start, name))) for name in below):
+    if within is None and not any(_may_leave(os.path.join(root, start), name) for name in below):
         return []
     top = os.path.realpath(os.path.join(root, start))
     found: list[str] = []
@@ -56,8 +57,12 @@ def leading(root: str, path: str, outs: Collection[str], links_of: Callable[[str
     return found
 
 
-def _may_leave(name: str, goal: str) -> bool:
-    """Whether a link may lead out of the directory that it is in: a look at its text, which is many times as fast."""
+def _may_leave(top: str, name: str) -> bool:
+    """Whether the link ``name`` may lead out of ``top``: a look at its text, which is many times as fast."""
+    try:
+        goal = os.readlink(f"{top}/{name}")
+    except OSError:  # it is no link any more: whoever looks again will see
+        return False
     parts = goal.split("/")
     ups = next((count for count, part in enumerate(parts) if part not in ("..", ".")), len(parts))
     return os.path.isabs(goal) or ".." in parts[ups:] or parts[:ups].count("..") > name.count("/")
