@@ -66,10 +66,10 @@ def tools(
         env=environment,
         claims=_claims(repo),
         logs=logs(repo),
-        isolation=RepoIsolation(repo, tree.followed),
+        isolation=RepoIsolation(repo, tree.looks),
         check_image=images.check,
         unstored=RunCache(os.path.join(repo.git.own, "unstored"), repo.hashing),
-        items=RepoItems(repo, tree.fitting, progress, afar, aside=tree.aside),
+        items=RepoItems(repo, tree.fitting, tree.left, progress, afar, aside=tree.aside),
         tables=Tables(os.path.join(repo.private, tables.FOLDER), repo.hashing),
     )
 

@@ -125,7 +125,7 @@ def reproduce(
             runs=_NoRuns(),
             logs=Logs(f"{scratch}-logs"),
             unstored=None,
-            items=RepoItems(there, tree.fitting, progress),
+            items=RepoItems(there, tree.fitting, tree.left, progress),
             tables=Tables(f"{scratch}-tables", repo.hashing),
             listener=telling.listener,
             hears=telling.hears,
@@ -375,13 +375,20 @@ def _reasons(job: _Job, tools: tools.Tools) -> dict[str, tuple[str, ...]]:
             found[stage.name] = (f"{LOCKFILE} has nothing of it",)
             continue
         unknown = {path: makers for path in graph.inputs(stage) if (makers := job.run.makers.get(path, ()))}
-        now = tools.tree.identify([path for path in stage.deps if path not in unknown])
+        whole, now = _with_links(stage, tools.tree, [path for path in stage.deps if path not in unknown])
         values = tools.params.values([ref for ref in stage.params if ref.file not in unknown])
-        asked = replace(stage, always_changed=False)
+        asked = replace(whole, always_changed=False)
         decision = plan.decide(asked, {**entry.outs, **now}, values, known, unknown=unknown, env=tools.env)
         count = len(decision.reasons) - len(decision.waits)
         found[stage.name] = decision.reasons[:count]
     return found
+
+
+def _with_links(stage: Stage, tree: tools.Tree, paths: Sequence[str]) -> tuple[Stage, dict[str, Content | None]]:
+    """The contents of ``paths`` and of what links in them lead to, which are dependencies, too."""
+    now = tree.identify(paths)
+    whole = tools.with_links(stage, tree)
+    return whole, now | tree.identify([path for path in whole.deps if path not in stage.deps])
 
 
 def _taken_away(there: Repo, scratch: str, job: _Job) -> Iterator[tuple[str, tuple[str, Look]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from mlvc.errors import FormatError, MlvcError, PipelineError, StageFailedError, UsageError, refused
 from mlvc.pipeline import where
@@ -65,6 +65,18 @@ def of_taking(stage: Stage, error: MlvcError | OSError) -> MlvcError:
     if isinstance(why, UsageError | PipelineError | FormatError):
         return StageFailedError(told, hint="let its command make files and directories there")
     return type(why)(told, hint=why.hint)
+
+
+def warning_of_left_out(stage: Stage, path: str, role: str, names: Sequence[str], count: int) -> str:
+    """The first ``names`` of ``count`` paths in the directory ``path`` are no part of it."""
+    what = "1 path" if count == 1 else f"{count:,} paths"
+    lost = f"a restored '{path}' lacks them" if role == "output" else "a change of them does not run it again"
+    shown = ", ".join(names) + (", …" if count > len(names) else "")
+    return (
+        f"warning: stage '{stage.name}': {what} in its {role} '{path}' {'is' if count == 1 else 'are'} left out, and "
+        f"{lost if count > 1 else lost.replace('them', 'it')}: {shown}; `mlvc check-ignore` says why: change "
+        f".mlvcignore, or what the command {'writes' if role == 'output' else 'reads'}"
+    )
 
 
 def check_stored(stages: Iterable[Stage]) -> None:

@@ -238,7 +238,7 @@ def _differences(
     return (
         *command,
         *_dependencies(stage, contents, entry, unknown),
-        *_parameters(stage, params, entry, unknown),
+        *dict.fromkeys(_parameters(stage, params, entry, unknown)),  # a key may be named with what is around it
         *_variables(stage, env_of(stage, env), entry.env),
         *_image(stage, entry),
         *_declared({out.path for out in stage.outs}, set(entry.outs), "output"),
@@ -423,9 +423,14 @@ def lacking(
                 name,
                 PipelineError(
                     f"{where.of(stage, path)}: the dependency '{path}' of stage '{name}' {told}",
-                    hint=f"`mlvc repro {makers[0]}` makes it"
-                    if makers
-                    else "if it is tracked, `mlvc pull` or `mlvc checkout` brings it; otherwise correct its path",
+                    hint=f"`mlvc repro {makers[0]}` makes it" if makers else _elsewhere(path),
                 ),
             )
             break
+
+
+def _elsewhere(path: str) -> str:
+    """What to do for a dependency that is not there."""
+    if path.startswith(("/", "../")):
+        return "it lies outside of the repository, where mlvc brings nothing: put it there, or correct its path"
+    return "if it is tracked, `mlvc pull` or `mlvc checkout` brings it; otherwise correct its path"

@@ -11,6 +11,7 @@ that it asks do not know of it, nor of one another but where a row says so:
 | ``launch`` | how the commands of a Stage came out |
 | ``itemwise`` | how the items of a Stage came out; it makes the output with ``results`` |
 | ``results`` | what they made, stored and recorded |
+| ``omissions`` | nothing: it warns of what is no part of inputs and outputs |
 
 Write order, for each Stage: outputs durable in the Store, then the record of the Run, then the Lockfile. Killed at
 any point, the next reproduction finds in the run cache what was finished and goes on from there. That is why the
@@ -36,6 +37,7 @@ from mlvc.pipeline.holding import Holding
 from mlvc.pipeline.itemwise import Itemwise
 from mlvc.pipeline.journal import Journal
 from mlvc.pipeline.launch import Launch
+from mlvc.pipeline.omissions import Omissions
 from mlvc.pipeline.plan import Action, Decision, first_problem
 from mlvc.pipeline.results import Results
 from mlvc.pipeline.run import key_of
@@ -115,6 +117,7 @@ class _Runner:
         self.results = Results(self.tools, self.journal, self.options.commit)
         self.launch = Launch(self.tools, self.options, self.ends.put)
         self.itemwise = Itemwise(self.tools, self.options, self.results, self.ends.put)
+        self.omissions = Omissions(self.tools, self.graph)
         self.told: list[StageResult] = []
         self.errors: list[MlvcError] = []
         self.left: dict[str, Left] = {}
@@ -196,11 +199,15 @@ class _Runner:
 
     def execute(self, stage: Stage, decision: Decision) -> schedules.Event | None:
         self.tools.tree.ready(stage.deps, [out.path for out in stage.outs])
-        before = self.survey.inputs(stage)
+        named = stage.deps
+        stage, before = self.survey.inputs(stage)
+        if stage.deps != named:
+            self.tools.tree.ready(stage.deps[len(named) :], ())
         attempt = Attempt(stage, decision, before, key_of(before, self.tools.hashing), self.holding.of(stage.name))
         if self.survey.stands(stage, attempt.key):
             return self.take_in([attempt], "stored" if self.options.commit else "unchanged")[0]
         self.tools.progress.note(f"Running stage '{stage.name}': {'; '.join(decision.reasons)}")
+        self.omissions.of_dependencies(stage)
         if stage.each:
             self.itemwise.start(attempt, self.survey.work(stage, before))
         else:
@@ -278,6 +285,7 @@ class _Runner:
                 events.append(self.fail(attempt, lost[name]))
                 continue
             self.results.keep(attempt, {out.path: outs[out.path] for out in attempt.stage.outs})
+            self.omissions.of_outputs(attempt.stage)
             events.append(self.done(attempt, outcome))
         return events
 
@@ -289,6 +297,7 @@ class _Runner:
             self.holding.release(attempt.stage.name)
             return self.failed(attempt.stage.name, over.error, attempt.seconds)
         self.results.keep(attempt, over.outs, over.items)
+        self.omissions.of_output(attempt.stage, attempt.stage.outs[0].path, over.left_out)
         return self.done(attempt, "ran")
 
     def done(self, attempt: Attempt, outcome: str) -> schedules.Finished:

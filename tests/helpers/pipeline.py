@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mlvc.errors import WouldOverwriteError
@@ -53,6 +53,14 @@ class FakeTree:
         if "" in found:
             return content(found[""])
         return Content("dir", oid_of(HASHING, repr(found).encode()), sum(map(len, found.values())), len(found))
+
+    def left_out(self, path: str) -> Sequence[str]:
+        """See Tree."""
+        return ()
+
+    def leading(self, path: str, outs: Collection[str]) -> Sequence[str]:
+        """See Tree."""
+        return ()
 
     def store(self, paths: Sequence[str]) -> dict[str, Content]:
         """See Tree."""
