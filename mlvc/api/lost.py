@@ -23,10 +23,15 @@ def check(
     if reason == MISNAMED:
         return DamagedError(f"{path} could not be {verb}: its object is {reason}{more}", hint=_MISNAMED)
     kind = DamagedError if reason == "damaged" else ObjectsMissingError
-    hint = _DAMAGED if (verb, reason) == ("fetched", "damaged") else _HINTS.get(verb, "")
+    told = hint(verb, reason)
     if rev:
-        hint = hint.replace("`mlvc pull`", f"`mlvc pull --rev {rev}`")
-    return kind(f"{path} could not be {verb}: its object is {reason}{more}", hint=hint)
+        told = told.replace("`mlvc pull`", f"`mlvc pull --rev {rev}`")
+    return kind(f"{path} could not be {verb}: its object is {reason}{more}", hint=told)
+
+
+def hint(verb: str, reason: str) -> str:
+    """What to do about an object that is ``missing`` or ``damaged`` and could not be pushed, fetched and so on."""
+    return _DAMAGED if (verb, reason) == ("fetched", "damaged") else _HINTS.get(verb, "")
 
 
 _DAMAGED = (

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from mlvc import files, manifest, snapshot
 from mlvc import transfer as steps
 from mlvc.api.checkout import checkout
+from mlvc.api.lost import hint as hint_of
 from mlvc.api.transfer import open_remote
 from mlvc.errors import DamagedError, FormatError, ObjectsMissingError
 from mlvc.manifest import EMPTY_DIR, EXECUTABLE, FILE, Entry
@@ -72,7 +73,12 @@ def offers(repo: Repo, far: RemoteStore) -> list[Offer]:
 
 def objects(reader: Reader, contents: Iterable[Content]) -> dict[Content, frozenset[bytes] | None]:
     """The Oids that each content needs; None where its Manifests cannot be had."""
-    found: dict[Content, frozenset[bytes] | None] = {}
+    return {content: None if lost else oids for content, (oids, lost) in _needed(reader, contents).items()}
+
+
+def _needed(reader: Reader, contents: Iterable[Content]) -> dict[Content, tuple[frozenset[bytes], Lost]]:
+    """The Oids that each content needs, and those of its Manifests that cannot be had."""
+    found: dict[Content, tuple[frozenset[bytes], Lost]] = {}
     for content in contents:
         if content not in found:
             lost: Lost = {}
@@ -80,7 +86,7 @@ def objects(reader: Reader, contents: Iterable[Content]) -> dict[Content, frozen
                 oids = manifest.objects_of(reader, [content], lost)
             except FormatError:  # a record may call a file a directory
                 oids, lost = set(), {content.oid: "damaged"}
-            found[content] = None if lost else frozenset(oids)
+            found[content] = frozenset(oids), lost
     return found
 
 
@@ -106,6 +112,9 @@ class Afar:
         self._brings = bring
         self._left = list(dict.fromkeys(names))
         self._opened: list[RemoteStore] = []
+        self._bad: dict[str, set[bytes]] = {}
+        """What a fetch from each Remote did not bring although its listing shows it."""
+        self._lost: dict[Content, str] = {}
         self._next()
 
     def _next(self) -> RemoteStore:
@@ -128,29 +137,54 @@ class Afar:
 
     def has(self, contents: Collection[Content]) -> bool:
         """Whether all objects of ``contents`` can be had; they are here then, if this brings them."""
-        store = self._repo.store
         left = self._absent(contents)
+        why: dict[Content, dict[str, str]] = {content: {} for content in left}
         for far in self._all() if left else ():
-            both = Chain(self._repo.hashing, lambda: store, lambda far=far: far)  # type: ignore[misc]
-            there = {
-                content: oids
-                for content, oids in objects(both, left).items()
-                if oids is not None and not far.missing(store.missing(oids))
-            }
-            if there and self._brings:
-                self._fetch(far, frozenset().union(*there.values()))
-                left = self._absent(left)
+            there: set[bytes] = set()
+            for content, (oids, reason) in self._there(far, left).items():
+                why[content][far.name] = reason
+                there |= oids if not reason else set()
+            if self._brings:
+                left = self._brought(far, there, left, why)
             else:
-                left = [content for content in left if content not in there]
+                left = [content for content in left if why[content][far.name]]
             if not left:
                 break
+        self._lost.update((content, _because(why[content])) for content in left)
         return not left
 
-    def _fetch(self, far: RemoteStore, oids: Iterable[bytes]) -> None:
-        plan = steps.plan_fetch(self._repo.store, far, oids)
-        jobs = self._repo.config.get("core.jobs")
-        steps.fetch(self._repo.store, far, plan, jobs=jobs, progress=self._progress)
-        self._progress.finish()
+    def why(self, content: Content) -> str:
+        """Why ``content`` was not to be had when it was last asked for, with the Remotes; '' where it was."""
+        return self._lost.get(content, "")
+
+    def _there(self, far: RemoteStore, contents: Collection[Content]) -> dict[Content, tuple[frozenset[bytes], str]]:
+        """What each content needs, and why a Remote and the Store together do not have all of it; '' where they do."""
+        store = self._repo.store
+        both = Chain(self._repo.hashing, lambda: store, lambda: far)
+        bad = self._bad.get(far.name, set())
+        found = {}
+        for content, (oids, lost) in _needed(both, contents).items():
+            absent = store.missing(oids)
+            reason = "damaged" if "damaged" in lost.values() or not bad.isdisjoint(absent) else ""
+            found[content] = oids, reason or ("missing" if lost or far.missing(absent) else "")
+        return found
+
+    def _brought(
+        self, far: RemoteStore, oids: set[bytes], left: Iterable[Content], why: Mapping[Content, dict[str, str]]
+    ) -> list[Content]:
+        """Fetch what a Remote has. Those of ``left`` that are not here afterwards either."""
+        if oids:
+            plan = steps.plan_fetch(self._repo.store, far, oids)
+            jobs = self._repo.config.get("core.jobs")
+            steps.fetch(self._repo.store, far, plan, jobs=jobs, progress=self._progress)
+            self._bad.setdefault(far.name, set()).update(self._repo.store.missing(oids))
+            self._progress.finish()
+        far.found_bad(far.packed.damaged)
+        steps.tell_damage(far, far.packed.damaged, self._progress)
+        left = self._absent(left)
+        for content in left:
+            why[content][far.name] = why[content][far.name] or "damaged"
+        return left
 
     def _absent(self, contents: Iterable[Content]) -> list[Content]:
         """Those that are not here whole."""
@@ -229,6 +263,13 @@ class SharedRuns:
         self.own.put(run)
 
 
+def _because(reasons: Mapping[str, str]) -> str:
+    """Why something cannot be had, of the reasons of each Remote that was asked."""
+    worst = "damaged" if "damaged" in reasons.values() else "missing"
+    names = " and ".join(f"'{name}'" for name, reason in reasons.items() if reason == worst)
+    return f"{worst} on remote {names}"
+
+
 # -- what is recorded and not here -------------------------------------------------------------
 
 
@@ -276,8 +317,19 @@ class Recorded:
             self._fetch(self.afar, wanted)
         done = checkout(self.repo, [f"{self.repo.root}/{path}" for path in wanted], progress=progress)
         for path, reason in done.lost.items():
-            kind = DamagedError if reason == "damaged" else ObjectsMissingError
-            raise kind(f"{path} is needed and cannot be had: its object is {reason}", hint=_BRING)
+            told = self._why(path) or reason
+            kind = DamagedError if told.startswith("damaged") else ObjectsMissingError
+            hint = hint_of("fetched", told.partition(" ")[0]) if self.afar is not None else _BRING
+            raise kind(f"{path} is needed and cannot be had: its object is {told}", hint=hint)
+
+    def _why(self, path: str) -> str:
+        """Why what is recorded of ``path``, or of what it lies in, could not be fetched; '' where nobody was asked."""
+        if self.afar is None:
+            return ""
+        top = path if path in self.contents else self._top(path)[0]
+        content = self.content(path)
+        told = self.afar.why(content) if content is not None else ""
+        return told or (self.afar.why(self.contents[top]) if top else "")
 
     def _is_recorded(self, path: str) -> bool:
         return path in self.contents or bool(self._top(path)[0])

@@ -20,7 +20,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 
 from mlvc import codec
-from mlvc.errors import MlvcError, PipelineError
+from mlvc.errors import DamagedError, MlvcError, ObjectsMissingError, PipelineError
 from mlvc.oid import Oid
 from mlvc.pipeline import each, failures, filling, logs, where
 from mlvc.pipeline import isolation as isolations
@@ -88,6 +88,8 @@ class _Session:
     running: dict[str, Attempt] = field(default_factory=dict)
     ends: SimpleQueue[Ended] = field(default_factory=SimpleQueue)
     scheduled: schedules.Schedule | None = None
+    restored: set[str] = field(default_factory=set)
+    """Stages of which outputs that could be had were damaged, or gone, when they were to be restored."""
     works: dict[str, tuple[Oid, Work]] = field(default_factory=dict)
     """What is to be done for the items of Stages, by the key of the Run that it is for."""
 
@@ -174,6 +176,7 @@ class _Session:
             self.tools.runs.lookup if self.options.run_cache else _nothing,
             self.tools.tree.available,
             frozenset(self.forced),
+            self.tools.tree.why,
         )
 
     def schedule(self, decisions: Sequence[Decision]) -> schedules.Schedule:
@@ -288,7 +291,16 @@ class _Session:
             return schedules.Declined(stage.name)
         if isinstance(command, schedules.Restore):
             start = time.monotonic()
-            self.restore(stage, command.decision)
+            try:
+                self.restore(stage, command.decision)
+            except (ObjectsMissingError, DamagedError) as error:
+                # It could be had a moment ago, as far as anybody can tell without reading it.
+                decision = self.decided(stage)
+                if stage.name in self.restored or not _works(decision):
+                    raise
+                self.restored.add(stage.name)
+                self.tools.progress.note(error.message)
+                return schedules.Planned(decision)
             self.tell(StageResult(stage.name, "restored", command.decision.reasons, time.monotonic() - start))
             return schedules.Finished(stage.name)
         return self.execute(stage, command.decision)
@@ -301,12 +313,16 @@ class _Session:
         self.claims[stage.name] = claim
         if self.held.pop(stage.name, ""):
             self.journal.refresh()
+        return schedules.Planned(self.decided(stage))
+
+    def decided(self, stage: Stage) -> Decision:
+        """The Decision with what stands on the disk now; StageFailedError for a frozen Stage that is stuck."""
         contents = self.tools.tree.identify(_paths(stage))
         params = self.params(stage)
         decision = plans.decide(stage, contents, params, self.known(), env=self.tools.env)
         if decision.action is plans.Action.STUCK:
             raise failures.of_stuck(decision)
-        return schedules.Planned(self.counted(decision, contents, params))
+        return self.counted(decision, contents, params)
 
     def hold(self, name: str, cause: str) -> None:
         if self.held.get(name) != cause:
@@ -337,7 +353,10 @@ class _Session:
     # -- running commands --------------------------------------------------------------------------
 
     def execute(self, stage: Stage, decision: Decision) -> schedules.Event | None:
-        self.tools.tree.ready(stage.deps, [out.path for out in stage.outs])
+        try:
+            self.tools.tree.ready(stage.deps, [out.path for out in stage.outs])
+        except (ObjectsMissingError, DamagedError) as error:
+            raise failures.of_absence(decision, error) from None
         before = self.inputs(stage)
         running = Attempt(stage, decision, before, key_of(before, self.tools.hashing))
         if self.stands(running):

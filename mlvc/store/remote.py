@@ -77,6 +77,7 @@ class RemoteStore:
         self.bad_fragments: set[str] = set()
         """Index fragments in the last listing that were found damaged. What they list counts as absent."""
         self._bad_file = "" if catalog_path == ":memory:" else os.path.join(os.path.dirname(catalog_path), DAMAGED)
+        self._told: set[str] = set()
         self.is_new = False
         """Whether ``begin`` found nothing, so that ``make`` has a Remote to make."""
         known = os.path.join(os.path.dirname(catalog_path), BUNDLES) if self._bad_file else ""
@@ -160,6 +161,14 @@ class RemoteStore:
         if self._bad_file and packs:
             names = sorted(self._found_bad().union(packs))
             files.replace(self._bad_file, "".join(f"{name}\n" for name in names).encode())
+
+    def untold(self, packs: Collection[str]) -> list[str]:
+        """The addresses of these damaged Packs, and of damaged index fragments, that a person was not told of yet."""
+        found = [self.where(name) for name in sorted(packs)]
+        found += [self.where_fragment(name) for name in sorted(self.bad_fragments)]
+        found = [place for place in found if place not in self._told]
+        self._told.update(found)
+        return found
 
     def settled(self) -> None:
         """Forget damaged Packs: all that was to be sent is in others now."""
