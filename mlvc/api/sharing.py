@@ -36,25 +36,25 @@ def run_cache(repo: Repo) -> RunCache:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A Run that may go to a Remote: its record, and the objects of its outputs."""
+    """A Run that may go to a Remote: its record, the objects of its outputs, and whether the record is not there."""
 
     record: Record
     oids: frozenset[bytes]
+    is_new: bool
 
 
 def offers(repo: Repo, far: RemoteStore) -> list[Offer]:
-    """The Runs that the Remote, whose listing was read, does not have, and all whose objects are here or there.
+    """The Runs all whose objects are here or on the Remote, whose listing was read.
 
-    Runs that nobody may look up are left out: those of commands that find what they made last time. So are those with
-    an output that goes to no Remote, or to one of its own.
+    Those whose records are there already are among them: the Remote may have lost some of their objects. Runs that
+    nobody may look up are left out: those of commands that find what they made last time. So are those with an output
+    that goes to no Remote, or to one of its own.
     """
     cache = run_cache(repo)
     apart = snapshot.on_disk(repo.git).homes.keys()
     found: list[tuple[Record, list[Content]]] = []
     for key in cache.keys():  # noqa: SIM118  (no mapping)
         data = files.read_or_none(cache.path_of(key)) or b""
-        if data in far.bundles.get(key):
-            continue
         run = verified(data, key, repo.hashing)
         if run is not None and apart.isdisjoint(run.outs) and not any(run.inputs.outs.values()):
             found.append(((key, data), list(run.contents)))
@@ -67,7 +67,7 @@ def offers(repo: Repo, far: RemoteStore) -> list[Offer]:
         needed = [all_[content] for content in outs]
         whole = [oids for oids in needed if oids is not None and oids.isdisjoint(nowhere)]
         if len(whole) == len(needed):
-            made.append(Offer(record, frozenset().union(*whole)))
+            made.append(Offer(record, frozenset().union(*whole), record[1] not in far.bundles.get(record[0])))
     return made
 
 
@@ -124,6 +124,7 @@ class Afar:
         far.refresh()
         far.fetch_records(keep=self._brings)
         self._progress.finish()
+        steps.tell_damage(far, (), self._progress)
         return far
 
     def _all(self) -> Iterator[RemoteStore]:

@@ -44,7 +44,8 @@ class Transferred:
     """What was moved, or would be. Sizes in bytes; ``lost``: tracked paths with the reason for each.
 
     ``unreadable``: what is wrong with Pointers that cannot be read, and whose objects nobody can tell. ``paths``: the
-    tracked paths that were looked at. ``runs``: records of Runs that were new where they went.
+    tracked paths that were looked at. ``runs``: records of Runs that were new where they went. ``damaged``: addresses
+    of bundles of Runs on the Remote that are damaged.
     """
 
     remote: str
@@ -55,6 +56,7 @@ class Transferred:
     unreadable: tuple[FormatError, ...] = ()
     paths: tuple[str, ...] = ()
     runs: int = 0
+    damaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ def _together(done: Sequence[Transferred]) -> Transferred:
             first.unreadable,
             (*first.paths, *more.paths),
             first.runs + more.runs,
+            (*first.damaged, *more.damaged),
         )
     return first
 
@@ -169,15 +172,16 @@ def _push_to(
         plan.lost.update({oid: reason for oid, reason in lost.items() if oid in far.missing([oid])})
         if dry_run:
             result = steps.Result(plan.objects, plan.size, 0, plan.lost)
-            runs = len(offers)
+            copied = far.bundles.copied().values()
+            runs = sum(offer.is_new for offer in offers) + sum(len(records) for records in copied)
         else:
             result = steps.push(repo.store, far, plan, jobs=jobs or repo.config.get("core.jobs"), progress=progress)
             left = set() if result.whole and not lost else far.missing(every)
             result = replace(result, lost=_truth(left & oids, {**lost, **result.lost}))
             whole = [offer.record for offer in offers if left.isdisjoint(offer.oids)]
-            runs = far.send_records(whole) if whole else 0
+            runs = far.send_records(whole) if whole or far.bundles.damaged else 0
         progress.finish()
-        return replace(_told(far.name, result, repo.store, contents), runs=runs)
+        return replace(_told(far.name, result, repo.store, contents), runs=runs, damaged=tuple(far.bad_bundles()))
     finally:
         far.close()
 
@@ -185,7 +189,8 @@ def _push_to(
 def _offers(repo: Repo, far: RemoteStore, *, dry_run: bool) -> list[Offer]:
     from mlvc.api.sharing import offers  # noqa: PLC0415  (only where Runs are shared)
 
-    far.fetch_records(keep=not dry_run)
+    # As of fragments: only a push can mend what was read long ago and is damaged by now. Nearby, looking costs nothing.
+    far.fetch_records(keep=not dry_run, again=far.is_near)
     return offers(repo, far)
 
 
@@ -204,7 +209,7 @@ def fetch(
     With ``run_cache``, or where the settings say so, the records of all Runs there are brought, without what they made.
     """
     shared = run_cache or is_shared(repo)
-    with _far(repo, "fetch", which, remote=remote, jobs=jobs, progress=progress) as source:
+    with _far(repo, "fetch", which, remote=remote, jobs=jobs, runs=shared, progress=progress) as source:
         return _fetch(repo, source, run_cache=shared, dry_run=dry_run, progress=progress)
 
 
@@ -219,9 +224,11 @@ class _Source(NamedTuple):
 
 
 @contextmanager
-def _far(repo: Repo, command: str, which: Which, *, remote: str, jobs: int, progress: Progress) -> Iterator[_Source]:
+def _far(
+    repo: Repo, command: str, which: Which, *, remote: str, jobs: int, runs: bool, progress: Progress
+) -> Iterator[_Source]:
     asked = _contents(repo, which, command, progress)
-    (name, contents), *others = _by_remote(repo, asked, remote, runs=is_shared(repo)).items()
+    (name, contents), *others = _by_remote(repo, asked, remote, runs=runs).items()
     with _listed(repo, name, jobs, progress) as far:
         yield _Source(far, contents, asked, dict(others))
 
@@ -251,7 +258,9 @@ def _fetch(
             done.append(_fetch_from(repo, other, contents, dry_run=dry_run, progress=progress, copies=copies))
     for path in nowhere(repo, source.asked):
         progress.note(f"{path} is on no Remote, as its stage says: `mlvc repro` makes it")
-    return replace(_together(done), unreadable=source.asked.unreadable, runs=runs)
+    for name in sorted(far.bundles.strange):
+        progress.note(f"a bundle of Runs on remote '{far.name}' is of another version, and was left out: {name}")
+    return replace(_together(done), unreadable=source.asked.unreadable, runs=runs, damaged=tuple(far.bad_bundles()))
 
 
 def nowhere(repo: Repo, asked: Asked) -> list[str]:
@@ -305,8 +314,8 @@ def pull(
     from mlvc.api.checkout import CheckedOut, checkout  # noqa: PLC0415  (push and fetch do without)
 
     rev = which.revisions[-1] if which.revisions else ""
-    with _far(repo, "pull", which, remote=remote, jobs=jobs, progress=progress) as source:
-        shared = run_cache or is_shared(repo)
+    shared = run_cache or is_shared(repo)
+    with _far(repo, "pull", which, remote=remote, jobs=jobs, runs=shared, progress=progress) as source:
         fetched = _fetch(repo, source, run_cache=shared, dry_run=dry_run, progress=progress, copies=one)
         if dry_run:
             # What would come is in manifests that may be on the Remote alone.

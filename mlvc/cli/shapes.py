@@ -315,6 +315,7 @@ class Transferred(TypedDict):
     packs: Annotated[int, "how many Packs the Remote, or on the way back the Store, has got; 0 with `--dry-run`"]
     runs: Annotated[int, "how many Runs are new there, or on the way back here; with `--dry-run` would be"]
     lost: Annotated[list[Lost], "what could not be moved"]
+    damaged: Annotated[list[str], "addresses of files with Runs on the Remote that are damaged"]
     unreadable: Annotated[list[str], "sentences about Pointers that cannot be read"]
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from mlvc.store.bundles import decode
 from tests.helpers import run_mlvc, shell
-from tests.helpers.sharing import outcomes, ran, store
+from tests.helpers.sharing import PIPELINE, bundles, computed, outcomes, ran, store
 from tests.helpers.shell import refused
 from tests.helpers.stores import packs
 
@@ -86,6 +88,70 @@ def test_a_dry_run_tells_it_and_remembers_nothing(shared: Path) -> None:
     told = json.loads(run_mlvc("repro", "--pull", "--dry-run", "--json", cwd=clone).out)
     assert told[0]["action"] == "run"
     assert "what is recorded of up is missing on remote 'store'" in told[0]["reasons"]
+
+
+# -- Runs on a Remote --------------------------------------------------------------------------
+
+
+def test_a_damaged_bundle_is_named_and_the_rest_is_done(shared: Path) -> None:
+    computed(shared, 2)
+    computed(shared, 3)
+    bad, good = bundles(shared)
+    count = len(decode(good.read_bytes(), 16))
+    garble(bad)
+    clone = shell.clone(shared)
+    result = run_mlvc("fetch", "--run-cache", cwd=clone, check=False)
+    refused(result, 4, "a bundle of Runs is damaged", str(bad.resolve()), "`mlvc push --run-cache`")
+    assert f"{count} Run" in result.err
+    assert run_mlvc("fetch", "--run-cache", cwd=clone, check=False).code == 4  # and again, until it is mended
+    result = run_mlvc("pull", "--run-cache", "--json", cwd=clone, check=False)
+    assert result.code == 4
+    assert json.loads(result.out)["fetch"]["damaged"] == [str(bad.resolve())]
+    assert (clone / "all").exists()
+    result = run_mlvc("repro", "--pull", cwd=clone)
+    assert f"damaged on remote 'store': {bad.resolve()}" in result.err
+    # Nothing of it is here: it is told, and this clone has done all that it can.
+    assert str(bad.resolve()) in run_mlvc("push", "--run-cache", cwd=clone, check=False).err
+    assert run_mlvc("fetch", "--run-cache", cwd=clone, check=False).code == 4
+
+
+def test_a_push_mends_a_damaged_bundle(shared: Path) -> None:
+    computed(shared, 2)
+    (bundle,) = bundles(shared)
+    before = bundle.read_bytes()
+    garble(bundle)
+    told = json.loads(run_mlvc("push", "--run-cache", "--dry-run", "--json", cwd=shared).out)
+    assert told["runs"] == 3
+    assert bundle.read_bytes() != before
+    told = json.loads(run_mlvc("push", "--run-cache", "--json", cwd=shared).out)
+    assert (told["runs"], told["damaged"]) == (3, [])
+    assert bundle.read_bytes() == before
+    assert run_mlvc("fetch", "--run-cache", cwd=shell.clone(shared)).code == 0
+
+
+def test_a_push_sends_what_was_in_a_damaged_bundle_and_is_known_here(shared: Path) -> None:
+    computed(shared, 2)
+    (bundle,) = bundles(shared)
+    garble(bundle)
+    shutil.rmtree(shared / ".git/mlvc/remotes")  # the copy; the Runs of this clone are elsewhere
+    assert json.loads(run_mlvc("push", "--run-cache", "--json", cwd=shared).out)["runs"] == 3
+    clone = shell.clone(shared)
+    shell.write(clone, {"params.yaml": b"times: 2\n"})
+    assert ran(clone, "--pull") == []
+
+
+def test_a_push_of_runs_restores_what_the_remote_lost_of_them(shared: Path) -> None:
+    shell.write(shared, {"mlvc.yaml": PIPELINE.replace("> all;", "> all; cat params.yaml >> all;").encode()})
+    computed_here = (shared / "mlvc.yaml").read_bytes()
+    shell.commit(shared)
+    computed(shared, 2)
+    harm(shared, "missing")
+    told = json.loads(run_mlvc("push", "--run-cache", "--json", cwd=shared).out)
+    assert told["runs"] == 0
+    clone = shell.clone(shared)
+    shell.write(clone, {"params.yaml": b"times: 2\n", "mlvc.yaml": computed_here})
+    assert ran(clone, "--pull") == []
+    assert (clone / "all").read_bytes() == b"A\nB\ntimes: 2\n"
 
 
 # -- here --------------------------------------------------------------------------------------
