@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 from mlvc import files, manifest, snapshot
 from mlvc import transfer as steps
@@ -274,13 +275,19 @@ def _because(reasons: Mapping[str, str]) -> str:
 # -- what is recorded and not here -------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
 class Recorded:
     """What is recorded of paths with nothing in the working tree: it is taken to be there until it is needed."""
 
-    repo: Repo
-    contents: Mapping[str, Content]
-    afar: Afar | None = None
+    def __init__(self, repo: Repo, read: Callable[[], Mapping[str, Content]], afar: Afar | None = None) -> None:
+        """``read`` gives what is recorded, and is called when the first path turns out to be absent."""
+        self.repo = repo
+        self.afar = afar
+        self._read = read
+
+    @cached_property
+    def contents(self) -> Mapping[str, Content]:
+        """What is recorded, by path."""
+        return self._read()
 
     def content(self, path: str) -> Content | None:
         """What is recorded of ``path``, or of it as a part of a directory; None where nothing is."""

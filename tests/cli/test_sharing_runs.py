@@ -38,6 +38,23 @@ def test_what_a_stage_needs_is_fetched_when_it_runs_and_no_sooner(shared: Path) 
     assert (clone / "data/a").read_bytes() == b"a\n"
 
 
+def test_what_was_not_needed_is_no_reason_to_run(shared: Path) -> None:
+    clone = shell.clone(shared)
+    assert ran(clone, "--pull") == []
+    told = json.loads(run_mlvc("status", "--json", cwd=clone).out)
+    assert [item["path"] for item in told["working_tree"]] == ["data"]
+    assert told["stages"] == []
+    assert run_mlvc("why", "upper", cwd=clone).out.startswith("upper: unchanged")
+    shell.write(clone, {"params.yaml": b"times: 5\n"})
+    told = json.loads(run_mlvc("status", "--json", cwd=clone).out)
+    assert [item["stage"] for item in told["stages"]] == ["count"]
+    # What a Stage makes and is not here is one; and what is neither here nor tracked.
+    shutil.rmtree(clone / "up")
+    (clone / "data.mlvc").unlink()
+    told = json.loads(run_mlvc("status", "--json", cwd=clone).out)
+    assert told["stages"][0]["reasons"] == ["dependency data is missing", "output up is missing"]
+
+
 def test_a_part_of_a_tracked_directory_is_fetched(shared: Path) -> None:
     shell.write(shared, {"mlvc.yaml": PIPELINE.replace("deps: [data]", "deps: [data/a, data/b]").encode()})
     run_mlvc("repro", cwd=shared)
