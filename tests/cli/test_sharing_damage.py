@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from mlvc.store.bundles import decode
-from tests.helpers import run_mlvc, shell
+from mlvc.hashing import Hashing
+from mlvc.store.bundles import decode, encode
+from tests.helpers import SOURCES, Result, run, run_mlvc, shell
 from tests.helpers.sharing import PIPELINE, bundles, computed, outcomes, ran, store
 from tests.helpers.shell import refused
 from tests.helpers.stores import packs
@@ -152,6 +155,126 @@ def test_a_push_of_runs_restores_what_the_remote_lost_of_them(shared: Path) -> N
     shell.write(clone, {"params.yaml": b"times: 2\n", "mlvc.yaml": computed_here})
     assert ran(clone, "--pull") == []
     assert (clone / "all").read_bytes() == b"A\nB\ntimes: 2\n"
+
+
+# -- what happens in the middle of it ----------------------------------------------------------
+
+WITH = """
+import errno, os, signal, shutil, sys
+from mlvc import files
+from mlvc.cli.main import main
+from mlvc.store.blobs import DirectoryBlobs
+from mlvc.store.remote import RemoteStore
+{change}
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def altered(root: Path, change: str, *args: str) -> Result:
+    """A command of mlvc in which something is not as it should be."""
+    code = WITH.format(change=change)
+    return run([sys.executable, "-c", code, *args], cwd=root, check=False, env={"PYTHONPATH": str(SOURCES)})
+
+
+def test_a_pack_that_goes_between_the_listing_and_the_fetch(shared: Path) -> None:
+    computed(shared, 2)
+    clone = shell.clone(shared)
+    shell.write(clone, {"data/a": b"a\n", "data/b": b"b\n", "params.yaml": b"times: 2\n"})
+    gone = f"""
+before = RemoteStore.fetch_records
+def fetch_records(*args, **kwargs):
+    shutil.rmtree({str(store(shared) / "packs")!r})
+    return before(*args, **kwargs)
+RemoteStore.fetch_records = fetch_records
+"""
+    result = altered(clone, gone, "repro", "--pull")
+    assert result.code == 0, result
+    assert all(f"what is recorded of {path} is " in result.err for path in ("up", "all"))
+    assert (clone / "log").read_text().split() == ["upper", "count"]
+    assert (clone / "all").read_bytes() == b"A\nB\n"
+
+
+def test_kill_9_while_results_are_brought(shared: Path) -> None:
+    computed(shared, 2)
+    killed = """
+left, before = [{count}], files.{name}
+def counted(*args, **kwargs):
+    left[0] -= 1
+    if left[0] < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return before(*args, **kwargs)
+files.{name} = counted
+"""
+    for name in ("replace", "make_dirs", "remove"):
+        for count in (0, 2, 5):
+            clone = shell.clone(shared, shared.parent / f"{name}{count}")
+            shell.write(clone, {"params.yaml": b"times: 2\n"})
+            altered(clone, killed.format(name=name, count=count), "repro", "--pull")
+            assert ran(clone, "--pull") == []
+            assert (clone / "all").read_bytes() == b"A\nB\n"
+            assert outcomes(clone, "--allow-missing") == {"upper": "unchanged", "count": "unchanged"}
+            assert run_mlvc("fsck", cwd=clone, check=False).err.count("damaged") == 0
+
+
+READ_ONLY = """
+def refused(self, name, *args):
+    raise PermissionError(errno.EACCES, "Permission denied", name)
+DirectoryBlobs.write = DirectoryBlobs.delete = refused
+"""
+
+
+def test_a_remote_that_may_only_be_read(shared: Path) -> None:
+    computed(shared, 2)
+    shell.write(shared, {"params.yaml": b"times: 3\n"})
+    run_mlvc("repro", cwd=shared)
+    before = shell.image(store(shared))
+    refused(altered(shared, READ_ONLY, "push", "--run-cache"), 6, "remote 'store'", "may you write there")
+    assert shell.image(store(shared)) == before
+    clone = shell.clone(shared)
+    assert altered(clone, READ_ONLY, "fetch", "--run-cache").code == 0
+    shell.write(clone, {"params.yaml": b"times: 2\n"})
+    assert altered(clone, READ_ONLY, "repro", "--pull").code == 0
+    assert not (clone / "log").exists()
+    assert run_mlvc("push", "--run-cache", cwd=shared).code == 0
+
+
+def test_two_that_push_at_once_lose_no_run(shared: Path) -> None:
+    run_mlvc("push", "--run-cache", cwd=shared)
+    clones = [shell.clone(shared, f"clone{number}") for number in range(3)]
+    for number, clone in enumerate(clones):
+        run_mlvc("pull", cwd=clone)
+        shell.write(clone, {"params.yaml": b"times: %d\n" % (10 + number)})
+        run_mlvc("repro", cwd=clone)
+    command = [sys.executable, "-P", "-m", "mlvc", "push", "--run-cache"]
+    sending = [subprocess.Popen(command, cwd=clone, stderr=subprocess.DEVNULL) for clone in [*clones, clones[0]]]
+    assert [process.wait(60) for process in sending] == [0] * 4
+    other = shell.clone(shared, "other")
+    for number in range(3):
+        shell.write(other, {"params.yaml": b"times: %d\n" % (10 + number)})
+        assert ran(other, "--pull") == []
+
+
+# -- what a Run says ---------------------------------------------------------------------------
+
+
+def test_a_run_that_names_other_objects_is_believed_only_if_they_can_be_had(shared: Path) -> None:
+    """Its key says nothing of its outputs: whoever can write there can say what they are. Nothing else can be said."""
+    computed(shared, 2)
+    (bundle,) = bundles(shared)
+    rows = {key: found[0] for key, found in decode(bundle.read_bytes(), 16).items()}
+    bundle.unlink()
+    for key, record in rows.items():
+        value = json.loads(record)
+        if value["params"] == {"params.yaml": {"times": 2}}:
+            value["outs"]["all"]["oid"] = "xxh128:" + "7" * 32
+            rows[key] = json.dumps(value).encode()
+    data = encode(rows.items(), 16)
+    (bundle.parent / f"{Hashing('xxh128').of(data).hex()}.runs").write_bytes(data)
+    clone = shell.clone(shared)
+    shell.write(clone, {"params.yaml": b"times: 2\n"})
+    assert outcomes(clone, "--pull") == {"upper": "restore", "count": "run"}
+    assert ran(clone, "--pull") == ["count"]
+    assert (clone / "all").read_bytes() == b"A\nB\n"
 
 
 # -- here --------------------------------------------------------------------------------------
