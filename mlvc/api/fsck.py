@@ -78,7 +78,7 @@ def fsck(
     mended = _Mending(repo, kept, progress)
     for name in _remotes(repo, remote):
         mended.ask(name)
-    if not mended.failed:
+    if not (mended.failed or (remote and len(repo.config.remotes) > 1)):  # nobody is left to ask
         recorded.damaged.update(dict.fromkeys(records.useless(repo, recorded), _USELESS))
     records.set_aside(repo, recorded.damaged)
     kept = keep.tracked(repo, all_commits=all_commits)

@@ -44,7 +44,7 @@ def read(repo: Repo) -> Recorded:
                 found.contents[path] = {content: Place(named, tracked=out) for out, content in run.outs.items()}
                 if run.items is not None:
                     found.contents[path].setdefault(run.items, Place(named, tracked="(the table of its items)"))
-            elif not keep.newer_version(path):
+            elif os.path.exists(path) and not keep.newer_version(path):
                 found.damaged[path] = _NOT
         for path, content, stage in _tables(cache, found):
             place = Place(f"what is known of the items of stage '{stage}'", tracked="(the table of its items)")

@@ -139,6 +139,8 @@ class Afar:
 
     def has(self, contents: Collection[Content]) -> bool:
         """Whether all objects of ``contents`` can be had; they are here then, if this brings them."""
+        for content in contents:
+            self._lost.pop(content, None)
         left = self._absent(contents)
         why: dict[Content, dict[str, str]] = {content: {} for content in left}
         for far in self._all() if left else ():

@@ -67,6 +67,16 @@ def test_a_remote_that_does_not_answer_costs_no_run(shared: Path) -> None:
     assert (result.code, found["fetched"]) == (0, 2)
 
 
+def test_a_run_is_kept_while_another_remote_may_have_its_results(shared: Path) -> None:
+    lose(shared, 2)
+    run_mlvc("remote", "add", "other", "../other", cwd=shared)
+    run_mlvc("push", "-r", "other", cwd=shared)
+    found, result = fsck(shared, "--repair", "-r", "other")
+    assert (result.code, found["records"]) == (4, [])
+    assert fsck(shared, "--repair")[1].code == 0
+    assert outcomes(shared) == {"upper": "unchanged", "count": "unchanged"}
+
+
 def test_a_record_that_says_nothing_is_named_and_set_aside(shared: Path) -> None:
     one, two = sorted((shared / ".git/mlvc/runs").glob("*/*.json"))
     one.write_bytes(two.read_bytes())  # under a name that is not its own
