@@ -10,7 +10,7 @@ from mlvc import manifest
 from mlvc import transfer as steps
 from mlvc.api import keep, records
 from mlvc.api.keep import Kept
-from mlvc.api.transfer import chosen, open_remote
+from mlvc.api.remotes import chosen, open_remote
 from mlvc.errors import DamagedError, FormatError, MlvcError, ObjectsMissingError, RemoteError
 from mlvc.manifest import EMPTY_DIR
 from mlvc.pointer import Content

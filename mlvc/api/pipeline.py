@@ -13,10 +13,10 @@ from mlvc import files, git, snapshot
 from mlvc.api import described, targets
 from mlvc.api.each import RepoItems
 from mlvc.api.isolation import RepoIsolation
+from mlvc.api.remotes import chosen as chosen_remote
 from mlvc.api.sharing import Afar, Recorded, SharedRuns, known, run_cache
 from mlvc.api.sharing import afar as open_afar
 from mlvc.api.stagetree import RepoTree
-from mlvc.api.transfer import chosen as chosen_remote
 from mlvc.errors import UsageError
 from mlvc.git import gitignore
 from mlvc.pipeline import graph, resources, runner, tables

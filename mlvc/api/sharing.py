@@ -12,7 +12,7 @@ from mlvc import files, manifest, snapshot
 from mlvc import transfer as steps
 from mlvc.api.checkout import checkout
 from mlvc.api.lost import hint as hint_of
-from mlvc.api.transfer import open_remote
+from mlvc.api.remotes import open_remote
 from mlvc.errors import DamagedError, FormatError, ObjectsMissingError
 from mlvc.manifest import EMPTY_DIR, EXECUTABLE, FILE, Entry
 from mlvc.oid import Oid

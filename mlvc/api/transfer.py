@@ -8,17 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from mlvc import files, git, manifest, snapshot
+from mlvc import git, manifest, snapshot
 from mlvc import transfer as steps
 from mlvc.api import named
-from mlvc.config import Config
-from mlvc.errors import DamagedError, FormatError, ObjectsMissingError, RemoteError, UsageError, WouldOverwriteError
-from mlvc.hashing import Hashing
+from mlvc.api.remotes import chosen, open_remote
+from mlvc.errors import DamagedError, FormatError, ObjectsMissingError, WouldOverwriteError
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
 from mlvc.store.base import Lost, Reader
-from mlvc.store.blobs import blobs_at
 from mlvc.store.chain import Chain
 from mlvc.store.remote import RemoteStore
 from mlvc.workspace.link import HARDLINK, SYMLINK
@@ -341,55 +339,6 @@ def _is_copied(repo: Repo) -> bool:
     return same and not {HARDLINK, SYMLINK}.intersection(repo.links)
 
 
-def open_remote(repo: Repo, name: str = "") -> RemoteStore:
-    """A Remote by name, or the default one. The caller closes it."""
-    name = chosen(repo.config, name)
-    url = repo.config.remotes[name]
-    address = _address(repo, url)
-    return remote_at(name, address, _known_of(repo, address), repo.hashing, configured=url)
-
-
-def chosen(config: Config, name: str = "") -> str:
-    """The name of a Remote that the settings know: this one, or the default; UsageError where there is none."""
-    remotes = config.remotes
-    name = name or config.get("core.remote") or (next(iter(remotes)) if len(remotes) == 1 else "")
-    if not remotes:
-        raise UsageError("no remote is configured", hint="add one with `mlvc remote add -d NAME URL`")
-    if not name:
-        raise UsageError(
-            "there are several remotes and none is the default", hint=f"choose with -r: {', '.join(remotes)}"
-        )
-    if name not in remotes:
-        raise UsageError(f"there is no remote '{name}'", hint=f"known remotes: {', '.join(remotes)}")
-    return name
-
-
-def remote_at(name: str, address: str, place: str, hashing: Hashing, *, configured: str = "") -> RemoteStore:
-    """The Remote at ``address``; what is known of it is kept in the directory ``place``. The caller closes it."""
-    files.make_dirs(place)
-    try:
-        blobs = blobs_at(address)
-    except RemoteError as error:
-        hint = error.hint or "install what it needs beside mlvc, or correct the address: `mlvc remote list`"
-        raise RemoteError(f"remote '{name}': {error.message}", hint=hint) from None
-    catalog = os.path.join(place, "catalog.sqlite")
-    return RemoteStore(name, address, blobs, hashing, catalog, configured=configured)
-
-
-def _known_of(repo: Repo, address: str) -> str:
-    """The directory with what this repository knows of the Remote at ``address``."""
-    return os.path.join(repo.private, "remotes", repo.hashing.of(address.encode()).hex()[:16])
-
-
-def forget(repo: Repo, name: str) -> None:
-    """Forget what is known of a Remote, so that another one may take its place."""
-    files.remove_tree(_known_of(repo, _address(repo, repo.config.remotes[name])))
-
-
-def _address(repo: Repo, url: str) -> str:
-    return url if "://" in url else os.path.normpath(os.path.join(repo.root, os.path.expanduser(url)))
-
-
 def _comparing(oids: Collection[bytes], far: RemoteStore) -> str:
     return f"comparing {len(oids):,} {'object' if len(oids) == 1 else 'objects'} with those of '{far.name}'"
 
@@ -501,4 +450,4 @@ def paths_of(reader: Reader, contents: Iterable[tuple[str, Content]], lost: Lost
     return found
 
 
-__all__ = ["Pulled", "Transferred", "Which", "fetch", "forget", "paths_of", "pull", "push", "push_all"]
+__all__ = ["Pulled", "Transferred", "Which", "fetch", "paths_of", "pull", "push", "push_all"]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from mlvc.api import lost
 from mlvc.api import transfer as api
+from mlvc.api.remotes import chosen
 from mlvc.api.transfer import Transferred, Which
 from mlvc.cli import show
 from mlvc.cli.opening import opened
@@ -158,7 +159,7 @@ def _which(
 def _tell(repo: Repo, remote: str, jobs: int) -> None:
     """With --verbose: where the Remote is, and how many transfers there may be at a time."""
     if show.manner.verbose:
-        name = api.chosen(repo.config, remote)
+        name = chosen(repo.config, remote)
         jobs = jobs or repo.config.get("core.jobs")
         show.detail(f"remote '{name}' is {repo.config.remotes[name]}; transfers at a time: {jobs}")
 
