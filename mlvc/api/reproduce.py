@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from mlvc import files, git, globs, snapshot
-from mlvc.api import described, elsewhere, lost, pipeline, sharing, stagetree, targets, transfer
+from mlvc.api import described, elsewhere, lost, pipeline, remotes, sharing, stagetree, targets
 from mlvc.api.compared import OutputResult, Past, compared
 from mlvc.api.each import RepoItems
 from mlvc.errors import MlvcError, ObjectsMissingError, PipelineError, StageFailedError, UsageError
@@ -110,7 +110,7 @@ def reproduce(
     options = options or Options()
     commit = git.resolve(repo.git, rev)
     if options.remote:
-        transfer.chosen(repo.config, options.remote)
+        remotes.chosen(repo.config, options.remote)
     locked = _lockfile(repo, commit, rev)
     with _working_tree(repo, commit, options.keep) as (there, scratch):
         environment = git.elsewhere(environment)
@@ -324,7 +324,7 @@ def _place_inputs(repo: Repo, there: Repo, job: _Job, needed: Sequence[str], pro
         and not stagetree.RepoTree(repo, progress).available(wanted.values())
     ):
         homes = {out.remote for stage in job.chosen for out in stage.outs} & repo.config.remotes.keys()
-        names = [transfer.chosen(repo.config, asked.options.remote), *sorted(homes)]
+        names = [remotes.chosen(repo.config, asked.options.remote), *sorted(homes)]
         with sharing.afar(repo, names, progress, bring=True) as far:
             far.has(list(wanted.values()))
     plans, absent = checkout.plan(there.tree, repo.store, wanted, progress=progress)

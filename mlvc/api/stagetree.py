@@ -149,6 +149,10 @@ class RepoTree:
             return True
         return self._afar is not None and self._afar.has(contents)
 
+    def why(self, content: Content) -> str:
+        """Why ``content`` was not available on Remotes. See tools.Tree."""
+        return self._afar.why(content) if self._afar is not None else ""
+
     def ready(self, deps: Sequence[str], outs: Sequence[str]) -> None:
         """Bring dependencies that are only recorded into the working tree. See tools.Tree."""
         self._made.update(outs)

@@ -76,7 +76,7 @@ def why(repo: Repo, environment: Mapping[str, str], word: str) -> Why:
     images = pipeline.containers(repo, environment)
     whole = pipeline.with_images(repo, whole, images, whole.stages, pull=False)
     stage = whole.stages[name]
-    parts = pipeline.tools(repo, environment, images=images)
+    parts = pipeline.tools(repo, environment, absent=pipeline.tracked(repo, whole), images=images)
     decisions = runner.status(whole, parts, Options(targets=(name,)))
     decision = next(each for each in decisions if each.stage == name)
     entry = parts.records.load().stages.get(name)

@@ -50,6 +50,12 @@ def of_change(stage: Stage, what: str) -> StageFailedError:
     )
 
 
+def of_absence(decision: Decision, error: MlvcError) -> MlvcError:
+    """A Stage has to run, and what it takes cannot be had. ``error`` says of what."""
+    why = f" ({'; '.join(decision.reasons)})" if decision.reasons else ""
+    return type(error)(f"stage '{decision.stage}' has to run{why}, and {error.message}", hint=error.hint)
+
+
 def of_dependency(stage: Stage, path: str, makers: tuple[str, ...]) -> StageFailedError:
     """A dependency is not there when the Stage is to run."""
     told = f", and stage '{makers[0]}' did not make it" if makers else ""
@@ -91,9 +97,11 @@ def check_stored(stages: Iterable[Stage]) -> None:
 
 def of_stuck(decision: Decision) -> StageFailedError:
     """A frozen Stage cannot be brought back."""
-    _, missing, *more = decision.reasons
+    missing, *more = [reason for reason in decision.reasons if reason.startswith("output ")]
     also = f" (and {len(more)} more)" if more else ""
+    why = [reason for reason in decision.reasons[1:] if not reason.startswith("output ")]
     return StageFailedError(
-        f"stage '{decision.stage}' is frozen, and its {missing} and cannot be brought back{also}",
+        f"stage '{decision.stage}' is frozen, and its {missing} and cannot be brought back{also}"
+        + (f": {'; '.join(why)}" if why else ""),
         hint=f"`mlvc fetch` may bring it; `mlvc repro -f -s {decision.stage}` runs the stage all the same",
     )

@@ -72,6 +72,8 @@ class Known:
     """Whether every object of all these can be had."""
     forced: frozenset[str] = frozenset()
     """Stages that run whatever is known."""
+    why: Callable[[Content], str] = lambda _: ""
+    """Why a content was not available on the Remotes that were asked for it; '' where none was asked, or it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,8 @@ def decide(
     if not reasons:
         return _declared_anew(stage, entry) or Decision(stage.name, Action.UNCHANGED)
     found = None if must or taken is None else _recorded(stage, taken, contents, known)
-    return _restored(stage, found, contents, reasons, known) or Decision(stage.name, Action.RUN, reasons)
+    restored = _restored(stage, found, contents, reasons, known)
+    return restored or Decision(stage.name, Action.RUN, (*reasons, *_unavailable(stage, found, known)))
 
 
 def _must(stage: Stage, known: Known) -> Iterator[str]:
@@ -392,13 +395,21 @@ def _restored(
     return Decision(stage.name, Action.RESTORE, reasons, entry=entry, restore=wanted)
 
 
+def _unavailable(stage: Stage, entry: Entry | None, known: Known) -> Iterator[str]:
+    """Why outputs that are recorded could not be brought from Remotes."""
+    for out in stage.outs if entry is not None else ():
+        why = known.why(entry.outs[out.path]) if entry is not None and out.path in entry.outs else ""
+        if why:
+            yield f"what is recorded of {out.path} is {why}"
+
+
 def _frozen(stage: Stage, contents: Mapping[str, Content | None], entry: Entry | None, known: Known) -> Decision:
     """A frozen Stage never runs: at most what it made before comes back."""
     missing = tuple(f"output {out.path} is missing" for out in stage.outs if contents.get(out.path) is None)
     if not missing:
         return Decision(stage.name, Action.FROZEN)
     return _restored(stage, entry, contents, missing, known) or Decision(
-        stage.name, Action.STUCK, ("it is frozen", *missing)
+        stage.name, Action.STUCK, ("it is frozen", *missing, *_unavailable(stage, entry, known))
     )
 
 

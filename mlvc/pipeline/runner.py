@@ -27,7 +27,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from queue import Empty, SimpleQueue
 
-from mlvc.errors import MlvcError
+from mlvc.errors import DamagedError, MlvcError, ObjectsMissingError
 from mlvc.pipeline import failures
 from mlvc.pipeline import schedule as schedules
 from mlvc.pipeline.attempt import Attempt, Over
@@ -121,6 +121,8 @@ class _Runner:
         self.told: list[StageResult] = []
         self.errors: list[MlvcError] = []
         self.left: dict[str, Left] = {}
+        self.unrestored: set[str] = set()
+        """Stages of which outputs that could be had were damaged, or gone, when they were to be restored."""
 
     def run(self) -> ReproResult:
         """From the first command of the schedule to the last."""
@@ -167,7 +169,7 @@ class _Runner:
             event = self.act(command, self.graph.stages[name])
         except MlvcError as error:
             event = self.failed(name, error, time.monotonic() - start)
-        if not (event is None or (isinstance(event, schedules.Planned) and _works(event.decision))):
+        if not (event is None or _is_work(event)):
             self.holding.release(name)
         return [] if event is None else [event]
 
@@ -181,7 +183,16 @@ class _Runner:
             return schedules.Declined(stage.name)
         if isinstance(command, schedules.Restore):
             start = time.monotonic()
-            self.results.restore(stage, command.decision)
+            try:
+                self.results.restore(stage, command.decision)
+            except (ObjectsMissingError, DamagedError) as error:
+                # It could be had a moment ago, as far as anybody can tell without reading it.
+                event = self.planned(stage)
+                if stage.name in self.unrestored or not _is_work(event):
+                    raise
+                self.unrestored.add(stage.name)
+                self.tools.progress.note(error.message)
+                return event
             self.tell(StageResult(stage.name, "restored", command.decision.reasons, time.monotonic() - start))
             return schedules.Finished(stage.name)
         return self.execute(stage, command.decision)
@@ -192,13 +203,20 @@ class _Runner:
             return schedules.Held(stage.name)
         if waited:
             self.journal.refresh()
+        return self.planned(stage)
+
+    def planned(self, stage: Stage) -> schedules.Event:
+        """What is to be done for a Stage that nobody else is at."""
         decision = self.survey.decide(stage)
         if decision.action is Action.RUN and not self.holding.run(stage):
             return schedules.Held(stage.name)
         return schedules.Planned(decision)
 
     def execute(self, stage: Stage, decision: Decision) -> schedules.Event | None:
-        self.tools.tree.ready(stage.deps, [out.path for out in stage.outs])
+        try:
+            self.tools.tree.ready(stage.deps, [out.path for out in stage.outs])
+        except (ObjectsMissingError, DamagedError) as error:
+            raise failures.of_absence(decision, error) from None
         named = stage.deps
         stage, before = self.survey.inputs(stage)
         if stage.deps != named:
@@ -329,5 +347,5 @@ class _Runner:
         self.tools.listener(result)
 
 
-def _works(decision: Decision) -> bool:
-    return decision.action in (Action.RUN, Action.RESTORE)
+def _is_work(event: schedules.Event) -> bool:
+    return isinstance(event, schedules.Planned) and event.decision.action in (Action.RUN, Action.RESTORE)

@@ -164,6 +164,7 @@ class Survey:
             self.tools.runs.lookup if self.options.run_cache else _nothing,
             self.tools.tree.available,
             frozenset(self.forced),
+            self.tools.tree.why,
         )
 
     def _params(self, stage: Stage, *, placed: bool = True) -> Values:

@@ -49,6 +49,9 @@ class Tree(Protocol):
     def available(self, contents: Iterable[Content]) -> bool:
         """Whether every object of all of ``contents`` can be had here."""
 
+    def why(self, content: Content) -> str:
+        """Why ``content`` was not available on the Remotes that were asked; '' where none was, or where it was."""
+
     def ready(self, deps: Sequence[str], outs: Sequence[str]) -> None:
         """A command is about to run: bring those of ``deps`` that were only taken to be there.
 

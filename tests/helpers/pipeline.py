@@ -79,6 +79,9 @@ class FakeTree:
                 del self.files[path + name]
             self.files |= {path + rest: data for rest, data in self.objects[wanted.oid].items()}
 
+    def why(self, content: Content) -> str:
+        return ""
+
     def available(self, contents: Iterable[Content]) -> bool:
         """See Tree."""
         return all(one.oid in self.objects for one in contents)
