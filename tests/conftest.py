@@ -51,6 +51,12 @@ SETTINGS_OF_GIT = (".gitconfig", ".config/git/config", ".config/git/ignore", ".c
 FOLDERS = ("", ".cache", ".config", ".local/share", ".local/state")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """With ``-n auto``: more than there are processors, since a third of the time is waiting for disks and timers."""
+    return (os.cpu_count() or 1) * 3 // 2
+
+
 def traces() -> dict[str, tuple[int, int]]:
     """What Git, mlvc or a careless test has left in the real home, with size and time.
 
