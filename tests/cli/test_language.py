@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -478,8 +479,12 @@ def test_a_stage_that_makes_no_sense_is_not_added(project: Path, options: tuple[
 def test_bad_input_is_told_with_its_place_and_a_hint(project: Path, body: str, parts: tuple[str, ...]) -> None:
     shell.write(project, {"mlvc.yaml": f"stages:\n  s: {{{body}}}\n".encode(), "params.yaml": b"a: 1\nb: 2\n"})
     before = seen(project)
-    for command in (["repro"], ["repro", "--dry-run"]):
-        refused(run_mlvc(*command, cwd=project, check=False), 2, f"mlvc.yaml, line 2, {parts[0]}: ", *parts[1:])
+    told = f"mlvc.yaml, line 2, {parts[0]}: "
+    refused(run_mlvc("repro", cwd=project, check=False), 2, told, *parts[1:])
+    # A dry run shows what there is of a plan first, with what is wrong of each stage.
+    dry = run_mlvc("repro", "--dry-run", cwd=project, check=False)
+    refused(dataclasses.replace(dry, out=""), 2, told, *parts[1:])
+    assert not dry.out or told in dry.out
     assert seen(project) == before
 
 
