@@ -6,7 +6,7 @@ import os
 import posixpath
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from mlvc import files, git, snapshot
@@ -17,6 +17,7 @@ from mlvc.api.remotes import chosen as chosen_remote
 from mlvc.api.sharing import Afar, Recorded, SharedRuns, known, run_cache
 from mlvc.api.sharing import afar as open_afar
 from mlvc.api.stagetree import RepoTree
+from mlvc.config import Config
 from mlvc.errors import UsageError
 from mlvc.git import gitignore
 from mlvc.pipeline import graph, resources, runner, tables
@@ -225,12 +226,21 @@ def _from_afar(
     # What the chosen Stages make is restored, or made; all else is brought before a command that needs it.
     chosen = graph.select(whole, options.targets, single=options.single, downstream=options.downstream)
     made = {out.path for name in chosen for out in whole.stages[name].outs} if not options.allow_missing else set()
-    with ExitStack() as stack:
-        afar = None
-        if options.pull:
-            names = [chosen_remote(repo.config, options.remote), *_homes(repo, whole)]
-            afar = stack.enter_context(open_afar(repo, names, progress, bring=bring))
-        yield afar, Recorded(repo, lambda: _recorded(repo, made), afar)
+    if options.pull:
+        names = [chosen_remote(repo.config, options.remote), *_homes(repo, whole)]
+    else:
+        names = _where_lists_are(repo.config)
+    with open_afar(repo, names, progress, bring=bring) as remotes:
+        afar = remotes if options.pull else None
+        yield afar, Recorded(repo, lambda: _recorded(repo, made), afar, lists=remotes)
+
+
+def _where_lists_are(config: Config) -> list[str]:
+    """The default Remote, where there is one: only a list of files of a directory that is not here is asked of it."""
+    try:
+        return [chosen_remote(config)]
+    except UsageError:
+        return []
 
 
 def _recorded(repo: Repo, made: Collection[str]) -> dict[str, Content]:

@@ -55,6 +55,20 @@ def test_what_was_not_needed_is_no_reason_to_run(shared: Path) -> None:
     assert told["stages"][0]["reasons"] == ["dependency data is missing", "output up is missing"]
 
 
+def test_the_remote_is_asked_only_before_a_stage_would_run(shared: Path) -> None:
+    clone = shell.clone(shared)
+    assert ran(clone, "--pull") == []
+    store(shared).rename(shared.parent / "gone")
+    assert outcomes(clone, "--pull") == {"upper": "unchanged", "count": "unchanged"}
+    assert ran(clone, "--pull") == []
+    (clone / "all").unlink()
+    assert ran(clone, "--pull") == []  # the Store has it
+    assert (clone / "all").read_bytes() == b"A\nB\n"
+    shell.write(clone, {"params.yaml": b"times: 2\n"})
+    for args in ([], ["--dry-run"]):
+        refused(run_mlvc("repro", "--pull", *args, cwd=clone, check=False), 6, "remote 'store'")
+
+
 def test_a_part_of_a_tracked_directory_is_fetched(shared: Path) -> None:
     shell.write(shared, {"mlvc.yaml": PIPELINE.replace("deps: [data]", "deps: [data/a, data/b]").encode()})
     run_mlvc("repro", cwd=shared)
