@@ -84,14 +84,15 @@ def _claims(repo: Repo) -> HeldClaims:
 
 def containers(repo: Repo, environment: Mapping[str, str]) -> Containers:
     """The container engine that the settings ask for."""
-    extra = shlex.split(repo.config.get("pipeline.container.args"))
+    extra = shlex.split(repo.config.get("pipeline.container.args"))  # config has made sure that it can be split
     return Containers(environment, repo.config.get("pipeline.container.engine"), extra)
 
 
 def with_images(repo: Repo, whole: Graph, images: Containers, names: Collection[str], *, pull: bool) -> Graph:
-    """The Graph with the ids of the images of the Stages ``names``, as far as they are to be had.
+    """The Graph with the ids of the images of the Stages ``names``, as far as they are known.
 
-    Where there is no engine to ask, an image counts as the one that the Lockfile names. ``pull``: see Containers.
+    One that is not on this machine, or cannot be asked for, counts as the one that the Lockfile names. ``pull``: see
+    Containers.
     """
     wanted = [whole.stages[name] for name in names if whole.stages[name].image and name not in whole.skipped]
     if not wanted:
@@ -99,10 +100,8 @@ def with_images(repo: Repo, whole: Graph, images: Containers, names: Collection[
     entries = LockfileStore(os.path.join(repo.root, LOCKFILE)).load().stages
     found = dict(whole.stages)
     for stage in wanted:
-        id_ = images.identify(stage.image, pull=pull)
-        if id_ is None:
-            id_ = entries[stage.name].image if stage.name in entries else ""
-        found[stage.name] = replace(stage, image_id=id_)
+        recorded = entries[stage.name].image if stage.name in entries else ""
+        found[stage.name] = replace(stage, image_id=images.identify(stage.image, pull=pull) or recorded)
     return replace(whole, stages=found)
 
 

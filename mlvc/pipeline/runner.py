@@ -87,9 +87,6 @@ def _schedule(survey: Survey, decisions: Sequence[Decision]) -> Schedule:
     graph, options = survey.graph, survey.options
     doing = [decision for decision in decisions if decision.action not in schedules.IDLE]
     stages = [graph.stages[decision.stage] for decision in doing]
-    for decision, stage in zip(doing, stages, strict=True):
-        if decision.action is Action.RUN and stage.image:
-            survey.tools.check_image(stage.image)
     if not options.commit:
         failures.check_stored(stages)
     schedules.check_resources(stages, options.limits)

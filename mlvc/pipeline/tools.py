@@ -122,8 +122,8 @@ class Tools:
     claims: Claims = NOBODY
     logs: Logs | None = None
     """Where what the commands print is kept; without, it goes nowhere."""
-    check_image: Callable[[str], object] = bool
-    """PipelineError where nothing can run with this image."""
+    check_image: Callable[[str, str], object] = lambda _image, _id: None
+    """The error that tells why nothing can run with this image, nor with the id that counts for it."""
     isolation: Isolation | None = None
     """Makes directories for Stages that run in one of their own."""
     unstored: Unstored | None = None
