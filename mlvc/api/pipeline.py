@@ -155,6 +155,7 @@ def repro(
         with _from_afar(repo, whole, options, progress, bring=True) as (afar, absent):
             given = tools(repo, environment, progress=progress, afar=afar, absent=absent, images=images)
             given = replace(given, listener=telling.listener, hears=telling.hears, ask=telling.ask)
+            given = replace(given, advice=advice(repo, options))
             if afar is not None:
                 _bring_together(whole, given, options, afar)
             result = runner.repro(whole, given, options)
@@ -176,6 +177,17 @@ class Telling:
     listener: Listener = bool
     hears: bool = False
     ask: Callable[[Decision], bool] | None = None
+
+
+def advice(repo: Repo, options: Options) -> str:
+    """What to do where a Stage runs although what it makes is recorded; '' where nothing can be done."""
+    return _ASK if repo.config.remotes and not options.pull and options.run_cache else ""
+
+
+_ASK = (
+    "hint: what it makes of these inputs is recorded, and is not here: "
+    "`mlvc repro --pull` brings such results from a remote that has them"
+)
 
 
 def limits(repo: Repo) -> dict[str, float]:

@@ -73,7 +73,7 @@ class Survey:
             except MlvcError as error:
                 problems.setdefault(stage.name, error)
         seen = Seen(contents, params, self.tools.env, problems)
-        decisions = plans.plan(graph, self.names, seen, self._known())
+        decisions = plans.plan(graph, self.names, seen, self._known(unstored=strict))
         if strict:
             decisions = tuple(self._runnable(decision, problems) for decision in decisions)
             self._problems = problems
@@ -136,8 +136,7 @@ class Survey:
         if self.tools.unstored is None or anew:
             return False
         run = self.tools.unstored.lookup(key)
-        now = self.tools.tree.identify(list(run.outs)) if run is not None else {}
-        return run is not None and all(plans.same(now[path], content) for path, content in run.outs.items())
+        return run is not None and plans.stands(run, self.tools.tree.identify(list(run.outs)))
 
     def work(self, stage: Stage, taken: Inputs) -> Work:
         """What is to be done for the items of a Stage."""
@@ -161,7 +160,8 @@ class Survey:
 
     # -- what is known -----------------------------------------------------------------------------
 
-    def _known(self) -> Known:
+    def _known(self, *, unstored: bool = True) -> Known:
+        """``unstored``: whether what was made without being stored need not run."""
         return Known(
             self.journal.lockfile,
             self.tools.hashing,
@@ -169,6 +169,7 @@ class Survey:
             self.tools.tree.available,
             frozenset(self.forced),
             self.tools.tree.why,
+            self.tools.unstored.lookup if self.tools.unstored and self.options.run_cache and unstored else _nothing,
         )
 
     def _runnable(self, decision: Decision, problems: dict[str, MlvcError]) -> Decision:

@@ -133,6 +133,8 @@ class Tools:
     """Whether the listener wants to know what the commands print."""
     ask: Callable[[Decision], bool] | None = None
     """Whether a Stage is to run; without, nobody is asked."""
+    advice: str = ""
+    """What to say, once, where a Stage runs although what it makes is recorded."""
     items: ItemTree | None = None
     """For Stages with ``each``; without it and the next there can be none."""
     tables: Tables | None = None

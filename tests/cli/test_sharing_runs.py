@@ -110,6 +110,27 @@ def test_a_run_whose_outputs_cannot_be_had_is_no_hit(shared: Path) -> None:
     assert ran(clone, "--pull") == ["count"]
 
 
+def test_a_result_that_could_be_brought_is_told_once(shared: Path) -> None:
+    text = PIPELINE.replace("> all;", "> all; cat params.yaml >> all;")
+    more = "  more: {cmd: cat params.yaml > more, deps: [params.yaml], outs: [more]}\n"
+    shell.write(shared, {"mlvc.yaml": (text + more).encode()})
+    run_mlvc("repro", cwd=shared)
+    shell.commit(shared)
+    run_mlvc("push", cwd=shared)
+    computed(shared, 2)
+    clone = shell.clone(shared)
+    run_mlvc("pull", "--run-cache", cwd=clone)
+    shell.write(clone, {"params.yaml": b"times: 2\n"})
+    advice = "`mlvc repro --pull` brings such results"
+    assert run_mlvc("repro", "--dry-run", cwd=clone).err.count(advice) == 1
+    assert advice not in run_mlvc("repro", "--dry-run", "--pull", cwd=clone).err
+    result = run_mlvc("repro", cwd=clone)
+    assert "2 ran" in result.err
+    assert result.err.count(advice) == 1
+    shell.write(clone, {"params.yaml": b"times: 3\n"})  # of this nobody knows
+    assert advice not in run_mlvc("repro", cwd=clone).err
+
+
 def test_only_complete_runs_go_and_they_go_last(shared: Path) -> None:
     computed(shared, 2)
     assert len(bundles(shared)) == 1
