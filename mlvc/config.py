@@ -48,6 +48,17 @@ def _text(value: Any) -> str:
     return value
 
 
+def _words(value: Any) -> str:
+    import shlex  # noqa: PLC0415  (only where it is set)
+
+    text = _text(value)
+    try:
+        shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"words as for a shell ({str(error)[:1].lower()}{str(error)[1:]})") from None
+    return text
+
+
 def _positive(value: Any) -> int:
     if isinstance(value, bool) or not str(value).isdigit() or int(value) < 1:
         raise ValueError("a whole number from 1")
@@ -142,7 +153,7 @@ KEYS = {
             "pipeline.container.args",
             "what it is told with each `run`, such as `--gpus all`: a text as for a shell",
             "",
-            _text,
+            _words,
         ),
         Key(
             "pipeline.limits.NAME",

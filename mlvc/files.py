@@ -118,11 +118,27 @@ def read_at(fd: int, length: int, start: int) -> bytes:
 
 
 def write_all(fd: int, data: bytes | memoryview | bytearray) -> None:
-    """Write every byte of ``data``; a short write (a full disk, a signal) goes on or raises."""
-    done = os.write(fd, data)
-    while done < len(data):
-        data = memoryview(data)[done:]
+    """Write every byte of ``data``; a short write (a full disk, a signal) goes on or raises.
+
+    The error names the file, where the system tells its name.
+    """
+    try:
         done = os.write(fd, data)
+        while done < len(data):
+            data = memoryview(data)[done:]
+            done = os.write(fd, data)
+    except OSError as error:
+        error.filename = _name_of(fd) or error.filename
+        raise
+
+
+def _name_of(fd: int) -> str:
+    """The path of an open file, as Linux tells it; else ''."""
+    try:
+        path = os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:
+        return ""
+    return path if path.startswith("/") else ""
 
 
 def sync_dir(path: str) -> None:

@@ -331,6 +331,15 @@ def objects_of(store: Reader, contents: Iterable[Content], lost: Lost) -> set[by
     return oids
 
 
+def manifests_of(store: Reader, content: Content, lost: Lost) -> set[bytes]:
+    """The Oids of the root and the leaves of a directory, all of which are read. What cannot be is in ``lost``."""
+    size = store.hashing.size
+    leaves = {leaf.oid for _, data in store.read([content.oid], lost) for leaf in decode_root(bytes(data), size).leaves}
+    for _ in store.read(leaves, lost):
+        pass
+    return {content.oid, *leaves}
+
+
 def roots_of(store: Reader, oids: Iterable[bytes]) -> dict[bytes, Root]:
     """Many root manifests in one read; without those that cannot be read."""
     size = store.hashing.size

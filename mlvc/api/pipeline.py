@@ -6,7 +6,7 @@ import os
 import posixpath
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from mlvc import files, git, snapshot
@@ -17,6 +17,7 @@ from mlvc.api.remotes import chosen as chosen_remote
 from mlvc.api.sharing import Afar, Recorded, SharedRuns, known, run_cache
 from mlvc.api.sharing import afar as open_afar
 from mlvc.api.stagetree import RepoTree
+from mlvc.config import Config
 from mlvc.errors import UsageError
 from mlvc.git import gitignore
 from mlvc.pipeline import graph, resources, runner, tables
@@ -83,14 +84,15 @@ def _claims(repo: Repo) -> HeldClaims:
 
 def containers(repo: Repo, environment: Mapping[str, str]) -> Containers:
     """The container engine that the settings ask for."""
-    extra = shlex.split(repo.config.get("pipeline.container.args"))
+    extra = shlex.split(repo.config.get("pipeline.container.args"))  # config has made sure that it can be split
     return Containers(environment, repo.config.get("pipeline.container.engine"), extra)
 
 
 def with_images(repo: Repo, whole: Graph, images: Containers, names: Collection[str], *, pull: bool) -> Graph:
-    """The Graph with the ids of the images of the Stages ``names``, as far as they are to be had.
+    """The Graph with the ids of the images of the Stages ``names``, as far as they are known.
 
-    Where there is no engine to ask, an image counts as the one that the Lockfile names. ``pull``: see Containers.
+    One that is not on this machine, or cannot be asked for, counts as the one that the Lockfile names. ``pull``: see
+    Containers.
     """
     wanted = [whole.stages[name] for name in names if whole.stages[name].image and name not in whole.skipped]
     if not wanted:
@@ -98,10 +100,8 @@ def with_images(repo: Repo, whole: Graph, images: Containers, names: Collection[
     entries = LockfileStore(os.path.join(repo.root, LOCKFILE)).load().stages
     found = dict(whole.stages)
     for stage in wanted:
-        id_ = images.identify(stage.image, pull=pull)
-        if id_ is None:
-            id_ = entries[stage.name].image if stage.name in entries else ""
-        found[stage.name] = replace(stage, image_id=id_)
+        recorded = entries[stage.name].image if stage.name in entries else ""
+        found[stage.name] = replace(stage, image_id=images.identify(stage.image, pull=pull) or recorded)
     return replace(whole, stages=found)
 
 
@@ -155,6 +155,7 @@ def repro(
         with _from_afar(repo, whole, options, progress, bring=True) as (afar, absent):
             given = tools(repo, environment, progress=progress, afar=afar, absent=absent, images=images)
             given = replace(given, listener=telling.listener, hears=telling.hears, ask=telling.ask)
+            given = replace(given, advice=advice(repo, options))
             if afar is not None:
                 _bring_together(whole, given, options, afar)
             result = runner.repro(whole, given, options)
@@ -176,6 +177,17 @@ class Telling:
     listener: Listener = bool
     hears: bool = False
     ask: Callable[[Decision], bool] | None = None
+
+
+def advice(repo: Repo, options: Options) -> str:
+    """What to do where a Stage runs although what it makes is recorded; '' where nothing can be done."""
+    return _ASK if repo.config.remotes and not options.pull and options.run_cache else ""
+
+
+_ASK = (
+    "hint: what it makes of these inputs is recorded, and is not here: "
+    "`mlvc repro --pull` brings such results from a remote that has them"
+)
 
 
 def limits(repo: Repo) -> dict[str, float]:
@@ -225,12 +237,21 @@ def _from_afar(
     # What the chosen Stages make is restored, or made; all else is brought before a command that needs it.
     chosen = graph.select(whole, options.targets, single=options.single, downstream=options.downstream)
     made = {out.path for name in chosen for out in whole.stages[name].outs} if not options.allow_missing else set()
-    with ExitStack() as stack:
-        afar = None
-        if options.pull:
-            names = [chosen_remote(repo.config, options.remote), *_homes(repo, whole)]
-            afar = stack.enter_context(open_afar(repo, names, progress, bring=bring))
-        yield afar, Recorded(repo, lambda: _recorded(repo, made), afar)
+    if options.pull:
+        names = [chosen_remote(repo.config, options.remote), *_homes(repo, whole)]
+    else:
+        names = _where_lists_are(repo.config)
+    with open_afar(repo, names, progress, bring=bring) as remotes:
+        afar = remotes if options.pull else None
+        yield afar, Recorded(repo, lambda: _recorded(repo, made), afar, lists=remotes)
+
+
+def _where_lists_are(config: Config) -> list[str]:
+    """The default Remote, where there is one: only a list of files of a directory that is not here is asked of it."""
+    try:
+        return [chosen_remote(config)]
+    except UsageError:
+        return []
 
 
 def _recorded(repo: Repo, made: Collection[str]) -> dict[str, Content]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
-from mlvc import files, manifest, snapshot
+from mlvc import files, globs, manifest, snapshot
 from mlvc import transfer as steps
 from mlvc.api.checkout import checkout
 from mlvc.api.lost import hint as hint_of
 from mlvc.api.remotes import open_remote
-from mlvc.errors import DamagedError, FormatError, ObjectsMissingError
+from mlvc.errors import DamagedError, FormatError, MlvcError, ObjectsMissingError
 from mlvc.manifest import EMPTY_DIR, EXECUTABLE, FILE, Entry
 from mlvc.oid import Oid
 from mlvc.pipeline.run import Run, RunCache, verified
@@ -94,6 +95,12 @@ def _needed(reader: Reader, contents: Iterable[Content]) -> dict[Content, tuple[
 # -- from Remotes ------------------------------------------------------------------------------
 
 
+def absent(repo: Repo, contents: Iterable[Content]) -> list[Content]:
+    """Those of ``contents`` that are not in the Store whole."""
+    store = repo.store
+    return [content for content, oids in objects(store, contents).items() if oids is None or store.missing(oids)]
+
+
 def known(repo: Repo) -> list[Records]:
     """The records of Runs that were fetched from Remotes; nobody is asked."""
     place = os.path.join(repo.private, "remotes")
@@ -102,29 +109,34 @@ def known(repo: Repo) -> list[Records]:
 
 
 class Afar:
-    """Remotes as one command asks them: each is listed once, the first when this is made, the others when needed.
+    """Remotes as one command asks them: each is listed once, when it is needed for the first time.
 
-    ``bring``: whether what is asked for is fetched; else it is only looked for.
+    ``bring``: whether what is asked for is fetched; else it is only looked for. RemoteError where one that is asked
+    cannot be used.
     """
 
     def __init__(self, repo: Repo, names: Sequence[str], progress: Progress, *, bring: bool) -> None:
         self._repo = repo
         self._progress = progress
-        self._brings = bring
+        self._brings = self._keeps = bring
         self._left = list(dict.fromkeys(names))
         self._opened: list[RemoteStore] = []
         self._bad: dict[str, set[bytes]] = {}
         """What a fetch from each Remote did not bring although its listing shows it."""
         self._lost: dict[Content, str] = {}
-        self._next()
 
     def _next(self) -> RemoteStore:
-        far = open_remote(self._repo, self._left.pop(0))
+        far = open_remote(self._repo, self._left[0])
+        try:
+            self._progress.start(f"asking '{far.name}' what it has")
+            far.refresh()
+            far.fetch_records(keep=self._brings)
+            self._progress.finish()
+        except BaseException:
+            far.close()
+            raise
         self._opened.append(far)
-        self._progress.start(f"asking '{far.name}' what it has")
-        far.refresh()
-        far.fetch_records(keep=self._brings)
-        self._progress.finish()
+        del self._left[0]
         steps.tell_damage(far, (), self._progress)
         return far
 
@@ -135,7 +147,7 @@ class Afar:
 
     def records(self, key: Oid) -> Iterator[bytes]:
         """What the first Remote says of the Run ``key``."""
-        yield from self._opened[0].bundles.get(key)
+        yield from next(self._all()).bundles.get(key)
 
     def has(self, contents: Collection[Content]) -> bool:
         """Whether all objects of ``contents`` can be had; they are here then, if this brings them."""
@@ -156,6 +168,10 @@ class Afar:
                 break
         self._lost.update((content, _because(why[content])) for content in left)
         return not left
+
+    def is_here(self, contents: Iterable[Content]) -> bool:
+        """Whether all objects of ``contents`` are in the Store: then no Remote has to be asked."""
+        return not self._absent(contents)
 
     def why(self, content: Content) -> str:
         """Why ``content`` was not to be had when it was last asked for, with the Remotes; '' where it was."""
@@ -191,9 +207,7 @@ class Afar:
         return left
 
     def _absent(self, contents: Iterable[Content]) -> list[Content]:
-        """Those that are not here whole."""
-        store = self._repo.store
-        return [content for content, oids in objects(store, contents).items() if oids is None or store.missing(oids)]
+        return absent(self._repo, contents)
 
     @contextmanager
     def looking(self) -> Iterator[None]:
@@ -209,8 +223,10 @@ class Afar:
         for far in self._all():
             lost: Lost = {}
             both = Chain(self._repo.hashing, lambda: self._repo.store, lambda far=far: far)  # type: ignore[misc]
-            manifest.objects_of(both, [content], lost)
+            oids = manifest.manifests_of(both, content, lost)
             if not lost:
+                if self._keeps and self._repo.store.missing(oids):
+                    steps.fetch(self._repo.store, far, steps.plan_fetch(self._repo.store, far, oids))
                 return manifest.find(both, content.oid, path)
         return []
 
@@ -222,7 +238,7 @@ class Afar:
 
 @contextmanager
 def afar(repo: Repo, names: Sequence[str], progress: Progress, *, bring: bool) -> Iterator[Afar]:
-    """Remotes by name; RemoteError where the first cannot be used."""
+    """Remotes by name. None of them is asked yet."""
     found = Afar(repo, names, progress, bring=bring)
     try:
         yield found
@@ -244,14 +260,23 @@ class SharedRuns:
         return run if run is not None and self.afar is None else self._chosen(key, run)
 
     def _chosen(self, key: Oid, own: Run | None) -> Run | None:
-        found = [] if own is None else [own]
-        for record in self._records(key):
-            run = verified(record, key, self.own.hashing)
-            if run is not None and all(run.outs != other.outs for other in found):
+        found: list[Run] = []
+        for run in self._all(key, own):
+            if self.afar is not None and self.afar.is_here(run.outs.values()):
+                return run  # no Remote need be asked
+            if all(run.outs != other.outs for other in found):
                 found.append(run)
         if len(found) > 1 and self.afar is not None:
             found.sort(key=lambda run: not self._can_be_had(run))
         return found[0] if found else None
+
+    def _all(self, key: Oid, own: Run | None) -> Iterator[Run]:
+        if own is not None:
+            yield own
+        for record in self._records(key):
+            run = verified(record, key, self.own.hashing)
+            if run is not None:
+                yield run
 
     def _can_be_had(self, run: Run) -> bool:
         return self.afar is not None and self.afar.has(list(run.outs.values()))
@@ -280,11 +305,25 @@ def _because(reasons: Mapping[str, str]) -> str:
 class Recorded:
     """What is recorded of paths with nothing in the working tree: it is taken to be there until it is needed."""
 
-    def __init__(self, repo: Repo, read: Callable[[], Mapping[str, Content]], afar: Afar | None = None) -> None:
-        """``read`` gives what is recorded, and is called when the first path turns out to be absent."""
+    def __init__(
+        self,
+        repo: Repo,
+        read: Callable[[], Mapping[str, Content]],
+        afar: Afar | None = None,
+        *,
+        lists: Afar | None = None,
+    ) -> None:
+        """``read`` gives what is recorded, and is called when the first path turns out to be absent.
+
+        ``afar``: Remotes that what is needed is brought from. ``lists``: those that are asked for the lists of files of
+        directories of which a part is asked for; without, ``afar``.
+        """
         self.repo = repo
         self.afar = afar
+        self._lists = lists or afar
         self._read = read
+        self._listed: dict[tuple[Content, str], list[Entry]] = {}
+        """What Remotes said of parts of directories."""
 
     @cached_property
     def contents(self) -> Mapping[str, Content]:
@@ -313,44 +352,93 @@ class Recorded:
         try:
             return manifest.find(self.repo.store, content.oid, inner)
         except (ObjectsMissingError, DamagedError):
-            return self.afar.read(content, inner) if self.afar is not None else []
+            if self._lists is None:
+                return []
+            if (content, inner) not in self._listed:
+                self._listed[content, inner] = self._lists.read(content, inner)
+            return self._listed[content, inner]
 
-    def bring(self, paths: Iterable[str], progress: Progress) -> None:
-        """Put those of ``paths`` that are only recorded into the working tree.
+    def fitting(self, pattern: str, made: Collection[str]) -> list[Entry]:
+        """The files that fit a pattern (see globs), as they are recorded of what is not in the working tree.
 
-        ObjectsMissingError or DamagedError where that cannot be done.
+        Their paths are from the root. ``made``: what commands have made; of that, only what stands there counts.
         """
-        wanted = [path for path in paths if not files.exists(f"{self.repo.root}/{path}") and self._is_recorded(path)]
-        if not wanted:
-            return
-        if self.afar is not None:
-            self._fetch(self.afar, wanted)
-        done = checkout(self.repo, [f"{self.repo.root}/{path}" for path in wanted], progress=progress)
-        for path, reason in done.lost.items():
-            told = self._why(path) or reason
-            kind = DamagedError if told.startswith("damaged") else ObjectsMissingError
-            hint = hint_of("fetched", told.partition(" ")[0]) if self.afar is not None else _BRING
-            raise kind(f"{path} is needed and cannot be had: its object is {told}", hint=hint)
+        fits, found = globs.fits(pattern), []
+        for top in self._tops(pattern):
+            if top not in made:
+                content, inner = self.contents[top], globs.fixed(pattern)[len(top) + 1 :]
+                entries = self._below(content, inner) if content.is_dir else [snapshot.as_entry(content)]
+                full = [entry._replace(path=f"{top}/{entry.path}" if entry.path else top) for entry in entries]
+                found += [entry for entry in full if entry.kind != EMPTY_DIR and fits(entry.path)]
+        return found
 
-    def _why(self, path: str) -> str:
-        """Why what is recorded of ``path``, or of what it lies in, could not be fetched; '' where nobody was asked."""
-        if self.afar is None:
-            return ""
-        top = path if path in self.contents else self._top(path)[0]
-        content = self.content(path)
-        told = self.afar.why(content) if content is not None else ""
-        return told or (self.afar.why(self.contents[top]) if top else "")
+    def _tops(self, pattern: str) -> list[str]:
+        """The recorded paths with nothing in the working tree that may have, or be, what fits a pattern."""
+        below = globs.fixed(pattern)
+        top = below if below in self.contents else self._top(below)[0]
+        if top:
+            return [] if self._is_here(top) or not self.contents[top].is_dir else [top]
+        fits, leads = globs.fits(pattern), globs.leads(pattern)
+        first, last = (bisect_left(self._sorted, f"{below}{end}") if below else 0 for end in "/0")
+        return [
+            path
+            for path in self._sorted[first : last if below else None]
+            if (leads(path) if self.contents[path].is_dir else fits(path)) and not self._is_here(path)
+        ]
+
+    @cached_property
+    def _sorted(self) -> list[str]:
+        return sorted(self.contents)
+
+    def _is_here(self, path: str) -> bool:
+        return files.exists(f"{self.repo.root}/{path}")
+
+    def lacking(self, paths: Iterable[str]) -> list[str]:
+        """What is only recorded of ``paths``, as ``bring`` takes it: of a pattern, all around what fits it."""
+        found: dict[str, None] = {}
+        for path in paths:
+            if globs.is_pattern(path):  # a part of a directory would count as a change of it
+                found |= dict.fromkeys(self._tops(path))
+            elif not self._is_here(path) and self._is_recorded(path):
+                found[path] = None
+        return list(found)
+
+    def bring(self, paths: Sequence[str], progress: Progress) -> None:
+        """Put recorded ``paths`` into the working tree.
+
+        ObjectsMissingError or DamagedError where that cannot be done: before anything is put there, unless what is
+        damaged was only found while it was read.
+        """
+        if not paths:
+            return
+        needed = {path: self._needed(path) for path in paths}
+        if self.afar is not None:
+            self.afar.has(list(dict.fromkeys(content for contents in needed.values() for content in contents)))
+        for path, contents in needed.items():
+            if absent(self.repo, contents):
+                raise self._lost(path, contents)
+        done = checkout(self.repo, [f"{self.repo.root}/{path}" for path in paths], progress=progress)
+        for path, reason in done.lost.items():
+            raise self._lost(path, needed.get(path, ()), reason)
+
+    def _needed(self, path: str) -> list[Content]:
+        """What ``path`` consists of; all that it is a part of where nobody knows which part."""
+        if path in self.contents:
+            return [self.contents[path]]
+        top, inner = self._top(path)
+        entries = self._below(self.contents[top], inner)
+        parts = [Content("file", Oid(entry.oid), entry.size) for entry in entries if entry.kind != EMPTY_DIR]
+        return parts if entries else [self.contents[top]]
+
+    def _lost(self, path: str, needed: Iterable[Content], reason: str = "missing") -> MlvcError:
+        asked = self.afar
+        told = next(filter(None, map(asked.why, needed)), reason) if asked is not None else reason
+        kind = DamagedError if told.startswith("damaged") else ObjectsMissingError
+        hint = hint_of("fetched", told.partition(" ")[0]) if asked is not None else _BRING
+        return kind(f"{path} is needed and cannot be had: its object is {told}", hint=hint)
 
     def _is_recorded(self, path: str) -> bool:
         return path in self.contents or bool(self._top(path)[0])
-
-    def _fetch(self, afar: Afar, paths: Iterable[str]) -> None:
-        afar.has([self.contents[path] for path in paths if path in self.contents])
-        for path in paths:
-            if path not in self.contents:
-                top, inner = self._top(path)
-                entries = afar.read(self.contents[top], inner)
-                afar.has([Content("file", Oid(entry.oid), entry.size) for entry in entries if entry.kind != EMPTY_DIR])
 
 
 _BRING = "`mlvc pull` gets it, and so does `mlvc repro --pull`"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from mlvc import files, globs, manifest
@@ -19,6 +20,7 @@ from mlvc.repo import Repo
 from mlvc.store.base import Lost
 from mlvc.workspace import checkout, leading
 from mlvc.workspace.clear import clear
+from mlvc.workspace.index import NEVER, Record
 from mlvc.workspace.tree import Look
 
 _MOST_LINKS = 40
@@ -57,9 +59,26 @@ class RepoTree:
         """
         found = {path: look.content for path, look in self.looks(paths).items()}
         if self._absent is not None:
-            for path in [path for path in paths if found[path] is None and path not in self._made]:
-                found[path] = self._absent.content(path)
+            for path in paths:
+                if globs.is_pattern(path):
+                    self.fitting[path] = self._with_recorded(self.fitting[path], self._absent)
+                    found[path] = self.fitting[path].content
+                elif found[path] is None and path not in self._made:
+                    found[path] = self._absent.content(path)
         return found
+
+    def _with_recorded(self, look: Look, absent: Recorded) -> Look:
+        """What fits a pattern, with the files that are only recorded."""
+        entries = absent.fitting(look.path, self._made)
+        if not entries:
+            return look
+        dirs = {directory: dict(records) for directory, records in look.scan.dirs.items()}
+        for entry in entries:
+            directory, _, name = entry.path.rpartition("/")
+            dirs.setdefault(directory, {})[name] = Record(entry.size, NEVER, 0, 0, entry.kind, entry.oid)
+        scan = replace(look.scan, dirs=dirs)
+        content, objects = manifest.build(scan.entries(), self._repo.hashing)
+        return Look(look.path, content, scan, tuple(objects))
 
     def looks(self, paths: Sequence[str], *, lenient: bool = False) -> dict[str, Look]:
         """What stands at each path, at what a symbolic link leads to, or fits a pattern. ``lenient``: see WorkTree."""
@@ -159,10 +178,18 @@ class RepoTree:
         for parent in dict.fromkeys(os.path.dirname(out) for out in outs):
             self._make(parent)
         if self._absent is not None:
-            self._absent.bring(deps, self._progress)
+            self._bring(deps, self._absent)
         self._keep_lists(
             [path for path in deps if globs.is_pattern(path) or os.path.isdir(os.path.join(self._repo.root, path))]
         )
+
+    def _bring(self, deps: Sequence[str], absent: Recorded) -> None:
+        lacking = absent.lacking(deps)
+        try:
+            absent.bring(lacking, self._progress)
+        except (ObjectsMissingError, DamagedError):
+            self.remove(lacking)  # a part of a directory would count as a change of it
+            raise
 
     def _make(self, directory: str) -> None:
         try:

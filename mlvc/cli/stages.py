@@ -114,6 +114,8 @@ def repro(
         if dry_run:
             with show.working("looking at stages"):
                 decisions = api.plan(repo, os.environ, options)
+            if any(decision.is_known for decision in decisions) and (advice := api.advice(repo, options)):
+                show.err(advice)
             _tell_plan(decisions, as_json=as_json)
             return
         options = replace(options, jobs=1 if interactive else api.jobs(repo, jobs))
@@ -178,7 +180,7 @@ def _check_interactive(jobs: int | None, *, as_json: bool) -> None:
 
 def _agreed(decision: Decision) -> bool:
     """Ask a person whether a Stage is to be brought to what its inputs make of it."""
-    verb = "restore" if decision.action is Action.RESTORE else "run"
+    verb = str(decision.action) if decision.action in (Action.RESTORE, Action.STORE) else "run"
     terminal.ask(f"{verb} stage '{show.clean(decision.stage)}'{_because(decision.reasons)}? [y/N] ")
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 

@@ -56,6 +56,12 @@ def of_absence(decision: Decision, error: MlvcError) -> MlvcError:
     return type(error)(f"stage '{decision.stage}' has to run{why}, and {error.message}", hint=error.hint)
 
 
+def of_image(stage: Stage, error: MlvcError) -> MlvcError:
+    """No container can be run for a Stage. ``error`` says why."""
+    place = where.of_key(stage, "image")
+    return type(error)(f"{place}: stage '{stage.name}' has to run, and {error.message}", hint=error.hint)
+
+
 def of_dependency(stage: Stage, path: str, makers: tuple[str, ...]) -> StageFailedError:
     """A dependency is not there when the Stage is to run."""
     told = f", and stage '{makers[0]}' did not make it" if makers else ""

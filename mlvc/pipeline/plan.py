@@ -34,6 +34,8 @@ class Action(StrEnum):
     UNCHANGED = "unchanged"
     RESTORE = "restore"
     RUN = "run"
+    STORE = "store"
+    """It ran without being stored, and what it made stands there: that is stored and recorded."""
     WAIT = "may run"
     FROZEN = "frozen"
     SKIPPED = "skipped"
@@ -58,6 +60,8 @@ class Decision:
     """Of a RESTORE: those outputs that are not yet as ``entry`` says."""
     problem: MlvcError | None = None
     """Of a STUCK: a dependency or a parameter that is not there, and that no Stage before it makes."""
+    is_known: bool = False
+    """Of a RUN: what it makes of these inputs is recorded, and cannot be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,8 @@ class Known:
     """Stages that run whatever is known."""
     why: Callable[[Content], str] = lambda _: ""
     """Why a content was not available on the Remotes that were asked for it; '' where none was asked, or it was."""
+    unstored: Callable[[Oid], Run | None] = lambda _: None
+    """Runs whose outputs were not stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +126,7 @@ def _may_change(decision: Decision, path: str) -> bool:
     if decision.action is Action.RESTORE:
         # Restored whole, it is known; what lies inside or around it is not.
         return bool(decision.restore) and (decision.entry is None or path not in decision.entry.outs)
-    return decision.action not in (Action.UNCHANGED, Action.FROZEN, Action.SKIPPED)
+    return decision.action not in (Action.UNCHANGED, Action.FROZEN, Action.SKIPPED, Action.STORE)
 
 
 def decide(
@@ -160,7 +166,12 @@ def decide(
         return _declared_anew(stage, entry) or Decision(stage.name, Action.UNCHANGED)
     found = None if must or taken is None else _recorded(stage, taken, contents, known)
     restored = _restored(stage, found, contents, reasons, known)
-    return restored or Decision(stage.name, Action.RUN, (*reasons, *_unavailable(stage, found, known)))
+    if restored is not None:
+        return restored
+    if not must and taken is not None and stands(known.unstored(key_of(taken, known.hashing)), contents):
+        return Decision(stage.name, Action.STORE, reasons)
+    why = tuple(_unavailable(stage, found, known))
+    return Decision(stage.name, Action.RUN, (*reasons, *why), is_known=found is not None)
 
 
 def _must(stage: Stage, known: Known) -> Iterator[str]:
@@ -222,6 +233,11 @@ def inputs_of(
 def same(one: Content | None, other: Content | None) -> bool:
     """Whether two Contents are the same bytes of the same kind."""
     return one is not None and other is not None and (one.kind, one.oid) == (other.kind, other.oid)
+
+
+def stands(run: Run | None, contents: Mapping[str, Content | None]) -> bool:
+    """Whether all that ``run`` made is there as it was made; ``contents`` are those of its outputs, at least."""
+    return run is not None and all(same(contents.get(path), content) for path, content in run.outs.items())
 
 
 def _differences(

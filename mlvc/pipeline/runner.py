@@ -25,6 +25,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 
 from mlvc.errors import DamagedError, MlvcError, ObjectsMissingError
@@ -53,7 +54,13 @@ _LOOK_AGAIN = 0.2
 
 def plan(graph: Graph, tools: Tools, options: Options | None = None) -> tuple[Decision, ...]:
     """What ``repro`` would do, and why; nothing is changed. Of a Stage that cannot run the Decision has the problem."""
-    return _survey(graph, tools, options).plan()
+    survey = _survey(graph, tools, options)
+    return tuple(
+        replace(decision, action=Action.UNCHANGED)
+        if decision.action is Action.STORE and not survey.options.commit
+        else decision
+        for decision in survey.plan()
+    )
 
 
 def status(graph: Graph, tools: Tools, options: Options | None = None) -> tuple[Decision, ...]:
@@ -87,9 +94,6 @@ def _schedule(survey: Survey, decisions: Sequence[Decision]) -> Schedule:
     graph, options = survey.graph, survey.options
     doing = [decision for decision in decisions if decision.action not in schedules.IDLE]
     stages = [graph.stages[decision.stage] for decision in doing]
-    for decision, stage in zip(doing, stages, strict=True):
-        if decision.action is Action.RUN and stage.image:
-            survey.tools.check_image(stage.image)
     if not options.commit:
         failures.check_stored(stages)
     schedules.check_resources(stages, options.limits)
@@ -103,6 +107,7 @@ def _schedule(survey: Survey, decisions: Sequence[Decision]) -> Schedule:
     )
 
 
+_WORK = (Action.RUN, Action.STORE, Action.RESTORE)
 _NOT_DONE = ("failed", "blocked", "skipped", "declined")
 
 
@@ -121,6 +126,7 @@ class _Runner:
         self.told: list[StageResult] = []
         self.errors: list[MlvcError] = []
         self.left: dict[str, Left] = {}
+        self.advice = self.tools.advice
         self.unrestored: set[str] = set()
         """Stages of which outputs that could be had were damaged, or gone, when they were to be restored."""
 
@@ -208,7 +214,7 @@ class _Runner:
     def planned(self, stage: Stage) -> schedules.Event:
         """What is to be done for a Stage that nobody else is at."""
         decision = self.survey.decide(stage)
-        if decision.action is Action.RUN and not self.holding.run(stage):
+        if decision.action in (Action.RUN, Action.STORE) and not self.holding.run(stage):
             return schedules.Held(stage.name)
         return schedules.Planned(decision)
 
@@ -225,6 +231,9 @@ class _Runner:
         if self.survey.stands(stage, attempt.key):
             return self.take_in([attempt], "stored" if self.options.commit else "unchanged")[0]
         self.tools.progress.note(f"Running stage '{stage.name}': {'; '.join(decision.reasons)}")
+        if decision.is_known and self.advice:
+            self.tools.progress.note(self.advice)
+            self.advice = ""
         self.omissions.of_dependencies(stage)
         if stage.each:
             self.itemwise.start(attempt, self.survey.work(stage, before))
@@ -348,4 +357,4 @@ class _Runner:
 
 
 def _is_work(event: schedules.Event) -> bool:
-    return isinstance(event, schedules.Planned) and event.decision.action in (Action.RUN, Action.RESTORE)
+    return isinstance(event, schedules.Planned) and event.decision.action in _WORK

@@ -32,7 +32,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Execute:
-    """Command: run the Stage; answer, at any time, with Finished, Failed or Declined."""
+    """Command: run the Stage, or store what it has made; answer, at any time, with Finished, Failed or Declined."""
 
     decision: Decision
 
@@ -235,7 +235,7 @@ class Schedule:
         return len(self._busy) + self._lent.total()
 
     def _planned(self, decision: Decision) -> list[Command]:
-        if decision.action is Action.RUN:
+        if decision.action in (Action.RUN, Action.STORE):
             return [Execute(decision)]
         if decision.action is Action.RESTORE:
             return [Restore(decision)]

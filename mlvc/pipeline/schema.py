@@ -391,6 +391,10 @@ def _wrong_type(value: object, names: Iterable[str]) -> Problem:
     wanted = [_WORDS[name] for name in names if name in _WORDS]
     told = " or ".join([", ".join(wanted[:-1]), wanted[-1]] if len(wanted) > 1 else wanted)
     hint = next((_HINTS[name] for name in names if name in _HINTS), "") if len(wanted) == 1 else ""
+    if value is None:
+        hint = "give it a value, or take the key out"
+    elif isinstance(value, list | dict) and len(wanted) == 1 and "string" in names:
+        hint = "it takes one value, such as a name"
     return Problem((), f"must be {told}, and this is {kind(value)}", hint=hint)
 
 

@@ -245,7 +245,7 @@ def _stage(at: Place, name: str, fields: Mapping[str, Any], *, line: int = 0, gr
         timeout=_timeout(at.on("timeout"), fields.get("timeout", 0)),
         retries=_count(at.on("retries"), fields.get("retries", 0)),
         resources=dict(_resources(at.on("resources"), fields.get("resources"))),
-        image=_text(at.on("image"), fields.get("image", "")),
+        image=_image(at.on("image"), fields.get("image", "")),
         each=_each(at.on("each"), wdir, fields),
         batch=_batch(at.on("batch"), fields),
         at=at,
@@ -284,6 +284,17 @@ def _text(at: Place, value: object) -> str:
     text = _typed(at, value, str) if isinstance(at.path[-1], str) else value
     if not isinstance(text, str):
         at.fail(f"an entry of '{at.path[-2]}' must be text, and this is {_kind(value)}", hint="put it in quotes")
+    return text
+
+
+def _image(at: Place, value: object) -> str:
+    """The name of a container image, which an engine is given among its options."""
+    text = _text(at, value)
+    if text.startswith("-"):
+        at.fail(
+            f"'{text}' is an option and not the name of an image",
+            hint="name the image; options for each container go into the setting `pipeline.container.args`",
+        )
     return text
 
 

@@ -73,8 +73,9 @@ class Survey:
             except MlvcError as error:
                 problems.setdefault(stage.name, error)
         seen = Seen(contents, params, self.tools.env, problems)
-        decisions = plans.plan(graph, self.names, seen, self._known())
+        decisions = plans.plan(graph, self.names, seen, self._known(unstored=strict))
         if strict:
+            decisions = tuple(self._runnable(decision, problems) for decision in decisions)
             self._problems = problems
         else:
             decisions = tuple(replace(d, action=Action.RUN, problem=None) if d.problem else d for d in decisions)
@@ -110,6 +111,9 @@ class Survey:
         decision = plans.decide(stage, contents, params, self._known(), env=self.tools.env)
         if decision.action is Action.STUCK:
             raise failures.of_stuck(decision)
+        lacking = self._lacking_image(decision)
+        if lacking is not None:
+            raise lacking
         return self._counted(stage, decision, contents, params)
 
     def inputs(self, stage: Stage) -> tuple[Stage, Inputs]:
@@ -132,8 +136,7 @@ class Survey:
         if self.tools.unstored is None or anew:
             return False
         run = self.tools.unstored.lookup(key)
-        now = self.tools.tree.identify(list(run.outs)) if run is not None else {}
-        return run is not None and all(plans.same(now[path], content) for path, content in run.outs.items())
+        return run is not None and plans.stands(run, self.tools.tree.identify(list(run.outs)))
 
     def work(self, stage: Stage, taken: Inputs) -> Work:
         """What is to be done for the items of a Stage."""
@@ -157,7 +160,8 @@ class Survey:
 
     # -- what is known -----------------------------------------------------------------------------
 
-    def _known(self) -> Known:
+    def _known(self, *, unstored: bool = True) -> Known:
+        """``unstored``: whether what was made without being stored need not run."""
         return Known(
             self.journal.lockfile,
             self.tools.hashing,
@@ -165,7 +169,27 @@ class Survey:
             self.tools.tree.available,
             frozenset(self.forced),
             self.tools.tree.why,
+            self.tools.unstored.lookup if self.tools.unstored and self.options.run_cache and unstored else _nothing,
         )
+
+    def _runnable(self, decision: Decision, problems: dict[str, MlvcError]) -> Decision:
+        """The Decision, or that its Stage cannot run where no container can; then that is a problem, too."""
+        lacking = self._lacking_image(decision)
+        if lacking is None:
+            return decision
+        problems[decision.stage] = lacking
+        return Decision(decision.stage, Action.STUCK, (lacking.message,), problem=lacking)
+
+    def _lacking_image(self, decision: Decision) -> MlvcError | None:
+        """Why the Stage, which is to run, cannot do so with its image; None where it can."""
+        stage = self.graph.stages[decision.stage]
+        if decision.action is not Action.RUN or not stage.image:
+            return None
+        try:
+            self.tools.check_image(stage.image, stage.image_id)
+        except MlvcError as error:
+            return failures.of_image(stage, error)
+        return None
 
     def _params(self, stage: Stage, *, placed: bool = True) -> Values:
         """Parameters now; of files that other Stages make, those that are there. ``placed``: errors say where."""

@@ -122,8 +122,8 @@ class Tools:
     claims: Claims = NOBODY
     logs: Logs | None = None
     """Where what the commands print is kept; without, it goes nowhere."""
-    check_image: Callable[[str], object] = bool
-    """PipelineError where nothing can run with this image."""
+    check_image: Callable[[str, str], object] = lambda _image, _id: None
+    """The error that tells why nothing can run with this image, nor with the id that counts for it."""
     isolation: Isolation | None = None
     """Makes directories for Stages that run in one of their own."""
     unstored: Unstored | None = None
@@ -133,6 +133,8 @@ class Tools:
     """Whether the listener wants to know what the commands print."""
     ask: Callable[[Decision], bool] | None = None
     """Whether a Stage is to run; without, nobody is asked."""
+    advice: str = ""
+    """What to say, once, where a Stage runs although what it makes is recorded."""
     items: ItemTree | None = None
     """For Stages with ``each``; without it and the next there can be none."""
     tables: Tables | None = None

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlvc import files
-from mlvc.errors import FormatError
+from mlvc.errors import FormatError, refused
 from mlvc.hashing import Hashing
 from mlvc.store.blobs import BUNDLES, Blobs
 
@@ -123,7 +123,7 @@ class Records:
 class Bundles(Records):
     """The bundles of one Remote, with copies of those that were read; without ``known`` there are none.
 
-    OSError where the place cannot be read or written.
+    OSError where the place cannot be read or written, SystemFailureError where a copy cannot.
     """
 
     def __init__(self, blobs: Blobs, hashing: Hashing, known: str) -> None:
@@ -160,7 +160,7 @@ class Bundles(Records):
             if records is not None:
                 self._records[name] = records
                 if keep:
-                    files.replace(self._path(name), data)
+                    self._keep(name, data)
             else:
                 (self.strange if self.hashing.of(data).hex() == name else self.damaged).add(name)
         for name in before - listed.keys() if keep else ():
@@ -230,5 +230,12 @@ class Bundles(Records):
         self._records[name] = decode(data, self.hashing.size)
         self.damaged.discard(name)
         if self.known:
-            files.replace(self._path(name), data)
+            self._keep(name, data)
         return name
+
+    def _keep(self, name: str, data: bytes) -> None:
+        """Make the copy of a bundle. What goes wrong here is no fault of the place: it is no OSError."""
+        try:
+            files.replace(self._path(name), data)
+        except OSError as error:
+            raise refused(error) from None

@@ -176,3 +176,16 @@ def test_limits_of_pipelines_have_names_of_ones_own(project: Path) -> None:
     ):
         done = run_mlvc("config", name, value, cwd=project, check=False)
         assert (done.code, told in done.err) == (2, True), done
+
+
+def test_what_is_no_words_of_a_shell_is_refused_for_containers(project: Path) -> None:
+    name = "pipeline.container.args"
+    refused(run_mlvc("config", name, '"unterminated', cwd=project, check=False), 2, name, "no closing quotation")
+    path = project / ".git/mlvc/config.toml"
+    run_mlvc("config", "--private", name, "a 'b c'", cwd=project)
+    path.write_text(path.read_text().replace("b c'", "b c"))
+    shell.write(project, {"mlvc.yaml": b"stages: {s: {cmd: echo > out, image: none, outs: [out]}}"})
+    for command in (["repro"], ["status"]):
+        refused(run_mlvc(*command, cwd=project, check=False), 2, f"{path}: {name} is ", "no closing quotation")
+    path.write_text(path.read_text().replace("'b c", "b c"))
+    assert run_mlvc("status", cwd=project).code == 0

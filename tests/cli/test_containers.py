@@ -109,9 +109,57 @@ def test_an_image_that_is_not_here(project: Path, env: dict[str, str]) -> None:
     pipeline(project, UPPER.replace(IMAGE, absent), alone)
     assert f"image {absent} is not here" in run_mlvc("repro", "--dry-run", cwd=project).out
     result = run_mlvc("repro", cwd=project, check=False)
-    shell.refused(result, 2, f"the image '{absent}' cannot be had", f"{env[ENGINE]} pull")
+    place = "mlvc.yaml, line 2, column 60: stage 'upper' has to run, and "
+    shell.refused(result, 2, f"{place}the image '{absent}' cannot be had", f"{env[ENGINE]} pull")
     assert not (project / "made").exists()
-    run_mlvc("repro", "alone", cwd=project)
+    result = run_mlvc("repro", "--keep-going", cwd=project, check=False)
+    shell.refused(result, 2, f"{place}the image '{absent}' cannot be had")
+    assert "1 failed, 1 ran" in result.err
+    assert (project / "made").exists()
+
+
+def test_an_image_that_cannot_be_had_any_more_counts_as_it_is_recorded(
+    project: Path, env: dict[str, str], moved: str
+) -> None:
+    retag(env, moved)
+    pipeline(
+        project, UPPER.replace(IMAGE, moved), "alone: {cmd: 'cat data/one.txt > made', deps: [data], outs: [made]}"
+    )
+    run_mlvc("repro", cwd=project)
+    engine("rmi", "--force", moved, env=env)
+    for args in ([], ["--dry-run"], ["--allow-missing"], ["--keep-going"]):
+        assert "failed" not in run_mlvc("repro", *args, cwd=project).err
+    assert "2 unchanged" in run_mlvc("repro", cwd=project).err
+    assert run_mlvc("status", cwd=project).out.count("upper") == 0
+    (project / "out").unlink()
+    assert "1 restored" in run_mlvc("repro", cwd=project).err
+    # Only what has to run fails.
+    shell.write(project, {"data/one.txt": b"two\n"})
+    result = run_mlvc("repro", "--keep-going", cwd=project, check=False)
+    shell.refused(result, 2, "mlvc.yaml, line 2, column 60: stage 'upper' has to run", f"'{moved}' cannot be had")
+    assert (project / "made").read_bytes() == b"two\n"
+
+
+def test_a_recorded_image_is_used_under_its_id_where_its_name_is_gone(
+    project: Path, env: dict[str, str], moved: str
+) -> None:
+    pipeline(project, UPPER.replace(IMAGE, moved))
+    run_mlvc("repro", cwd=project)
+    recorded = json.loads((project / "mlvc.lock").read_text())["stages"]["upper"]["image"]
+    engine("rmi", moved, env=env)  # a name of several
+    shell.write(project, {"data/one.txt": b"two\n"})
+    assert "1 ran" in run_mlvc("repro", cwd=project).err
+    assert (project / "out").read_bytes() == b"two\n"
+    assert json.loads((project / "mlvc.lock").read_text())["stages"]["upper"]["image"] == recorded
+
+
+def test_an_image_is_found_to_be_gone_when_the_stage_before_has_run(project: Path, env: dict[str, str]) -> None:
+    absent = "localhost/no-such-image:1"
+    after = f"after: {{cmd: cat made, image: '{absent}', deps: [made], outs: [out]}}"
+    pipeline(project, "first: {cmd: 'echo > made', outs: [made]}", after)
+    result = run_mlvc("repro", cwd=project, check=False)
+    shell.refused(result, 2, "mlvc.yaml, line 3, column 26: stage 'after' has to run")
+    assert "1 ran, 1 failed" in result.err
 
 
 def test_without_an_engine_only_what_has_to_run_is_refused(project: Path, env: dict[str, str], tmp_path: Path) -> None:
@@ -127,8 +175,12 @@ def test_without_an_engine_only_what_has_to_run_is_refused(project: Path, env: d
     shell.write(project, {"data/one.txt": b"two\n"})
     (project / "made").unlink()
     result = run_mlvc("repro", cwd=project, env=bare, check=False)
-    shell.refused(result, 2, "no container can be run: there is no docker and no podman", "install docker or podman")
+    told = "stage 'upper' has to run, and no container can be run: there is no docker and no podman"
+    shell.refused(result, 2, "mlvc.yaml, line 2, column ", told, "install docker or podman")
     assert not (project / "made").exists()
+    result = run_mlvc("repro", "--keep-going", cwd=project, env=bare, check=False)
+    shell.refused(result, 2, told)
+    assert (project / "made").exists()
     run_mlvc("config", "pipeline.container.engine", "nerdctl", cwd=project)
     shell.refused(run_mlvc("repro", cwd=project, check=False), 2, "there is no nerdctl here")
 

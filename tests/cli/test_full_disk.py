@@ -20,6 +20,7 @@ import pytest
 
 from mlvc.oid import LENGTHS
 from tests.helpers import SOURCES, git, run, run_mlvc, shell
+from tests.helpers.sharing import store
 from tests.helpers.shell import refused, tree
 
 pytestmark = pytest.mark.fault
@@ -120,6 +121,30 @@ def test_a_full_disk(disk: Path, command: str, algorithm: str) -> None:
         shutil.copytree(disk / "remote", kept / "remote")
         run_mlvc("pull", cwd=clone)
         assert tree(clone) == tree(other)
+
+
+def test_a_full_disk_here_is_not_put_down_to_the_remote(disk: Path, tmp_path: Path) -> None:
+    root = shell.project(tmp_path / "project", pushed=True)
+    text = "stages: {s: {cmd: head -c 3000000 /dev/urandom > out, deps: [data], outs: [out]}}"
+    shell.write(root, {"mlvc.yaml": text.encode()})
+    run_mlvc("repro", cwd=root)
+    shell.commit(root)
+    run_mlvc("push", "--run-cache", cwd=root)
+    git("clone", "--quiet", str(root), str(disk / "clone"), cwd=tmp_path)
+    clone = disk / "clone"
+    run_mlvc("config", "--private", "remote.store.url", str(store(root).resolve()), cwd=clone)
+    full = 0
+    for size in (0, 4096, 8192, 16384, 65536, 1 << 18, 1 << 20, 3 << 19, 1 << 21, 3 << 20, 1 << 22, 5 << 20):
+        ballast = fill(disk, size)
+        result = run_mlvc("repro", "--pull", cwd=clone, check=False)
+        ballast.unlink()
+        if not result.code:
+            break
+        full += 1
+        refused(result, SYSTEM_FAILURE, "the disk is full: ", str(disk))
+        assert "remote" not in result.err.partition("hint:")[0]
+    assert full >= 4
+    assert "1 restored" in run_mlvc("repro", "--pull", cwd=clone).err or not result.code
 
 
 # -- Ctrl-C ------------------------------------------------------------------------------------

@@ -266,6 +266,23 @@ def test_without_commit_the_next_one_stores_without_running(describe: Callable[.
     assert ((root / "out").read_text(), (root / "log").read_text()) == ("a\n", "\n")
 
 
+def test_without_commit_the_plan_says_what_the_next_one_does(describe: Callable[..., Path]) -> None:
+    root = describe(
+        a={"cmd": "echo >> log; echo a > a", "outs": ["a"]}, b={"cmd": "cp a b", "deps": ["a"], "outs": ["b"]}
+    )
+    run_mlvc("repro", "--no-commit", cwd=root)
+    assert run_mlvc("repro", "--dry-run", cwd=root).out == "a: store (never run)\nb: store (never run)\n"
+    assert run_mlvc("repro", "--dry-run", "--no-commit", cwd=root).out.count("unchanged") == 2
+    assert "a: never run" in run_mlvc("status", cwd=root).out
+    assert run_mlvc("repro", "--dry-run", "--force", "a", cwd=root).out == "a: run (forced; never run)\n"
+    assert run_mlvc("repro", "--dry-run", "--no-run-cache", "a", cwd=root).out == "a: run (never run)\n"
+    assert run_mlvc("repro", "--no-commit", "-j", "2", cwd=root).err.splitlines()[0] == "pipeline: 2 unchanged"
+    (root / "b").write_text("x")
+    assert run_mlvc("repro", "--dry-run", cwd=root).out == "a: store (never run)\nb: run (never run)\n"
+    assert "1 stored, 1 ran" in run_mlvc("repro", cwd=root).err
+    assert (root / "log").read_text() == "\n"
+
+
 def test_explain_tells_of_every_stage_before_anything_runs(describe: Callable[..., Path]) -> None:
     root = describe(a={"cmd": "echo > a", "outs": ["a"]}, b={"cmd": "cp a b", "deps": ["a"], "outs": ["b"]})
     run_mlvc("repro", "a", cwd=root)

@@ -73,6 +73,29 @@ def test_where_the_inputs_are_lost_too_it_is_said_what_can_be_done(shared: Path,
     assert not (clone / "log").exists()
 
 
+def test_nothing_is_put_into_the_working_tree_where_not_all_can_be_had(project: Path) -> None:
+    shell.write(project, {"extra": b"b\n", "in/a": b"a\n", "in/b": b"b\n", "in/c": b"c\n"})
+    run_mlvc("add", "extra", cwd=project)
+    run_mlvc("push", cwd=project)
+    first = packs(store(project))
+    run_mlvc("add", "in", cwd=project)
+    text = (
+        "stages: {all: {cmd: cat in/* > all, deps: [in], outs: [all]}, b: {cmd: cat in/b > b, deps: [in/b], outs: [b]}}"
+    )
+    shell.write(project, {"mlvc.yaml": text.encode()})
+    run_mlvc("repro", cwd=project)
+    shell.commit(project)
+    run_mlvc("push", cwd=project)
+    for pack in first:
+        pack.unlink()
+    for stage, path in (("all", "in"), ("b", "in/b")):
+        clone = shell.clone(project, stage)
+        result = run_mlvc("repro", "--pull", "--force", stage, cwd=clone, check=False)
+        refused(result, 4, f"{path} is needed and cannot be had: its object is missing on remote 'store'")
+        assert not (clone / "in").exists()
+        assert "in: not in the working tree" in run_mlvc("status", cwd=clone).out
+
+
 @BOTH
 def test_a_frozen_stage_says_why_it_cannot_be_brought_back(shared: Path, how: str) -> None:
     text = (shared / "mlvc.yaml").read_text().replace("    outs: [up]", "    outs: [up]\n    frozen: true")
@@ -111,6 +134,7 @@ def test_a_damaged_bundle_is_named_and_the_rest_is_done(shared: Path) -> None:
     assert result.code == 4
     assert json.loads(result.out)["fetch"]["damaged"] == [str(bad.resolve())]
     assert (clone / "all").exists()
+    shell.write(clone, {"params.yaml": b"times: 7\n"})  # so that the Remote is asked
     result = run_mlvc("repro", "--pull", cwd=clone)
     assert f"damaged on remote 'store': {bad.resolve()}" in result.err
     # Nothing of it is here: it is told, and this clone has done all that it can.

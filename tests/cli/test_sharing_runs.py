@@ -55,6 +55,20 @@ def test_what_was_not_needed_is_no_reason_to_run(shared: Path) -> None:
     assert told["stages"][0]["reasons"] == ["dependency data is missing", "output up is missing"]
 
 
+def test_the_remote_is_asked_only_before_a_stage_would_run(shared: Path) -> None:
+    clone = shell.clone(shared)
+    assert ran(clone, "--pull") == []
+    store(shared).rename(shared.parent / "gone")
+    assert outcomes(clone, "--pull") == {"upper": "unchanged", "count": "unchanged"}
+    assert ran(clone, "--pull") == []
+    (clone / "all").unlink()
+    assert ran(clone, "--pull") == []  # the Store has it
+    assert (clone / "all").read_bytes() == b"A\nB\n"
+    shell.write(clone, {"params.yaml": b"times: 2\n"})
+    for args in ([], ["--dry-run"]):
+        refused(run_mlvc("repro", "--pull", *args, cwd=clone, check=False), 6, "remote 'store'")
+
+
 def test_a_part_of_a_tracked_directory_is_fetched(shared: Path) -> None:
     shell.write(shared, {"mlvc.yaml": PIPELINE.replace("deps: [data]", "deps: [data/a, data/b]").encode()})
     run_mlvc("repro", cwd=shared)
@@ -94,6 +108,27 @@ def test_a_run_whose_outputs_cannot_be_had_is_no_hit(shared: Path) -> None:
         pack.unlink()
     assert outcomes(clone, "--pull")["count"] == "run"
     assert ran(clone, "--pull") == ["count"]
+
+
+def test_a_result_that_could_be_brought_is_told_once(shared: Path) -> None:
+    text = PIPELINE.replace("> all;", "> all; cat params.yaml >> all;")
+    more = "  more: {cmd: cat params.yaml > more, deps: [params.yaml], outs: [more]}\n"
+    shell.write(shared, {"mlvc.yaml": (text + more).encode()})
+    run_mlvc("repro", cwd=shared)
+    shell.commit(shared)
+    run_mlvc("push", cwd=shared)
+    computed(shared, 2)
+    clone = shell.clone(shared)
+    run_mlvc("pull", "--run-cache", cwd=clone)
+    shell.write(clone, {"params.yaml": b"times: 2\n"})
+    advice = "`mlvc repro --pull` brings such results"
+    assert run_mlvc("repro", "--dry-run", cwd=clone).err.count(advice) == 1
+    assert advice not in run_mlvc("repro", "--dry-run", "--pull", cwd=clone).err
+    result = run_mlvc("repro", cwd=clone)
+    assert "2 ran" in result.err
+    assert result.err.count(advice) == 1
+    shell.write(clone, {"params.yaml": b"times: 3\n"})  # of this nobody knows
+    assert advice not in run_mlvc("repro", cwd=clone).err
 
 
 def test_only_complete_runs_go_and_they_go_last(shared: Path) -> None:

@@ -75,10 +75,11 @@ More values may come in later versions.
 | `kind` in a change | `f`, `x`, `l`, `d` | file, executable, symbolic link, empty directory: as in a Manifest |
 | | `dir` | a tracked directory as a whole |
 | `action` | `unchanged`, `run`, `restore` | what `mlvc repro` would do |
+| | `store` | nothing runs: it ran before with `--no-commit`, and what it made is stored |
 | | `may run` | it waits for a Stage that runs, and whose outputs may come out the same |
 | | `frozen` | nothing, because it is frozen |
 | | `skipped` | its `when` does not hold, or it needs what such a Stage makes |
-| | `cannot run` | it is frozen, and an output cannot be brought back; or a dependency or parameter is not there |
+| | `cannot run` | it is frozen and lacks an output; or a dependency, parameter or container is not to be had |
 | `outcome` | `unchanged`, `ran`, `restored`, `frozen`, `skipped` | what became of it |
 | | `stored` | it ran before with `--no-commit`, and what it made was stored now |
 | | `failed` | its command failed, or it could not begin, or it did not make an output |

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from mlvc import files
-from mlvc.errors import MlvcError, PipelineError
+from mlvc.errors import MlvcError
 from mlvc.pipeline.executors import container
 from mlvc.pipeline.executors.base import Ended, Executor, Job, Post
 from mlvc.pipeline.executors.container import Engine
@@ -56,15 +56,15 @@ class Containers:
         if not self._ids.get(image) and image not in self._why:
             try:
                 self._ids[image] = (self._found.pull(image) if pull else self._found.image(image)) or ""
-            except PipelineError as error:
+            except MlvcError as error:
                 self._why[image] = error
         return self._ids.get(image, "")
 
-    def check(self, image: str) -> None:
-        """PipelineError where a container with ``image`` cannot be run."""
+    def check(self, image: str, id_: str = "") -> None:
+        """The error that tells why a container with ``image`` cannot be run, nor one with its recorded ``id_``."""
         if isinstance(self._found, MlvcError):
             raise self._found
-        if image in self._why:
+        if image in self._why and not (id_ and self.identify(id_, pull=False)):
             raise self._why[image]
 
 
@@ -87,9 +87,9 @@ class Contained:
         if not job.image:
             self.inner.start(job, post)
             return
-        self.containers.check(job.image)
         engine = self.containers.engine
         image = self.containers.identify(job.image, pull=True) or job.image
+        self.containers.check(job.image)
         name = f"mlvc-{os.getpid()}-{next(self._count)}-{os.urandom(4).hex()}"
         argv = engine.argv(
             job.commands,

@@ -121,17 +121,21 @@ def find(environment: Mapping[str, str], wanted: str = "", extra: Sequence[str] 
         program = shutil.which(name, path=environment.get("PATH", os.defpath))
         if program is None:
             continue
-        done = _call([program, "version", "--format", "{{.Server.Version}}"], environment, _SECONDS)
-        version = _call([program, "--version"], environment, _SECONDS) if done.returncode else done
+        try:
+            done = _call([program, "version", "--format", "{{.Server.Version}}"], environment, _SECONDS)
+            version = _call([program, "--version"], environment, _SECONDS) if done.returncode else done
+        except SystemFailureError as error:
+            silent.append(error.message)
+            continue
         podman = b"podman" in version.stdout.lower() or "podman" in name
         # podman needs no server, and has none to tell of.
         if done.returncode == 0 or (podman and version.returncode == 0):
             return Engine(program, environment, tuple(extra), podman)
         silent.append(f"{name} is there, but says: {_last(done.stderr) or 'nothing'}")
     told = "; ".join(silent) or f"there is no {wanted or ' and no '.join(ENGINES)} here"
+    install = "install docker or podman, or set `pipeline.container.engine`"
     raise PipelineError(
-        f"no container can be run: {told}",
-        hint="start its engine" if silent else "install docker or podman, or set `pipeline.container.engine`",
+        f"no container can be run: {told}", hint="start its engine, or look whether it is well" if silent else install
     )
 
 

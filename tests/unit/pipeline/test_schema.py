@@ -162,7 +162,10 @@ def test_the_forms_of_dvc_at_the_top():
             "the stage",
         ),
         ("stages: {s: {cmd: x, outs: [a, 1]}}", "line 1, column 32: stage 's': an entry of 'outs' must be text or", ""),
-        ("stages: {s: {cmd: x, wdir: [a]}}", "line 1, column 22: stage 's': 'wdir' must be text", "quotes"),
+        ("stages: {s: {cmd: x, wdir: [a]}}", "line 1, column 22: stage 's': 'wdir' must be text", "one value"),
+        ("stages: {s: {cmd: x, wdir: 3}}", "line 1, column 22: stage 's': 'wdir' must be text", "quotes"),
+        ("stages: {s: {cmd: x, image: }}", "line 1, column 22: stage 's': 'image' must be text", "take the key out"),
+        ("stages: {s: {cmd: x, image: --rm}}", "line 1, column 22: stage 's': '--rm' is an option", "container.args"),
     ],
 )
 def test_where_it_is_wrong(text, message, hint):
