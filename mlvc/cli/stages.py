@@ -108,6 +108,9 @@ def repro(
         isolated=isolated,
         check_deterministic=check_deterministic,
     )
+    if single and (downstream or force_downstream):
+        other = "--downstream" if downstream else "--force-downstream"
+        raise UsageError(f"--single-item leaves out what {other} asks for", hint="leave one of them out")
     if remote and not pull:
         raise UsageError("--remote says which Remote is asked, and none is", hint="add --pull")
     with opened() as repo:
