@@ -244,7 +244,7 @@ def load_json(text: str, name: str) -> Any:
         value = dict(found)
         if len(value) != len(found):
             twice = next(key for key, _ in found if sum(key == other for other, _ in found) > 1)
-            raise FormatError(f"{name}: the key '{twice}' is there twice")
+            raise _twice(text, name, twice)
         return value
 
     try:
@@ -255,6 +255,17 @@ def load_json(text: str, name: str) -> Any:
         raise FormatError(f"{name} has a value that cannot be read: {_line(error)}") from None
     except RecursionError:
         raise FormatError(f"{name} is nested too deeply") from None
+
+
+def _twice(text: str, name: str, key: str) -> FormatError:
+    """The error for a key that comes twice in a JSON text. That is nearly always YAML, which knows where."""
+    told = f"the key '{key}' is there twice"
+    try:
+        parse_yaml(text, name)
+    except FormatError as error:
+        if error.message.endswith(told):
+            return error
+    return FormatError(f"{name}: {told}")
 
 
 def dump_json(value: Any) -> str:

@@ -109,8 +109,10 @@ def test_positions():
 def test_json_and_toml_that_are_refused_are_located():
     with pytest.raises(FormatError, match=r"f, line 2, column 3: "):
         codec.load_json("{\n  a", "f")
+    with pytest.raises(FormatError, match=r"f, line 2, column 2: the key 'a' is there twice"):
+        codec.load_json('{"b": {"c": 1}, "a": 1,\n\t"a": 2}', "f")
     with pytest.raises(FormatError, match=r"f: the key 'a' is there twice"):
-        codec.load_json('{"a": 1, "a": 2}', "f")
+        codec.load_json('{"b": "\\ud83d\\ude00\\/", "a": 1, "a": 2}', "f")  # no YAML
     with pytest.raises(FormatError, match=r"f, line 2, column 4: "):
         codec.load_toml("a = 1\nb =\n", "f")
 
