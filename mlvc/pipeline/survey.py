@@ -109,7 +109,7 @@ class Survey:
         params = self._params(stage)
         decision = plans.decide(stage, contents, params, self._known(), env=self.tools.env)
         if decision.action is Action.STUCK:
-            raise failures.of_stuck(decision)
+            raise failures.of_stuck(stage, decision)
         return self._counted(stage, decision, contents, params)
 
     def inputs(self, stage: Stage) -> tuple[Stage, Inputs]:
