@@ -118,11 +118,23 @@ def read_at(fd: int, length: int, start: int) -> bytes:
 
 
 def write_all(fd: int, data: bytes | memoryview | bytearray) -> None:
-    """Write every byte of ``data``; a short write (a full disk, a signal) goes on or raises."""
-    done = os.write(fd, data)
-    while done < len(data):
-        data = memoryview(data)[done:]
+    """Write every byte of ``data``; a short write (a full disk, a signal) goes on or raises with the file's name."""
+    try:
         done = os.write(fd, data)
+        while done < len(data):
+            data = memoryview(data)[done:]
+            done = os.write(fd, data)
+    except OSError as error:
+        error.filename = error.filename or _name_of(fd)
+        raise
+
+
+def _name_of(fd: int) -> str | None:
+    """The path of an open file, None where the system does not tell: it says which disk is full."""
+    with suppress(OSError):
+        name = os.readlink(f"/proc/self/fd/{fd}")
+        return name.removesuffix(" (deleted)") if name.startswith("/") else None
+    return None
 
 
 def sync_dir(path: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from mlvc.errors import FormatError, MlvcError, PipelineError, StageFailedError, UsageError, refused
 from mlvc.pipeline import quantities, where
@@ -27,10 +29,22 @@ def of_command(stage: Stage, ended: Ended) -> StageFailedError:
     else:
         how = f"failed with exit code {ended.code}"
     why = "give it more time under 'timeout'" if ended.timed_out else "its own output says why"
+    if _is_full(ended.job.directory):
+        why = f"the disk is full at {ended.job.directory}: make room"
     return StageFailedError(
         f"{where.of(stage)}: the command of stage '{stage.name}' {how}: {first}{' …' if more else ''}",
         hint=f"{why}; what was finished before is recorded, `mlvc repro` goes on from there",
     )
+
+
+def _is_full(directory: str) -> bool:
+    with suppress(OSError):
+        return shutil.disk_usage(directory).free < _ROOM
+    return False
+
+
+_ROOM = 1 << 20
+"""A disk with less is full: what failed may have removed a little of what it wrote."""
 
 
 def of_missing(stage: Stage, path: str) -> StageFailedError:
