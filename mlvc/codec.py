@@ -94,7 +94,7 @@ def parse_yaml(text: str, name: str) -> Yaml:
     except yaml.reader.ReaderError as error:
         raise FormatError(f"{name}: a character that YAML does not allow: {error.reason}") from None
     except yaml.MarkedYAMLError as error:
-        raise FormatError(_told(error, name)) from None
+        raise _refused(error, name) from None
     except RecursionError:
         raise FormatError(f"{name} is nested too deeply") from None
     except (ValueError, KeyError, OverflowError) as error:
@@ -152,10 +152,31 @@ def _refuse_deep(text: str, name: str) -> None:
             raise FormatError(f"{name} is nested deeper than {_DEEP} levels")
 
 
-def _told(error: Any, name: str) -> str:
-    mark = error.problem_mark or error.context_mark
-    where = f"{name}, line {mark.line + 1}, column {mark.column + 1}" if mark else name
-    return f"{where}: {error.problem or error.context or 'not YAML'}"
+_FLOWS = {"while parsing a flow sequence": "[", "while parsing a flow mapping": "{"}
+_STAR = "text that begins with `*` or `&` goes in quotes: '*.txt'"
+
+
+def _refused(error: Any, name: str) -> FormatError:
+    """What the YAML library says. What is not closed is told where it opens: it ends anywhere, or nowhere."""
+    mark, start, told = error.problem_mark or error.context_mark, error.context_mark, error.problem or error.context
+    where = f"{name}, {_at(mark)}" if mark else name
+    opening = _FLOWS.get(error.context)
+    if error.context == "while scanning a quoted scalar" and start:
+        return FormatError(f"{name}, {_at(start)}: the quote that opens here is not closed", hint="close it")
+    if opening and start and start.line != mark.line:
+        told = f"the `{opening}` that opens here is not closed: {_at(mark)}: {told}"
+        return FormatError(f"{name}, {_at(start)}: {told}", hint="close it, or put the text in quotes")
+    if error.context in ("while scanning an alias", "while scanning an anchor") or told == "found undefined alias":
+        return FormatError(f"{where}: {told}", hint=_STAR)
+    hint = "take one of them out" if str(told).endswith(_TWICE) else ""
+    return FormatError(f"{where}: {told or 'not YAML'}", hint=hint)
+
+
+def _at(mark: Any) -> str:
+    return f"line {mark.line + 1}, column {mark.column + 1}"
+
+
+_TWICE = "is there twice"
 
 
 @cache
@@ -205,7 +226,7 @@ def _refuse_twice(node: Any, error: Any) -> None:
         if key.id != "scalar":
             raise error(None, None, "a key must be a plain word or text", key.start_mark)
         if (key.tag, key.value) in seen and key.tag != _TAG + "merge":
-            raise error(None, None, f"the key '{key.value}' is there twice", key.start_mark)
+            raise error(None, None, f"the key '{key.value}' {_TWICE}", key.start_mark)
         seen.add((key.tag, key.value))
 
 
@@ -244,7 +265,7 @@ def load_json(text: str, name: str) -> Any:
         value = dict(found)
         if len(value) != len(found):
             twice = next(key for key, _ in found if sum(key == other for other, _ in found) > 1)
-            raise FormatError(f"{name}: the key '{twice}' is there twice")
+            raise _twice(text, name, twice)
         return value
 
     try:
@@ -255,6 +276,17 @@ def load_json(text: str, name: str) -> Any:
         raise FormatError(f"{name} has a value that cannot be read: {_line(error)}") from None
     except RecursionError:
         raise FormatError(f"{name} is nested too deeply") from None
+
+
+def _twice(text: str, name: str, key: str) -> FormatError:
+    """The error for a key that comes twice in a JSON text. That is nearly always YAML, which knows where."""
+    told = f"the key '{key}' {_TWICE}"
+    try:
+        parse_yaml(text, name)
+    except FormatError as error:
+        if error.message.endswith(told):
+            return error
+    return FormatError(f"{name}: {told}")
 
 
 def dump_json(value: Any) -> str:

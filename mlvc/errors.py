@@ -4,7 +4,7 @@ The exit codes are part of the interface (docs/reference/exit-codes.md):
 
 ====  ==========================================================================
 0     all of the work was done
-1     ``--exit-code``: there are changes; ``check-ignore``: none is ignored; ``doctor``: broken; ``reproduce``: not so
+1     ``--exit-code``: changes; ``check-ignore``: none; ``doctor``: broken; ``reproduce``: not so; ``repro -i``: no
 2     the command line, a setting or a file of the user cannot be used as it is
 3     a bug in mlvc
 4     an object is missing or damaged

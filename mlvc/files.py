@@ -118,27 +118,23 @@ def read_at(fd: int, length: int, start: int) -> bytes:
 
 
 def write_all(fd: int, data: bytes | memoryview | bytearray) -> None:
-    """Write every byte of ``data``; a short write (a full disk, a signal) goes on or raises.
-
-    The error names the file, where the system tells its name.
-    """
+    """Write every byte of ``data``; a short write (a full disk, a signal) goes on or raises with the file's name."""
     try:
         done = os.write(fd, data)
         while done < len(data):
             data = memoryview(data)[done:]
             done = os.write(fd, data)
     except OSError as error:
-        error.filename = _name_of(fd) or error.filename
+        error.filename = error.filename or _name_of(fd)
         raise
 
 
-def _name_of(fd: int) -> str:
-    """The path of an open file, as Linux tells it; else ''."""
-    try:
-        path = os.readlink(f"/proc/self/fd/{fd}")
-    except OSError:
-        return ""
-    return path if path.startswith("/") else ""
+def _name_of(fd: int) -> str | None:
+    """The path of an open file, None where the system does not tell: it says which disk is full."""
+    with suppress(OSError):
+        name = os.readlink(f"/proc/self/fd/{fd}")
+        return name.removesuffix(" (deleted)") if name.startswith("/") else None
+    return None
 
 
 def sync_dir(path: str) -> None:

@@ -164,7 +164,10 @@ class Repo:
         return WorkTree("/", index, self.hashing)
 
     def path(self, name: str) -> str:
-        """A path as a person typed it, relative to the repository; UsageError where it is outside."""
+        """A path as a person typed it, relative to the repository; UsageError where it is outside, or empty."""
+        if not name:
+            # A variable of the shell that is not set; as a path it would be the current directory.
+            raise UsageError("a path is empty", hint="is it a variable that is not set? The current directory is `.`")
         try:
             name.encode()
         except UnicodeEncodeError:

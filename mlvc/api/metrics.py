@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,13 +25,15 @@ Values = dict[str, dict[str, Any]]
 class Figures:
     """The metrics at one revision: what each file says, by path.
 
-    ``rev``: as the user calls it, '' for the working tree. ``absent``: the files that are not there.
+    ``rev``: as the user calls it, '' for the working tree. ``absent``: the files that are not there. ``empty``: those
+    that are there and have nothing that is a metric.
     """
 
     rev: str
     commit: str
     files: Mapping[str, Any]
     absent: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,8 @@ def _figures(revision: Revision, paths: Sequence[str], problems: Problems) -> Fi
     kept = {path: kept for path, value in found.items() if (kept := figures(value)) is not None}
     there = _around(found)
     absent = [] if paths else [path for path in declared if path not in there and not problems.told(path)]
-    return Figures(revision.rev, revision.commit, kept, tuple(absent))
+    empty = [path for path in declared if path in found and path not in kept]
+    return Figures(revision.rev, revision.commit, kept, tuple(absent), tuple(empty))
 
 
 def _around(paths: Iterable[str]) -> set[str]:
@@ -116,7 +120,12 @@ def _check(repo: Repo, targets: Sequence[str], paths: Sequence[str], found: Iter
     there = _around(found)
     for target, path in zip(targets, paths, strict=True):
         if path not in there and not problems.told(path):
+            if os.path.exists(f"{repo.root}/{path}"):
+                raise UsageError(f"{target} has no values that can be shown", hint=_VALUES)
             raise UsageError(f"{target} is not there, or has no values", hint=named.slip(target, repo.root, repo.cwd))
+
+
+_VALUES = "a file has them in a mapping of names to numbers, text, true and false, in YAML, JSON or TOML"
 
 
 # -- comparing ---------------------------------------------------------------------------------

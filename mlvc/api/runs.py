@@ -55,6 +55,23 @@ def runs(repo: Repo, stage: str = "", *, key: str = "") -> list[KnownRun]:
     return [KnownRun(run, names[run.key], when, here.issuperset(run.outs.values())) for run, when in found]
 
 
+def one(repo: Repo, word: str) -> KnownRun:
+    """The Run whose key begins so, or of the Stage that ``word`` names: the one of the Lockfile, else the newest.
+
+    UsageError where there is none, or more than one.
+    """
+    whole = described.load(repo)
+    try:
+        name = targets.target(repo, whole, word)
+    except PipelineError:
+        return runs(repo, key=word)[0]
+    found = runs(repo, name)
+    if not found:
+        raise UsageError(f"no Run of stage '{name}' is known here", hint="`mlvc runs list` shows what is")
+    entry = lockfile.LockfileStore(os.path.join(repo.root, lockfile.FILE)).load().stages.get(name)
+    return next((each for each in found if entry is not None and each.run.key == entry.key), found[0])
+
+
 def _all(repo: Repo, digits: str) -> Iterator[tuple[Run | None, float]]:
     cache = run_cache(repo)
     own = set()
@@ -75,8 +92,10 @@ def _all(repo: Repo, digits: str) -> Iterator[tuple[Run | None, float]]:
 
 def _digits(key: str) -> str:
     digits = key.rpartition(":")[2].lower()
-    if key and (len(digits) < _LEAST or digits.strip("0123456789abcdef")):
-        raise UsageError(f"'{key}' is not the beginning of a key", hint="`mlvc runs list` shows the keys")
+    if key and digits.strip("0123456789abcdef"):
+        raise UsageError(f"'{key}' is neither a stage nor the beginning of a key", hint="`mlvc runs list` shows both")
+    if key and len(digits) < _LEAST:
+        raise UsageError(f"'{key}' is too short for a key", hint=f"type at least {_LEAST} digits of it")
     return digits
 
 
@@ -152,4 +171,4 @@ def _by_key(kept: Logs, word: str) -> list[Log]:
     return sorted(found, key=lambda each: each.began, reverse=True) if len(digits) >= _LEAST else []
 
 
-__all__ = ["Content", "KnownRun", "log", "runs"]
+__all__ = ["Content", "KnownRun", "log", "one", "runs"]

@@ -20,8 +20,10 @@ def targets(repo: Repo, whole: Graph, word: str) -> tuple[str, ...]:
 
     One of the pipeline file there comes first, then ``FILE:NAME``, the maker of that path, and one at the top. NAME
     may be that of a ``foreach`` or ``matrix``, for all Stages of it, and a pattern, and so may a path. A pipeline file
-    stands for all Stages in it.
+    stands for all Stages in it. UsageError for an empty word.
     """
+    if not word:
+        raise UsageError("the name of a stage is empty", hint="is it a variable that is not set?")
     found = _by_name(repo, whole, word)
     if not found:
         path = repo.path(word)
@@ -60,8 +62,8 @@ def target(repo: Repo, whole: Graph, word: str) -> str:
 def _by_name(repo: Repo, whole: Graph, word: str) -> tuple[str, ...]:
     """The Stages of the pipeline file here, or of the one that ``word`` names before a colon."""
     found = _named(whole, spec.file_in(repo.cwd), word)
-    file, colon, name = word.rpartition(":")
-    return _named(whole, repo.path(file), name) if colon and not found else found
+    file, _, name = word.rpartition(":")
+    return _named(whole, repo.path(file), name) if file and not found else found
 
 
 def apart(repo: Repo, words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

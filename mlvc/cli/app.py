@@ -63,7 +63,7 @@ _MORE = {
     "gc": (4, 6),
     "fsck": (4, 6),
     "destroy": (4, 5),
-    "repro": (4, 5, 6, 7),
+    "repro": (1, 4, 5, 6, 7),
     "params": (4,),
     "metrics": (4,),
     "plots": (4, 5),
@@ -77,6 +77,7 @@ _MORE = {
 
 _OWN = {
     "doctor": {1: "something is broken"},
+    "repro": {1: "with --interactive: a stage was declined, the others are done"},
     "reproduce": {
         0: "everything came out as it was recorded",
         1: "something did not come out as it was recorded",

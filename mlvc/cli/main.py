@@ -158,13 +158,10 @@ def occupy_standard_streams() -> None:
 
 
 def _run(given: list[str], *, ends: bool) -> int:
-    import signal  # noqa: PLC0415
-
     from mlvc.cli import terminal  # noqa: PLC0415  (not for --version)
     from mlvc.cli.words import GLOBALS, Group, leading, read  # noqa: PLC0415  (not for --version)
 
-    # Asked to terminate, mlvc ends as on Ctrl-C: the commands of stages are stopped, temporary files removed.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _hear_signals()
     if os.name == "posix" and sys.getfilesystemencoding() != "utf-8":
         raise UsageError(
             f"file names are {sys.getfilesystemencoding()} in this environment, mlvc needs UTF-8",
@@ -202,6 +199,27 @@ def _run(given: list[str], *, ends: bool) -> int:
         return _by_typer(given[:1], given)
     terminal.choose(**{key: parameters.pop(key) for key in GLOBALS if key in parameters})
     return command(**parameters) or 0
+
+
+def _hear_signals() -> None:
+    """Let SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt: stages are stopped, temporary files removed.
+
+    Where SIGINT or SIGHUP is ignored, as behind `nohup`, it stays so.
+    """
+    import signal  # noqa: PLC0415  (not for --version)
+
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if os.name != "posix" or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        return
+
+    def hung_up(*_: object) -> None:
+        # The kernel and the shell both send it when a terminal is closed. A second one must not cut short what ends.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGHUP, hung_up)
 
 
 def _load(name: str) -> Command | Group:

@@ -69,6 +69,7 @@ def plots_show(
 
     Example: mlvc plots show loss.csv -x step -y loss --open
     """
+    _check_page(out, open_it=open_it, as_json=as_json)
     shape = _shape(template, x, y, title, x_label, y_label, header=not no_header)
     with opened() as repo:
         with shown.working("reading plots"):
@@ -100,12 +101,21 @@ def plots_diff(
 
     Example: mlvc plots diff v1 v2 --targets loss.csv
     """
+    _check_page(out, open_it=open_it, as_json=as_json)
     shape = _shape(template, x, y, title, x_label, y_label, header=not no_header)
     with opened() as repo:
         with shown.working("reading plots"):
             found = api.plots(repo, api.compared(revisions or ()), targets or (), shape)
         _tell(repo, found, out, open_it=open_it, as_json=as_json)
     end(found.problems)
+
+
+def _check_page(out: str, *, open_it: bool, as_json: bool) -> None:
+    if as_json and (out or open_it):
+        raise UsageError(
+            f"--json makes no page, and {'--out' if out else '--open'} is for one",
+            hint="leave one of them out; `--json > FILE` writes the JSON to a file",
+        )
 
 
 def _shape(template: str, x: str, y: str, title: str, x_label: str, y_label: str, *, header: bool) -> Shape:

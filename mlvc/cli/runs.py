@@ -177,15 +177,17 @@ def _run_json(each: api.KnownRun) -> shapes.KnownRun:
 
 
 def runs_show(
-    key: Annotated[str, argument("KEY", help="The key of the Run, or how it begins.")],
+    word: Annotated[str, argument("STAGE|KEY", help="A stage, or how the key of a Run begins.")],
     as_json: Json = False,
 ) -> None:
     """Show one Run: what it took and what it made.
 
-    Example: mlvc runs show 5cc0a04c
+    Of a stage it is the one that mlvc.lock has, or else the newest.
+
+    Example: mlvc runs show train
     """
     with opened() as repo:
-        (found,) = api.runs(repo, key=key)
+        found = api.one(repo, word)
         if as_json:
             show.json_out(_whole_json(found))
             return

@@ -84,7 +84,7 @@ def repro(
     as_json: Annotated[
         bool, option("--json", help="Print a line of JSON for all that happens; with --dry-run the plan as JSON.")
     ] = False,
-) -> None:
+) -> int:
     """Rerun the stages whose inputs changed.
 
     A stage that ran before with the same inputs has its outputs restored instead. What the stages print goes to stderr.
@@ -108,6 +108,9 @@ def repro(
         isolated=isolated,
         check_deterministic=check_deterministic,
     )
+    if single and (downstream or force_downstream):
+        other = "--downstream" if downstream else "--force-downstream"
+        raise UsageError(f"--single-item leaves out what {other} asks for", hint="leave one of them out")
     if remote and not pull:
         raise UsageError("--remote says which Remote is asked, and none is", hint="add --pull")
     with opened() as repo:
@@ -117,7 +120,7 @@ def repro(
             if any(decision.is_known for decision in decisions) and (advice := api.advice(repo, options)):
                 show.err(advice)
             _tell_plan(decisions, as_json=as_json)
-            return
+            return 0
         options = replace(options, jobs=1 if interactive else api.jobs(repo, jobs))
         with display(jobs=options.jobs, as_json=as_json, explain=explain) as shown:
             telling = api.Telling(shown, shown.hears, _agreed if interactive else None)
@@ -129,6 +132,11 @@ def repro(
             _tell(done, counts, repo, stored=not no_commit)
     if done.error:
         raise done.error
+    return _DECLINED if "declined" in counts else 0
+
+
+_DECLINED = 1
+"""The exit code where a person did not want a Stage to run: what comes after `mlvc repro -i &&` counts on all of it."""
 
 
 def _tell_plan(decisions: Sequence[Decision], *, as_json: bool) -> None:

@@ -644,7 +644,7 @@ TABLE: dict[str, tuple[str, dict[str, str], list[str]]] = {
     "runs show": (
         "Show one Run: what it took and what it made.",
         {"--json": "", "-q": "", "--quiet": "", "-v": "", "--verbose": "", "--no-progress": ""},
-        ["KEY"],
+        ["STAGE|KEY"],
     ),
     "runs log": (
         "Show what the commands of a Run printed.",

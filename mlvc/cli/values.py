@@ -27,10 +27,18 @@ Targets = Annotated[
 Everything = Annotated[bool, option("--all", help="Tell the values that are equal, too.")]
 Markdown = Annotated[bool, option("--md", help="Print a Markdown table.")]
 Precision = Annotated[
-    int, option("--precision", least=0, metavar="N", help="Digits behind the decimal point; without it, 5.")
+    int,
+    option(
+        "--precision",
+        least=0,
+        metavar="N",
+        help="Digits behind the decimal point, or from the first that is not 0 where these show only 0; without it, 5.",
+    ),
 ]
 Json = Annotated[bool, option("--json", help="Print the result as JSON, with all digits.")]
 _DIGITS = 5
+_LARGE = 1e16
+"""From here on Python writes a number with an exponent."""
 _NOTHING = "-"
 
 
@@ -130,7 +138,9 @@ def _print(found: Metrics, *, markdown: bool, digits: int) -> None:
     for one in found.revisions:
         for path in one.absent if not several else ():
             shown.err(shown.clean(f"note: {path} is not there; `mlvc repro` makes what stages promise"))
-    if not (table or any(one.absent for one in found.revisions) or found.problems.error()):
+        for path in one.empty if not several else ():
+            shown.err(shown.clean(f"note: {path} has no metrics: they are numbers, text, true and false in a mapping"))
+    if not (table or any(one.absent or one.empty for one in found.revisions) or found.problems.error()):
         shown.err("no metrics: name them in mlvc.yaml, below a stage or at the top")
 
 
@@ -162,8 +172,12 @@ def _signed(change: float | None, digits: int) -> str:
 def _told(value: object, digits: int | None) -> str:
     """A value as people read it; numbers that are not whole with so many digits behind the decimal point."""
     if isinstance(value, float) and digits is not None:
-        # What rounding would make nothing of is told by its first digits.
-        return str(round(value, digits) if round(value, digits) or not value else float(f"{value:.{digits or 1}g}"))
+        rounded = round(value, digits)
+        if not rounded and value:  # what rounding would make nothing of is told by its first digits
+            rounded = float(f"{value:.{digits or 1}g}")
+        elif not digits and abs(rounded) < _LARGE:
+            rounded = int(rounded)
+        return str(rounded)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from mlvc.errors import FormatError, MlvcError, PipelineError, StageFailedError, UsageError, refused
-from mlvc.pipeline import where
+from mlvc.pipeline import quantities, where
 from mlvc.pipeline.executors.base import Ended
 from mlvc.pipeline.plan import Decision
 from mlvc.pipeline.spec import Stage
-from mlvc.text import duration
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 
@@ -18,7 +19,7 @@ def of_command(stage: Stage, ended: Ended) -> StageFailedError:
     """A command did not end well."""
     first, *more = ended.command.strip().splitlines() or [""]
     if ended.timed_out:
-        how = f"took longer than its timeout of {duration(stage.timeout)}, and was stopped"
+        how = f"took longer than its timeout of {quantities.time(stage.timeout)}, and was stopped"
     elif ended.code < 0:
         how = f"was ended by signal {-ended.code}"
     elif ended.code == _NOT_FOUND:
@@ -28,10 +29,22 @@ def of_command(stage: Stage, ended: Ended) -> StageFailedError:
     else:
         how = f"failed with exit code {ended.code}"
     why = "give it more time under 'timeout'" if ended.timed_out else "its own output says why"
+    if _is_full(ended.job.directory):
+        why = f"the disk is full at {ended.job.directory}: make room"
     return StageFailedError(
         f"{where.of(stage)}: the command of stage '{stage.name}' {how}: {first}{' …' if more else ''}",
         hint=f"{why}; what was finished before is recorded, `mlvc repro` goes on from there",
     )
+
+
+def _is_full(directory: str) -> bool:
+    with suppress(OSError):
+        return shutil.disk_usage(directory).free < _ROOM
+    return False
+
+
+_ROOM = 1 << 20
+"""A disk with less is full: what failed may have removed a little of what it wrote."""
 
 
 def of_missing(stage: Stage, path: str) -> StageFailedError:
@@ -101,13 +114,14 @@ def check_stored(stages: Iterable[Stage]) -> None:
             )
 
 
-def of_stuck(decision: Decision) -> StageFailedError:
+def of_stuck(stage: Stage, decision: Decision) -> StageFailedError:
     """A frozen Stage cannot be brought back."""
     missing, *more = [reason for reason in decision.reasons if reason.startswith("output ")]
     also = f" (and {len(more)} more)" if more else ""
     why = [reason for reason in decision.reasons[1:] if not reason.startswith("output ")]
+    path = next((out.path for out in stage.outs if missing.startswith(f"output {out.path} ")), "")
     return StageFailedError(
-        f"stage '{decision.stage}' is frozen, and its {missing} and cannot be brought back{also}"
+        f"{where.of(stage, path)}: stage '{stage.name}' is frozen, and its {missing} and cannot be brought back{also}"
         + (f": {'; '.join(why)}" if why else ""),
-        hint=f"`mlvc fetch` may bring it; `mlvc repro -f -s {decision.stage}` runs the stage all the same",
+        hint=f"`mlvc fetch` may bring it; `mlvc repro -f -s {stage.name}` runs the stage all the same",
     )

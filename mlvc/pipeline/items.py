@@ -18,7 +18,7 @@ from mlvc import files
 from mlvc.errors import MlvcError, StageFailedError
 from mlvc.hashing import Hashing
 from mlvc.manifest import Entry
-from mlvc.pipeline import each, failures, filling, where
+from mlvc.pipeline import each, failures, filling, quantities, where
 from mlvc.pipeline import isolation as isolations
 from mlvc.pipeline.each import Table, Work
 from mlvc.pipeline.executors.base import Ended, Job
@@ -27,7 +27,6 @@ from mlvc.pipeline.spec import Stage
 from mlvc.pipeline.told import Advanced
 from mlvc.pointer import Content
 from mlvc.progress import Progress
-from mlvc.text import duration
 
 _SOON = 1.0
 """Seconds after which what has ended is stored, or ten times as many as that takes."""
@@ -473,7 +472,7 @@ def _how(stage: Stage, ended: Ended) -> str:
     if ended.fault is not None:
         return f": {ended.fault}"
     if ended.timed_out:
-        return f" took longer than the timeout of {duration(stage.timeout)}"
+        return f" took longer than the timeout of {quantities.time(stage.timeout)}"
     if ended.code < 0:
         return f" was ended by signal {-ended.code}"
     return f" with exit code {ended.code}" if ended.code else ""

@@ -460,4 +460,6 @@ def _elsewhere(path: str) -> str:
     """What to do for a dependency that is not there."""
     if path.startswith(("/", "../")):
         return "it lies outside of the repository, where mlvc brings nothing: put it there, or correct its path"
-    return "if it is tracked, `mlvc pull` or `mlvc checkout` brings it; otherwise correct its path"
+    return (
+        "`git restore` brings it if Git has it, `mlvc pull` or `mlvc checkout` if mlvc tracks it; or correct its path"
+    )

@@ -44,6 +44,14 @@ def plain(text: str) -> int | float | None:
     return int(found[1]) if found[1].isdigit() else float(found[1])
 
 
+def time(seconds: float) -> str:
+    """A time that somebody gave, for people: no part of a short one is lost."""
+    return f"{seconds:g} s" if seconds < _SHORT else text.duration(seconds)
+
+
+_SHORT = 10
+
+
 def told(name: str, amount: float) -> str:
     """So much of a resource, for people."""
     return text.size(int(amount)) if name == "memory" else f"{amount:g}"

@@ -153,13 +153,17 @@ class _Runner:
         try:
             yield
         except BaseException:
-            self.tools.executor.stop()
+            self.tools.executor.stop(self.slow)
             for ended in self.ended():
                 (self.itemwise if ended.job.stage in self.itemwise.running else self.launch).stopped(ended)
             self.itemwise.close()
             raise
         finally:
             self.holding.release_all()
+
+    def slow(self, stages: Sequence[str]) -> None:
+        named = ", ".join(f"'{stage}'" for stage in dict.fromkeys(stages))
+        self.tools.progress.note(f"waiting for stage {named} to end; another Ctrl-C ends it sooner")
 
     # -- from a command of the schedule to what is begun -------------------------------------------
 

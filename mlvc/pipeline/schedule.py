@@ -119,8 +119,9 @@ def check_resources(stages: Iterable[Stage], limits: Mapping[str, float]) -> Non
     for stage in stages:
         for name, wanted in stage.resources.items():
             if wanted > limits.get(name, wanted):
+                at = f"{where.of_key(stage, 'resources', name)}: stage '{stage.name}'"
                 raise PipelineError(
-                    f"{where.before(stage)}it takes {quantities.told(name, wanted)} of '{name}', "
+                    f"{at}: it takes {quantities.told(name, wanted)} of '{name}', "
                     f"and there is {quantities.told(name, limits[name])}",
                     hint=f"correct its 'resources', or the limit: `mlvc config pipeline.limits.{name}`",
                 )

@@ -109,7 +109,7 @@ _SIZE = {
 }
 _BODY: Mapping[str, Schema] = {
     "cmd": {
-        "description": "A command for `/bin/sh`, or a list of commands that run one after another.",
+        "description": "A command for the shell, or a list of commands that run one after another.",
         "type": ["string", "array", "null"],
         "items": _TEXT,
     },

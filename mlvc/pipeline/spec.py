@@ -181,7 +181,9 @@ def parse_file(text: str, file: str, around: Surroundings = NOWHERE) -> Pipeline
     problem = schema.validate(document.value)
     if problem is not None:
         stage = str(problem.path[1]) if problem.path[:1] == ("stages",) and len(problem.path) > 1 else ""
-        at.on(*problem.path).of(stage).fail(problem.message, hint=problem.hint)
+        is_text = stage and len(problem.path) == _OF_A_STAGE and isinstance(document.value["stages"][stage], str)
+        hint = f"write its command below its name: `{stage}: {{cmd: …}}`" if is_text else problem.hint
+        at.on(*problem.path).of(stage).fail(problem.message, hint=hint)
     if document.value is None:
         return Pipeline(file)
     top = _mapping(at, document.value, TOP_KEYS, "a pipeline file")
@@ -194,6 +196,10 @@ def parse_file(text: str, file: str, around: Surroundings = NOWHERE) -> Pipeline
         for stage in _of_entry(at.on("stages", str(name)).of(str(name)), body, lines.get(str(name), 1), context)
     )
     return Pipeline(file, found, *(context.resolved(key, top.get(key)) for key in TOP_RESOLVED))
+
+
+_OF_A_STAGE = 2
+"""The steps from the whole file to what stands behind the name of a stage."""
 
 
 def parse_stage(name: str, fields: Mapping[str, Any], file: str, root: str = "") -> Stage:

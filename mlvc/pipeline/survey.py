@@ -110,7 +110,7 @@ class Survey:
         params = self._params(stage)
         decision = plans.decide(stage, contents, params, self._known(), env=self.tools.env)
         if decision.action is Action.STUCK:
-            raise failures.of_stuck(decision)
+            raise failures.of_stuck(stage, decision)
         lacking = self._lacking_image(decision)
         if lacking is not None:
             raise lacking

@@ -7,6 +7,7 @@ import operator
 import re
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from mlvc.pipeline import template
 from mlvc.pipeline.place import Trouble, kind
 from mlvc.pipeline.template import Reference
-from mlvc.pipeline.variables import Names
+from mlvc.pipeline.variables import ENV, Names
 
 _LONGEST = 1000
 _WORDS: Mapping[str, Any] = {"true": True, "false": False, "null": None, "none": None}
@@ -28,19 +29,25 @@ _HINT = "it may have variables, numbers, text in quotes, == != < <= > >=, and, o
 _STANDS = re.compile(r"__template_(\d+)__")
 
 
+_TRUTHS = dict.fromkeys(("true", "yes", "y", "on", "1"), True) | dict.fromkeys(("false", "no", "n", "off", "0"), False)
+"""Text that is true or false where one of them belongs: a variable of the environment has nothing but text."""
+_TEXTS = "of text, true, yes, y, on and 1 hold, and false, no, n, off and 0 do not"
+
+
 def holds(condition: object, names: Names) -> bool:
     """Whether ``condition`` holds; Trouble for what is not one, and for what it names and is not there."""
     found = _value(condition, names) if isinstance(condition, str) else condition
     if not isinstance(found, bool):
         shown = f"'{found}'" if isinstance(found, str | int | float) else kind(found)
-        raise Trouble(f"the condition of 'when' must be true or false, and this is {shown}", hint=_HINT)
+        hint = _TEXTS if isinstance(found, str) else _HINT
+        raise Trouble(f"the condition of 'when' must be true or false, and this is {shown}", hint=hint)
     return found
 
 
 def _value(condition: str, names: Names) -> Any:
     text, references = _with_names(condition)
     try:
-        return _Condition(names, references).value(_parsed(text, condition))
+        return _Condition(names, references).meant(_parsed(text, condition))
     except RecursionError:
         raise _not_one(condition) from None
 
@@ -80,6 +87,15 @@ class _Condition:
     names: Names
     references: tuple[Reference, ...]
 
+    def meant(self, node: ast.expr) -> Any:
+        """The value of what must be true or false: text that means one of them is that one."""
+        value = self.value(node)
+        if self._is_of_environment(node) and not isinstance(value, bool):
+            value = template.text_of(value)  # the default of a template may be the number 1
+        if isinstance(value, str) and not isinstance(node, ast.Constant):
+            return _TRUTHS.get(value.strip().lower(), value)
+        return value
+
     def value(self, node: ast.expr) -> Any:
         if isinstance(node, ast.BoolOp):
             return self._both(node)
@@ -99,9 +115,12 @@ class _Condition:
         return any(self._truth(item) for item in node.values)
 
     def _truth(self, node: ast.expr) -> bool:
-        value = self.value(node)
+        value = self.meant(node)
         if not isinstance(value, bool):
-            raise Trouble(f"`{self._written(node)}` must be true or false in a condition, and it is {kind(value)}")
+            hint = _TEXTS if isinstance(value, str) else ""
+            raise Trouble(
+                f"`{self._written(node)}` must be true or false in a condition, and it is {kind(value)}", hint=hint
+            )
         return value
 
     def _number(self, node: ast.expr) -> Any:
@@ -111,13 +130,42 @@ class _Condition:
         return value
 
     def _compared(self, node: ast.Compare) -> bool:
-        left = self.value(node.left)
-        for test, other in zip(node.ops, node.comparators, strict=True):
-            right = self.value(other)
+        sides = [node.left, *node.comparators]
+        values = [self.value(node.left)]
+        for at, test in enumerate(node.ops):
+            values.append(self.value(sides[at + 1]))
+            left = self._like(sides[at], values[at], values[at + 1], node)
+            right = self._like(sides[at + 1], values[at + 1], values[at], node)
             if not self._compare(test, left, right, node):
                 return False
-            left = right
         return True
+
+    def _like(self, side: ast.expr, value: Any, other: Any, node: ast.expr) -> Any:
+        """Text that is compared with true, false or a number as one of these, where that can be what is meant.
+
+        Trouble for what else the environment has: it would never be equal, without a word.
+        """
+        if not isinstance(value, str) or not isinstance(other, bool | int | float) or isinstance(side, ast.Constant):
+            return value
+        if isinstance(other, bool):
+            value = _TRUTHS.get(value.strip().lower(), value)
+        elif self._is_of_environment(side):
+            with suppress(ValueError):
+                value = float(value)
+        if isinstance(value, str) and self._is_of_environment(side):
+            hint = _TEXTS if isinstance(other, bool) else ""
+            raise Trouble(f"`{self._written(node)}` compares the text '{value}' with {kind(other)}", hint=hint)
+        return value
+
+    def _is_of_environment(self, node: ast.expr) -> bool:
+        try:
+            steps = self._steps(node)
+        except Trouble:
+            return False
+        found = _STANDS.fullmatch(steps[0])
+        if found is not None and int(found[1]) < len(self.references):
+            steps = list(self.references[int(found[1])].steps)
+        return steps[0] == ENV and ENV not in self.names.local and ENV not in self.names.variables().values
 
     def _compare(self, test: ast.cmpop, left: Any, right: Any, node: ast.expr) -> bool:
         if isinstance(test, ast.Eq | ast.NotEq):

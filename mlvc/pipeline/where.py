@@ -25,12 +25,12 @@ def of(stage: Stage, named: str | ParamRef = "") -> str:
     return f"{stage.file}, line {line}, column {column}"
 
 
-def of_key(stage: Stage, key: str) -> str:
-    """File, line and column of a key of ``stage``."""
+def of_key(stage: Stage, *key: str) -> str:
+    """File, line and column of a key of ``stage``, or of one below it."""
     at = stage.at
     if at is None or at.document is None:
         return of(stage)
-    line, column = at.document.position((*at.path, key))
+    line, column = at.document.position((*at.path, *key))
     return f"{stage.file}, line {line}, column {column}"
 
 

@@ -130,6 +130,35 @@ def test_the_repository_itself(project: Path, name: str) -> None:
     said(project, "add", "-o", name, "../elsewhere", parts=(name,))
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        *([word] for word in ("status", "add", "commit", "remove", "checkout", "push", "fetch", "pull", "log", "du")),
+        ["repro", "--force"],
+        *(["repro", word] for word in ("--downstream", "--dry-run")),
+        *([word] for word in ("unprotect", "dag", "freeze", "why", "check-ignore")),
+        *(["runs", word] for word in ("show", "log")),
+        *([word, "show"] for word in ("stage", "metrics", "plots")),
+        *([word, "diff", "--targets"] for word in ("params", "metrics", "plots")),
+        ["reproduce", "HEAD"],
+        ["move", "data"],
+    ],
+    ids=" ".join,
+)
+def test_an_empty_word(project: Path, args: list[str]) -> None:
+    (project / "mlvc.yaml").write_text("stages: {s: {cmd: echo 1 > one, outs: [one]}}\n")
+    run_mlvc("repro", "--quiet", cwd=project)
+    shell.commit(project)
+    before = shell.image(project)
+    refused(run_mlvc(*args, "", cwd=project, check=False), 2, "empty", "a variable that is not set")
+    assert shell.image(project) == before
+
+
+@pytest.mark.parametrize("other", ["--downstream", "--force-downstream"])
+def test_one_stage_and_what_follows_from_it(project: Path, other: str) -> None:
+    refused(run_mlvc("repro", "-s", other, "s", cwd=project, check=False), 2, "--single-item", other)
+
+
 def test_a_path_that_is_not_there(project: Path) -> None:
     result = run_mlvc("add", "nope", cwd=project, check=False)
     refused(result, USAGE, "nope does not exist", hint=False)

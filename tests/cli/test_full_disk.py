@@ -238,9 +238,27 @@ def test_a_stage_is_not_started_on_a_full_disk(disk: Path) -> None:
     with suppress(OSError), (disk / "last").open("wb", buffering=0) as file:
         while True:
             file.write(b"x")
-    shell.ends(run_mlvc("repro", cwd=root, check=False), "disk is full")
+    shell.ends(run_mlvc("repro", cwd=root, check=False), f"disk is full: {root}/.git/mlvc/")
     assert not started.exists()
     ballast.unlink()
+
+
+def test_a_stage_that_fills_the_disk_is_named_with_the_place(disk: Path) -> None:
+    root = shell.project(disk / "project")
+    large = "head -c {} /dev/urandom > {}"
+    run_mlvc("stage", "add", "-n", "fits", "-o", "one", large.format(7 << 20, "one"), cwd=root)
+    run_mlvc("stage", "add", "-n", "large", "-o", "two", large.format(20 << 20, "two"), cwd=root)
+    result = run_mlvc("repro", "large", cwd=root, check=False)
+    assert result.code == 7
+    shell.ends(result, "the command of stage 'large' failed", f"the disk is full at {root}")
+    shutil.rmtree(root / ".git/mlvc/aside")
+    ballast = fill(disk, 8 << 20)
+    result = run_mlvc("repro", "fits", cwd=root, check=False)
+    assert result.code == SYSTEM_FAILURE
+    shell.ends(result, "what stage 'fits' made cannot be taken in: the disk is full: ", f"{root}/.git/mlvc/")
+    ballast.unlink()
+    shutil.rmtree(root / ".git/mlvc/aside")
+    run_mlvc("repro", "fits", cwd=root)
 
 
 def test_the_room_of_copies_goes_to_the_packs(disk: Path) -> None:

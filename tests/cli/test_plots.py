@@ -29,6 +29,13 @@ def shown(root: Path, *args: str) -> dict[str, dict[str, Any]]:
     return {plot["id"]: plot for plot in value["plots"]}
 
 
+@pytest.mark.parametrize("more", [["--out", "x.html"], ["--open"]])
+@pytest.mark.parametrize("command", ["show", "diff"])
+def test_json_makes_no_page(root: Path, command: str, more: list[str]) -> None:
+    refused(run_mlvc("plots", command, "--json", *more, cwd=root, check=False), 2, "--json makes no page", more[0])
+    assert not (root / "x.html").exists()
+
+
 ALL = [
     *("loss", "a.csv", "more/c.csv", "image.png", "drawing.svg", "guess.csv", "shares", "weights.json", "cloud.tsv"),
     *("spread", "b.csv", "roc.json"),

@@ -200,8 +200,9 @@ def test_a_command_that_outlives_its_mlvc_is_waited_for(pipeline: Path, hanging:
     assert os.listdir(pipeline / ".git/mlvc/claims") == ["guard"]
 
 
-def test_ctrl_c_while_a_command_runs(pipeline: Path, hanging: subprocess.Popen[bytes]) -> None:
-    hanging.send_signal(signal.SIGINT)
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_while_a_command_runs(pipeline: Path, hanging: subprocess.Popen[bytes], how: signal.Signals) -> None:
+    hanging.send_signal(how)
     assert hanging.wait(timeout=60) == 130
     assert os.listdir(pipeline / ".git/mlvc/claims") == ["guard"]
     assert not (pipeline / "mlvc.lock").exists()

@@ -300,6 +300,25 @@ def test_there_must_be_somebody_to_ask(describe: Callable[..., Path]) -> None:
     shell.refused(run_mlvc("repro", "--interactive", cwd=root, check=False), 2, "nobody to ask")
 
 
+NO = """
+import sys
+class Typed:
+    answers = iter(["n\\n", "y\\n"])
+    isatty = staticmethod(lambda: True)
+    readline = lambda self: next(self.answers)
+sys.stdin = Typed()
+"""
+
+
+def test_whoever_is_asked_and_says_no_gets_a_code_that_a_script_stops_at(describe: Callable[..., Path]) -> None:
+    root = describe(a={"cmd": "echo > a", "outs": ["a"]}, b={"cmd": "echo > b", "outs": ["b"]})
+    shown = type_mlvc("repro", "--interactive", cwd=root, script=NO)
+    assert shown.code == 1
+    assert "pipeline: 1 declined, 1 ran" in shown.screen
+    assert not (root / "a").exists()
+    assert (root / "b").exists()
+
+
 # -- on a terminal -----------------------------------------------------------------------------
 
 

@@ -390,8 +390,9 @@ def hanging(past: Path) -> subprocess.Popen[bytes]:
     return process
 
 
-def test_ctrl_c_leaves_nothing(past: Path, hanging: subprocess.Popen[bytes]) -> None:
-    hanging.send_signal(signal.SIGINT)
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGHUP])
+def test_ctrl_c_leaves_nothing(past: Path, hanging: subprocess.Popen[bytes], how: signal.Signals) -> None:
+    hanging.send_signal(how)
     assert hanging.wait(timeout=60) == 130
     assert git("worktree", "list", cwd=past).count("\n") == 0
     assert not any((past / ".git/mlvc/reproduce").iterdir())

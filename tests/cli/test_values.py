@@ -142,6 +142,22 @@ def test_digits(root: Path) -> None:
     shown = run_mlvc("metrics", "show", "top.json", "--precision", "2", cwd=root).out.splitlines()[1]
     assert shown.split() == ["top.json", "0.12", "1.2e-09", "10000000"]
 
+    shell.write(root, {"top.json": b'{"auc": 1.04, "tiny": 0.08, "whole": 1e20}'})
+    shown = run_mlvc("metrics", "show", "top.json", "--precision", "0", cwd=root).out.splitlines()[1]
+    assert shown.split() == ["top.json", "1", "0.08", "1e+20"]
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "[]", "null", "{}"])
+def test_a_file_without_metrics_is_named(root: Path, text: str) -> None:
+    shell.write(root, {"top.json": text.encode()})
+    told = run_mlvc("metrics", "show", cwd=root)
+    assert told.err == "note: top.json has no metrics: they are numbers, text, true and false in a mapping\n"
+    assert "kept.json" in told.out
+    (root / "only").mkdir()
+    shell.write(root, {"only/notes.txt": b"- 1\n"})
+    for name in ("top.json", "only"):
+        refused(run_mlvc("metrics", "show", name, cwd=root, check=False), 2, f"{name} has no values", "in a mapping")
+
 
 def test_what_became_of_params(root: Path) -> None:
     assert run_mlvc("params", "diff", cwd=root).out.splitlines() == [

@@ -189,8 +189,30 @@ def test_one_run(pipeline: Path) -> None:
         assert told["deps"]["data"]["files"] == 30
     out = run_mlvc("runs", "show", key, cwd=pipeline).out
     assert "command    cat data/* > one\n" in out
-    for word, code in (("ab", 2), ("nothex", 2), ("0" * 32, 2)):
-        refused(run_mlvc("runs", "show", word, cwd=pipeline, check=False), code, word)
+    for word, told in (
+        ("abc", "type at least 4 digits of it"),
+        ("nothex", "neither a stage nor"),
+        ("0" * 32, "no Run"),
+    ):
+        refused(run_mlvc("runs", "show", word, cwd=pipeline, check=False), 2, word, told)
+
+
+def test_the_run_of_a_stage(pipeline: Path) -> None:
+    def shown() -> object:
+        return json.loads(run_mlvc("runs", "show", "first", "--json", cwd=pipeline).out)["key"]
+
+    (old,) = runs(pipeline, "first")
+    assert shown() == old["key"]
+    shell.write(pipeline, {"params.yaml": b"a: 2\ndeep: {}\n"})
+    run_mlvc("repro", cwd=pipeline)
+    new = runs(pipeline, "first")[0]
+    assert shown() == new["key"] != old["key"]
+    git("checkout", "--quiet", "mlvc.lock", cwd=pipeline)
+    assert shown() == old["key"]
+    (pipeline / "mlvc.lock").unlink()
+    assert shown() == new["key"]
+    shutil.rmtree(pipeline / ".git/mlvc/runs")
+    refused(run_mlvc("runs", "show", "first", cwd=pipeline, check=False), 2, "no Run of stage 'first'")
 
 
 def test_what_is_not_in_the_store_is_marked(pipeline: Path) -> None:

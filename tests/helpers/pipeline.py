@@ -202,7 +202,7 @@ class FakeExecutor:
                 break
         post(Ended(job, code, self.ran[-1], 0.001))
 
-    def stop(self) -> None:
+    def stop(self, slow: object = None) -> None:
         """See Executor."""
 
 

@@ -82,7 +82,14 @@ def test_anchors_and_merges():
         ("a: 1\nb:\n  c: 1\n  c: 2\n", "f.yaml, line 4, column 3: the key 'c' is there twice"),
         ("1: a\ntrue: b\n", "f.yaml, line 2, column 1: the keys '1' and 'true' are the same: put them in quotes"),
         ("a: {1: x, 2: y, 1.0: z}\n", "f.yaml, line 1, column 17: the keys '1' and '1.0' are the same"),
-        ("a: [1\nb: 2\n", "f.yaml, line 2, column 2: did not find expected"),
+        ("a: [1\nb: 2\n", "f.yaml, line 1, column 4: the `[` that opens here is not closed: line 2, column 2: did not"),
+        (
+            "a: {b: 1\nc: 2\n",
+            "f.yaml, line 1, column 4: the `{` that opens here is not closed: line 2, column 2: did not",
+        ),
+        ("a: 1\nb: 'c\nd: 2\n", "f.yaml, line 2, column 4: the quote that opens here is not closed"),
+        ('a: "c\n\n\n', "f.yaml, line 1, column 4: the quote that opens here is not closed"),
+        ("a: [b c: {d]\n", "f.yaml, line 1, column 12: did not find expected"),
         ("\ta: 1\n", "f.yaml, line 1, column 1: "),
         ("? [1]\n: 2\n", "f.yaml, line 1, column 3: a key must be a plain word or text"),
         ("a: *b\n", "f.yaml, line 1, column 4: found undefined alias"),
@@ -109,8 +116,10 @@ def test_positions():
 def test_json_and_toml_that_are_refused_are_located():
     with pytest.raises(FormatError, match=r"f, line 2, column 3: "):
         codec.load_json("{\n  a", "f")
+    with pytest.raises(FormatError, match=r"f, line 2, column 2: the key 'a' is there twice"):
+        codec.load_json('{"b": {"c": 1}, "a": 1,\n\t"a": 2}', "f")
     with pytest.raises(FormatError, match=r"f: the key 'a' is there twice"):
-        codec.load_json('{"a": 1, "a": 2}', "f")
+        codec.load_json('{"b": "\\ud83d\\ude00\\/", "a": 1, "a": 2}', "f")  # no YAML
     with pytest.raises(FormatError, match=r"f, line 2, column 4: "):
         codec.load_toml("a = 1\nb =\n", "f")
 

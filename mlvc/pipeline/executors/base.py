@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -56,6 +56,9 @@ class Ended:
 Post = Callable[[Ended], object]
 
 
+Slow = Callable[[Sequence[str]], object]
+
+
 class Executor(Protocol):
     """Where commands run."""
 
@@ -65,5 +68,8 @@ class Executor(Protocol):
         PipelineError, and nothing is begun, where its directory is not there.
         """
 
-    def stop(self) -> None:
-        """End all that runs, first gently. On return no process of it is left; of each Job the end was posted."""
+    def stop(self, slow: Slow | None = None) -> None:
+        """End all that runs, first gently. On return no process of it is left; of each Job the end was posted.
+
+        ``slow`` is called once where that takes more than a moment, with the Stages that are waited for.
+        """

@@ -17,7 +17,7 @@ from functools import cached_property
 from mlvc import files
 from mlvc.errors import MlvcError
 from mlvc.pipeline.executors import container
-from mlvc.pipeline.executors.base import Ended, Executor, Job, Post
+from mlvc.pipeline.executors.base import Ended, Executor, Job, Post, Slow
 from mlvc.pipeline.executors.container import Engine
 
 
@@ -127,9 +127,9 @@ class Contained:
         if fd >= 0:
             os.close(fd)
 
-    def stop(self) -> None:
+    def stop(self, slow: Slow | None = None) -> None:
         """See Executor."""
-        self.inner.stop()
+        self.inner.stop(slow)
 
 
 def remove_left(names: str, engine: Callable[[], Engine]) -> list[str]:

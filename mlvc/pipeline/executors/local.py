@@ -13,12 +13,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlvc import files
 from mlvc.errors import PipelineError, SystemFailureError
-from mlvc.pipeline.executors.base import Ended, Job, Post
+from mlvc.pipeline.executors.base import Ended, Job, Post, Slow
 
 WINDOWS = sys.platform == "win32"
 _SOON = 0.05
@@ -172,27 +172,32 @@ class Local:
         except OSError as error:
             raise SystemFailureError(f"the shell cannot be started: {error.strerror}") from error
 
-    def stop(self) -> None:
+    def stop(self, slow: Slow | None = None) -> None:
         """See Executor."""
         with self._exclusive:
             self._stopping = True
-            processes = list(self._processes.values())
+            processes = {process: job.stage for job, process in self._processes.items()}
             threads = list(self._threads.values())
-        end(processes, self.grace)
+        end(processes, self.grace, lambda left: slow([processes[one] for one in left]) if slow else None)
         while threads:
             with contextlib.suppress(KeyboardInterrupt):  # all has been ended: there is nothing to hurry
                 threads[-1].join()
                 threads.pop()
 
 
-def end(processes: Iterable[subprocess.Popen[bytes]], grace: float) -> None:
+def end(
+    processes: Iterable[subprocess.Popen[bytes]],
+    grace: float,
+    slow: Callable[[Sequence[subprocess.Popen[bytes]]], object] = lambda _: None,
+) -> None:
     """End the process groups of ``processes``: asked as Ctrl-C does, then to terminate, then killed.
 
     Each step has ``grace`` seconds for all of them together; another Ctrl-C goes to the next step at once. On return
-    nothing of them runs.
+    nothing of them runs. ``slow`` is called once with what still runs after a while, unless that was hurried.
     """
     left = list(processes)
     step = 0
+    patient = time.monotonic() + _PATIENCE
     while True:
         try:
             for process in left:
@@ -202,6 +207,9 @@ def end(processes: Iterable[subprocess.Popen[bytes]], grace: float) -> None:
             while left := [process for process in left if _runs(process)]:
                 if time.monotonic() > until:
                     break
+                if step == 0 and time.monotonic() > patient:
+                    patient = float("inf")
+                    slow(left)
                 time.sleep(0.01)
             if not left or step == _LAST:
                 return
@@ -211,6 +219,8 @@ def end(processes: Iterable[subprocess.Popen[bytes]], grace: float) -> None:
 
 
 _LAST = 1 if WINDOWS else 2
+_PATIENCE = 2.0
+"""Seconds that a person waits without a word."""
 
 
 def _send(process: subprocess.Popen[bytes], step: int) -> None:

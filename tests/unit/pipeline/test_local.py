@@ -183,6 +183,18 @@ def test_stop_ends_all_that_runs_and_nothing_begins_afterwards(tmp_path, shown):
     assert not (tmp_path / "late").exists()
 
 
+def test_stop_tells_once_what_it_waits_for(tmp_path, shown, monkeypatch):
+    monkeypatch.setattr(local, "_PATIENCE", 0.1)
+    executor, told = Local(ENV, grace=0.5), []
+    for name in ("quick", "slow"):
+        command = f"{'' if name == 'quick' else 'trap : INT; '}touch {name}; while :; do sleep 0.1; done"
+        executor.start(Job(name, (command,), str(tmp_path), output=shown.fileno()), lambda _: None)
+    while not ((tmp_path / "quick").exists() and (tmp_path / "slow").exists()):
+        time.sleep(0.01)
+    executor.stop(told.append)
+    assert told == [["slow"]]
+
+
 INTERRUPTED = """
 import os, sys
 from queue import SimpleQueue

@@ -178,7 +178,8 @@ def test_a_frozen_stage_whose_outputs_cannot_be_brought_back_fails_and_what_need
     result = runner.repro(project.graph, project.tools, Options(keep_going=True))
     assert [stage.outcome for stage in result.stages] == ["failed", "blocked"]
     assert result.error.message == (
-        "stage 's' is frozen, and its output o is missing and cannot be brought back (and 1 more)"
+        "mlvc.yaml, line 2, column 37: stage 's' is frozen, and its output o is missing "
+        "and cannot be brought back (and 1 more)"
     )
     assert "-f -s s" in result.error.hint
     project.tree.files |= {"o": b"1", "q": b"1"}

@@ -578,7 +578,7 @@ class Together:
             self.project.commands[job.commands[0]]()
             post(Ended(job, 0, job.commands[0], 1.0))
 
-    def stop(self):
+    def stop(self, slow=None):
         """Nothing is left."""
 
 

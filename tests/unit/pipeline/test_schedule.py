@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlvc.errors import PipelineError
-from mlvc.pipeline import graph
+from mlvc.pipeline import graph, spec
 from mlvc.pipeline.plan import Action, Decision
 from mlvc.pipeline.schedule import (
     Declined,
@@ -153,6 +153,9 @@ def test_who_wants_more_than_there_is_is_told_before_anything_runs():
     with pytest.raises(PipelineError, match=r"takes 64.0 GB of 'memory', and there is 8.0 GB"):
         check_resources(staged(a={"memory": 64e9}).stages.values(), {"memory": 8e9})
     check_resources(staged(a={"gpu": 2, "unlimited": 9}).stages.values(), {"gpu": 2})
+    text = "stages:\n  a:\n    cmd: x\n    resources:\n      cpus: 1\n      gpu: 3\n"
+    with pytest.raises(PipelineError, match=r"mlvc.yaml, line 6, column 7: stage 'a': it takes 3 of 'gpu'"):
+        check_resources(spec.parse(text, "mlvc.yaml"), {"gpu": 2})
 
 
 def test_what_another_process_holds_is_looked_at_again_and_does_not_hold_the_others_up():

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mlvc.errors import FormatError, PipelineError
+from mlvc.errors import FormatError, MlvcError, PipelineError
 from mlvc.pipeline import quantities, spec
 from mlvc.pipeline.edit import add_stage, emit
 from mlvc.pipeline.spec import Out, ParamRef
@@ -136,7 +136,7 @@ def test_no_stages(text):
         ("cmd: 3", 3, "'cmd' must be text or a list, and this is a number", ""),
         ("cmd: ' '", 3, "there is no command", "say in 'cmd'"),
         ("cmd: []", 3, "there is no command", "say in 'cmd'"),
-        ("deps: [a]", 2, "a stage has no 'cmd'", "a command for `/bin/sh`"),
+        ("deps: [a]", 2, "a stage has no 'cmd'", "a command for the shell"),
         ("cmd: x\n    metrics:\n    - a: {remote: 1}", 5, "'remote' must be text, and this is a number", ""),
         ("cmd: x\n    plots:\n    - a: {push: 0}", 5, "'push' must be true or false", ""),
         ("cmd: x\n    deps: a", 4, "'deps' must be a list, and this is text", "begin each entry"),
@@ -202,6 +202,26 @@ def test_what_is_wrong_around_the_stages(text, message):
     with pytest.raises(PipelineError) as caught:
         spec.parse(text, "mlvc.yaml")
     assert caught.value.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("stages:\n  a: {cmd: x}\n  a: {cmd: x}\n", "take one of them out"),
+        ("stages:\n  a: {cmd: x, deps: [*.txt]}\n", "text that begins with `*` or `&` goes in quotes: '*.txt'"),
+        ("stages:\n  a:\n    cmd: x\n    each: *.txt\n", "text that begins with `*` or `&` goes in quotes: '*.txt'"),
+        ("stages:\n  a:\n    cmd: x\n    deps: *raw\n", "text that begins with `*` or `&` goes in quotes: '*.txt'"),
+        ("stages:\n  a:\n    cmd: 'x\n", "close it"),
+        ("stages:\n  a:\n    deps: [x\n    cmd: y\n", "close it, or put the text in quotes"),
+        ("stages:\n  a:\n\tcmd: x\n", "tabs go out"),
+        ("stages:\n  a: echo\n", "write its command below its name: `a: {cmd: …}`"),
+        ("stages:\n  a: 3\n", "what 'stages' says"),
+    ],
+)
+def test_what_helps_where_the_text_is_wrong(text, hint):
+    with pytest.raises(MlvcError) as caught:
+        spec.parse(text, "mlvc.yaml")
+    assert hint in caught.value.hint
 
 
 def test_two_stages_of_one_name_in_one_file():

@@ -118,6 +118,13 @@ def refused(text, surroundings=None):
             "the condition of 'when' must be true or false, and this is '0.1'",
             "it may have",
         ),
+        (
+            "when: ${model.name}\n    cmd: x",
+            3,
+            5,
+            "the condition of 'when' must be true or false, and this is 'cnn'",
+            "true, yes, y, on and 1",
+        ),
         ("when: 3\n    cmd: x", 3, 5, "'when' must be true or false or text, and this is a number", ""),
         ("when: [a]\n    cmd: x", 3, 5, "'when' must be true or false or text, and this is a list", ""),
         ("when: lr >\n    cmd: x", 3, 5, "`lr >` is not a condition", "it may have"),
@@ -274,6 +281,51 @@ def test_each_within_foreach_has_the_parts_of_an_item_and_foreach_the_rest():
 
 
 # -- when --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "value", "holds"),
+    [
+        *(("${env.X:-false}", text, True) for text in ("true", "True", "YES", "y", "on", "1", " true ")),
+        *(("${env.X:-true}", text, False) for text in ("false", "FALSE", "no", "n", "Off", "0")),
+        ("${env.X:-false}", "", False),
+        ("${env.X:-false}", None, False),
+        ("${env.X:-1}", None, True),
+        ("${env.X:-0}", None, False),
+        ("${env.X:-false} == true", "yes", True),
+        ("${env.X:-false} == true", "0", False),
+        ("true != ${env.X:-false}", "no", True),
+        ("${env.X:-0} == 3", "3", True),
+        ("${env.X:-0} == 3", "4", False),
+        ("2 < ${env.X:-0} <= 3", "3", True),
+        ("${env.X:-a} == '3'", "3", True),
+        ("not env.X", "off", True),
+        ("env.X and lr > 0", "on", True),
+    ],
+)
+def test_what_the_environment_says_is_true_or_false(written, value, holds):
+    environment = {} if value is None else {"X": value}
+    (stage,) = stages(f"stages:\n  s:\n    cmd: x\n    when: {written}\n", around(environment))
+    assert (not stage.skip) is holds
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("${env.X:-false}", "'when' must be true or false, and this is 'maybe'"),
+        ("not ${env.X:-false}", "`${env.X:-false}` must be true or false in a condition, and it is text"),
+        ("${env.X:-false} == true", "`${env.X:-false} == true` compares the text 'maybe' with true or false"),
+        ("${env.X:-0} != 3", "`${env.X:-0} != 3` compares the text 'maybe' with a number"),
+    ],
+)
+def test_what_the_environment_says_and_is_neither_true_nor_false(written, words):
+    error = refused(f"stages:\n  s:\n    cmd: x\n    when: {written}\n", around({"X": "maybe"}))
+    assert words in error.message
+
+
+def test_text_of_a_file_that_is_compared_with_false_is_no_error():
+    text = "vars: [{a: mixup}]\nstages: {s: {cmd: x, when: a != false}, t: {cmd: x, when: a == false}}"
+    assert [bool(stage.skip) for stage in stages(text, around())] == [False, True]
 
 
 @pytest.mark.parametrize(
