@@ -17,6 +17,7 @@ from mlvc import oid as oids
 from mlvc.errors import FormatError, StageFailedError
 from mlvc.hashing import Hashing
 from mlvc.manifest import EMPTY_DIR, Entry
+from mlvc.pipeline import filling
 from mlvc.pipeline.filling import ITEMS, NAMES, OUT, templates
 from mlvc.pipeline.run import Inputs
 from mlvc.snapshot import parents, within
@@ -93,9 +94,15 @@ def _wrong_templates(stage: Stage) -> Iterator[Fault]:
                 f"an item has no '{field}'",
                 f"did you mean '${{item.{near}}}'?" if near else f"there are {known}",
             )
-    if stage.batch and ITEMS not in names:
+    for name in (name for command in stage.cmd for name in filling.fill(command).lost):
+        yield Fault(
+            "cmd",
+            f"'${{{name}}}' stands in a here-document in which the shell replaces nothing",
+            "write its first line as <<END, without quotes or a backslash",
+        )
+    if stage.batch and not any(filling.asks(command, ITEMS) for command in stage.cmd):
         yield Fault("cmd", "with 'batch' a command needs '${items}', the file that lists its items", "add it")
-    if not stage.batch and OUT not in names:
+    if not stage.batch and not any(filling.asks(command, OUT) for command in stage.cmd):
         yield Fault("cmd", "with 'each' a command has to write into '${out}', the directory of one item", "add it")
 
 

@@ -130,6 +130,7 @@ class ItemRun:
         self._work = work
         self._job = job
         self._around = around
+        self._commands = [filling.fill(command) for command in stage.cmd]
         self._todo = deque(_Task(n, keys) for n, keys in enumerate(each.batches(work.run, stage.batch)))
         self._running: dict[Job, _Task] = {}
         self._waiting: list[_Task] = []
@@ -195,13 +196,21 @@ class ItemRun:
             values = {filling.ITEMS: path}
         else:
             values = filling.values_of(items[0], task.outs[0], stage.wdir)
-        commands = tuple(filling.fill(command, values) for command in stage.cmd)
+        for command in self._commands:
+            command.check(values)
         job = self._job
         if slots is not None and (slots.isolated or task.first):
             task.place = slots.lend(items)
             job = slots.job(task.place)
         mounts = () if here.startswith(job.root + os.sep) else (here,)
-        job = replace(job, commands=commands, output=task.log, hear=None, mounts=mounts)
+        job = replace(
+            job,
+            commands=tuple(command.text for command in self._commands),
+            env={**job.env, **filling.environment(values)},
+            output=task.log,
+            hear=None,
+            mounts=mounts,
+        )
         self._running[job] = task
         return job
 

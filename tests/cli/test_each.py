@@ -516,3 +516,51 @@ def test_an_output_that_is_none(items: Path, command: str, message: str) -> None
 def test_without_storing_there_are_no_items(items: Path) -> None:
     error = refused(items, "--no-commit", code=2)
     assert "stage 'upper' has 'each'" in error
+
+
+def test_no_name_of_a_file_is_run_as_a_command(project: Path) -> None:
+    cmd = """x="`basename "${item.name}" .txt`"; echo "$x" > ${out}/"$(case a in a) basename "${item.name}";; esac)" """
+    (project / "mlvc.yaml").write_text(
+        f'stages:\n  s:\n    each: raw/*.txt\n    cmd: |\n      {cmd}\n      test "$MLVC_ITEM_NAME" = ${{item.name}}\n'
+        "    outs: [made/upper]\n"
+    )
+    names = ("$(touch PWNED)", "`touch PWNED`", "it's; touch PWNED", 'a" b')
+    put(project, **dict.fromkeys(names, "x"))
+    run_mlvc("repro", cwd=project)
+    assert made(project) == {f"{name}.txt": f"{name}\n" for name in sorted(names)}
+    assert not list(project.rglob("PWNED"))
+
+
+def test_a_script_finds_its_item_in_the_environment(project: Path) -> None:
+    (project / "tool").write_text('cp "$MLVC_ITEM_PATH" "$MLVC_OUT/$MLVC_ITEM_STEM-$MLVC_STAGE"\n')
+    (project / "mlvc.yaml").write_text(
+        "stages:\n  s:\n    each: raw/*.txt\n    cmd: sh tool $MLVC_OUT\n    deps: [tool]\n    outs: [made/upper]\n"
+    )
+    put(project, a="1")
+    run_mlvc("repro", cwd=project)
+    assert made(project) == {"a-s": "1"}
+
+
+def test_a_template_where_the_shell_replaces_nothing(project: Path) -> None:
+    (project / "mlvc.yaml").write_text(
+        "stages:\n  s:\n    each: raw/*.txt\n"
+        "    cmd:\n    - |\n      cat > ${out}/x <<'END'\n      ${item.path}\n      END\n"
+        "    outs: [made/upper]\n"
+    )
+    put(project, a="1")
+    told = refused(project, code=2)
+    assert "mlvc.yaml, line 4" in told
+    assert "'${item.path}' stands in a here-document in which the shell replaces nothing" in told
+
+
+def test_a_name_that_a_command_would_compute_with(project: Path) -> None:
+    (project / "mlvc.yaml").write_text(
+        "stages:\n  s:\n    each: raw/*.txt\n    cmd: echo $((${item.stem} + 1)) > ${out}/${item.stem}\n"
+        "    outs: [made/upper]\n"
+    )
+    put(project, **{"7": "x", "a[$(touch PWNED)]": "x"})
+    assert "${item.stem} is 'a[$(touch PWNED)]' here, and the command computes with it" in refused(project, code=7)
+    put(project, **{"a[$(touch PWNED)]": ""})
+    run_mlvc("repro", cwd=project)
+    assert made(project) == {"7": "8\n"}
+    assert not list(project.rglob("PWNED"))
