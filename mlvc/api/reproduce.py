@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from mlvc import files, git, globs, snapshot
-from mlvc.api import described, elsewhere, lost, pipeline, sharing, stagetree, targets, transfer
+from mlvc.api import described, elsewhere, lost, pipeline, remotes, sharing, stagetree, targets
 from mlvc.api.compared import OutputResult, Past, compared
 from mlvc.api.each import RepoItems
 from mlvc.errors import MlvcError, ObjectsMissingError, PipelineError, StageFailedError, UsageError
@@ -110,7 +110,7 @@ def reproduce(
     options = options or Options()
     commit = git.resolve(repo.git, rev)
     if options.remote:
-        transfer.chosen(repo.config, options.remote)
+        remotes.chosen(repo.config, options.remote)
     locked = _lockfile(repo, commit, rev)
     with _working_tree(repo, commit, options.keep) as (there, scratch):
         environment = git.elsewhere(environment)
@@ -125,7 +125,7 @@ def reproduce(
             runs=_NoRuns(),
             logs=Logs(f"{scratch}-logs"),
             unstored=None,
-            items=RepoItems(there, tree.fitting, progress),
+            items=RepoItems(there, tree.fitting, tree.left, progress),
             tables=Tables(f"{scratch}-tables", repo.hashing),
             listener=telling.listener,
             hears=telling.hears,
@@ -324,7 +324,7 @@ def _place_inputs(repo: Repo, there: Repo, job: _Job, needed: Sequence[str], pro
         and not stagetree.RepoTree(repo, progress).available(wanted.values())
     ):
         homes = {out.remote for stage in job.chosen for out in stage.outs} & repo.config.remotes.keys()
-        names = [transfer.chosen(repo.config, asked.options.remote), *sorted(homes)]
+        names = [remotes.chosen(repo.config, asked.options.remote), *sorted(homes)]
         with sharing.afar(repo, names, progress, bring=True) as far:
             far.has(list(wanted.values()))
     plans, absent = checkout.plan(there.tree, repo.store, wanted, progress=progress)
@@ -375,13 +375,20 @@ def _reasons(job: _Job, tools: tools.Tools) -> dict[str, tuple[str, ...]]:
             found[stage.name] = (f"{LOCKFILE} has nothing of it",)
             continue
         unknown = {path: makers for path in graph.inputs(stage) if (makers := job.run.makers.get(path, ()))}
-        now = tools.tree.identify([path for path in stage.deps if path not in unknown])
+        whole, now = _with_links(stage, tools.tree, [path for path in stage.deps if path not in unknown])
         values = tools.params.values([ref for ref in stage.params if ref.file not in unknown])
-        asked = replace(stage, always_changed=False)
+        asked = replace(whole, always_changed=False)
         decision = plan.decide(asked, {**entry.outs, **now}, values, known, unknown=unknown, env=tools.env)
         count = len(decision.reasons) - len(decision.waits)
         found[stage.name] = decision.reasons[:count]
     return found
+
+
+def _with_links(stage: Stage, tree: tools.Tree, paths: Sequence[str]) -> tuple[Stage, dict[str, Content | None]]:
+    """The contents of ``paths`` and of what links in them lead to, which are dependencies, too."""
+    now = tree.identify(paths)
+    whole = tools.with_links(stage, tree)
+    return whole, now | tree.identify([path for path in whole.deps if path not in stage.deps])
 
 
 def _taken_away(there: Repo, scratch: str, job: _Job) -> Iterator[tuple[str, tuple[str, Look]]]:

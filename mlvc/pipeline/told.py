@@ -72,5 +72,19 @@ class Left:
     groups: tuple[int, ...]
 
 
-Told = Considered | Started | Printed | Waiting | Advanced | Left | StageResult
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What lies in a directory that a Stage reads or has written, and is no part of it."""
+
+    stage: str
+    path: str
+    """The directory."""
+    role: str
+    """``dependency`` or ``output``."""
+    names: tuple[str, ...]
+    """The first few of them, from the root."""
+    count: int
+
+
+Told = Considered | Started | Printed | Waiting | Advanced | Left | LeftOut | StageResult
 Listener = Callable[[Told], object]

@@ -296,6 +296,44 @@ def test_stage_add_with_every_option(project: Path) -> None:
     assert (project / "out.bin").exists()
 
 
+def test_stage_add_takes_each_kind_of_output_and_what_is_said_of_items(project: Path) -> None:
+    shell.write(project, {"params.yaml": b"lr: 1\n"})
+    run_mlvc(
+        *("stage", "add", "-n", "s", "--outs-persist-no-cache", "kept", "--plots", "p.csv", "--plots-no-cache"),
+        *("q.csv", "--timeout", "10m", "--retries", "2", "--resource", "gpu=1", "--when", "lr > 0", "true"),
+        cwd=project,
+    )
+    run_mlvc(
+        *("stage", "add", "-n", "t", "--each", "data/*.txt", "--batch", "16", "-o", "made", "sh run.sh ${items}"),
+        cwd=project,
+    )
+    *_, s, t = json.loads(run_mlvc("stage", "list", "--json", cwd=project).out)
+    assert [(out["path"], out["role"], out["cache"], out["persist"]) for out in s["outputs"]] == [
+        ("kept", "outs", False, True),
+        ("p.csv", "plots", True, False),
+        ("q.csv", "plots", False, False),
+    ]
+    assert (s["timeout"], s["retries"], s["resources"], s["skip"]) == (600, 2, {"gpu": 1}, "")
+    assert (t["each"], t["batch"]) == ("data/*.txt", 16)
+    before = shell.image(project)
+    done = run_mlvc("stage", "add", "-n", "u", "--batch", "2", "-o", "x", "true", cwd=project, check=False)
+    shell.refused(done, 2, "'batch' is of no use without 'each'")
+    assert shell.image(project) == before
+
+
+def test_stage_add_runs_the_stage_if_asked_and_no_other(pipeline: Path) -> None:
+    shell.write(pipeline, {"sub/x": b""})
+    told = run_mlvc("stage", "add", "-n", "upper", "-o", "new", "--run", "echo new > new", cwd=pipeline / "sub").err
+    assert "stage 'upper' is in sub/mlvc.yaml" in told
+    assert "Running stage 'sub/mlvc.yaml:upper': never run" in told
+    assert "hint: run it" not in told
+    assert (pipeline / "sub/new").exists()
+    assert not (pipeline / "upper.txt").exists()
+    args = ("stage", "add", "-n", "fails", "--run", "exit 3")
+    shell.refused(run_mlvc(*args, cwd=pipeline, check=False), 7, "failed with exit code 3")
+    assert "fails" in run_mlvc("stage", "list", cwd=pipeline).out
+
+
 def test_stage_add_that_makes_no_sense_changes_nothing(pipeline: Path) -> None:
     before = shell.image(pipeline)
     for args in (
