@@ -109,20 +109,22 @@ def _wrong_templates(stage: Stage) -> Iterator[Fault]:
 # -- keys --------------------------------------------------------------------------------------
 
 
-def shared(deps: Iterable[str], pattern: str) -> list[str]:
-    """Those dependencies that every item depends on: not the pattern, and no directory that the items are in."""
-    top = globs.fixed(pattern)
-    return [path for path in deps if path != pattern and not within(top, [path])]
+def shared(deps: Iterable[str], stage: Stage) -> list[str]:
+    """Those dependencies that every item depends on: not the pattern, and no directory that the items are in.
+
+    Nor a link that is itself an item, or would be if it led to a file: it is for its item what it leads to.
+    """
+    top, fits = globs.fixed(stage.each), globs.fits(stage.each)
+    own = {stage.each, *(path for path in stage.links if fits(path))}
+    return [path for path in deps if path not in own and not within(top, [path])]
 
 
-def definition(inputs: Inputs, pattern: str, hashing: Hashing) -> bytes:
+def definition(inputs: Inputs, stage: Stage, hashing: Hashing) -> bytes:
     """The digest of all that decides what any item makes, and of where it goes.
 
     Not of the pattern, so that a wider one leaves what is known as it is; nor of a dependency in which the items are.
     """
-    deps = {
-        path: [inputs.deps[path].kind, oids.to_text(inputs.deps[path].oid)] for path in shared(inputs.deps, pattern)
-    }
+    deps = {path: [inputs.deps[path].kind, oids.to_text(inputs.deps[path].oid)] for path in shared(inputs.deps, stage)}
     value = {
         "mlvc_each": VERSION,
         "cmd": list(inputs.cmd),

@@ -38,7 +38,7 @@ class Itemwise:
         assert self.tools.items is not None
         assert self.tools.tables is not None
         stage, tables = attempt.stage, self.tools.tables
-        defined = each.definition(attempt.before, stage.each, self.tools.hashing)
+        defined = each.definition(attempt.before, stage, self.tools.hashing)
         attempt.begin(self.tools)
         try:
             if stage.batch:
@@ -48,7 +48,7 @@ class Itemwise:
                 self.tools.hashing,
                 self.tools.progress,
                 lambda content: tables.put(defined, stage.name, content),
-                lambda: self.results.changed(attempt, each.shared(stage.deps, stage.each)),
+                lambda: self.results.changed(attempt, each.shared(stage.deps, stage)),
                 self._slots(attempt),
             )
             self.running[stage.name] = attempt, ItemRun(stage, work, attempt.job(self.tools), around)
