@@ -94,7 +94,9 @@ def parse_yaml(text: str, name: str) -> Yaml:
     except yaml.reader.ReaderError as error:
         raise FormatError(f"{name}: a character that YAML does not allow: {error.reason}") from None
     except yaml.MarkedYAMLError as error:
-        raise FormatError(_told(error, name)) from None
+        raise FormatError(
+            _told(error, name), hint=_STAR if "alias" in f"{error.context} {error.problem}" else ""
+        ) from None
     except RecursionError:
         raise FormatError(f"{name} is nested too deeply") from None
     except (ValueError, KeyError, OverflowError) as error:
@@ -106,6 +108,7 @@ def parse_yaml(text: str, name: str) -> Yaml:
 
 _DEEP = 100
 _MOST = 1_000_000
+_STAR = "text that begins with `*` goes in quotes, as in '*.txt': without, YAML takes it for the name of an anchor"
 _ALIASES = "an alias (`*name`) stands for all that its anchor (`&name`) has: take it out, or write the value there"
 
 

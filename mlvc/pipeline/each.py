@@ -7,6 +7,7 @@ from, and one that nothing asks for does no harm. Bytes of a table: docs/formats
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -53,8 +54,11 @@ def _wrong_pattern(stage: Stage) -> Fault | None:
     return Fault(
         "each",
         f"'each' must be a pattern, and '{stage.each}' has neither '*' nor '?'",
-        f"for all files of a directory write {stage.each}/*",
+        _ONLY if set("[]{}") & set(stage.each) else f"for all files of a directory write {stage.each}/*",
     )
+
+
+_ONLY = "brackets and braces are characters as any others: write a pattern with '*' or '?', or a stage for each case"
 
 
 def _wrong_outs(stage: Stage) -> Fault | None:
@@ -238,10 +242,11 @@ def unpack(entries: Iterable[Entry], digest_size: int) -> dict[bytes, tuple[Entr
 # -- the union ---------------------------------------------------------------------------------
 
 
-def unite(items: Mapping[bytes, Entry], table: Table, hashing: Hashing) -> list[Entry]:
+def unite(items: Mapping[bytes, Entry], table: Table, hashing: Hashing, *, batch: bool = False) -> list[Entry]:
     """The entries of the directory that all ``items`` make together, each of which has its row in ``table``.
 
     An empty directory goes into one that is not. StageFailedError names two items, and the path that both make.
+    ``batch``: whether commands get lists of items, for what it says.
     """
     owners: dict[str, bytes] = {}
     files: dict[str, Entry] = {}
@@ -253,17 +258,22 @@ def unite(items: Mapping[bytes, Entry], table: Table, hashing: Hashing) -> list[
             elif owners.setdefault(entry.path, key) == key:
                 files[entry.path] = entry
             else:
-                raise _conflict(items, owners[entry.path], key, entry.path)
-    around = _around(files, owners, items, owners)
-    around |= _around(empty, owners, items, empty)
+                raise _conflict(items, owners[entry.path], key, entry.path, batch=batch)
+    around = _around(files, owners, items, owners, batch=batch)
+    around |= _around(empty, owners, items, empty, batch=batch)
     for path in empty.keys() & files.keys():
-        raise _conflict(items, owners[path], empty[path], path)
+        raise _conflict(items, owners[path], empty[path], path, batch=batch)
     directories = [Entry(path, EMPTY_DIR, 0, hashing.of(b"")) for path in empty if path not in around]
     return [*files.values(), *directories]
 
 
 def _around(
-    paths: Iterable[str], owners: Mapping[str, bytes], items: Mapping[bytes, Entry], makers: Mapping[str, bytes]
+    paths: Iterable[str],
+    owners: Mapping[str, bytes],
+    items: Mapping[bytes, Entry],
+    makers: Mapping[str, bytes],
+    *,
+    batch: bool,
 ) -> set[str]:
     """The directories that ``paths`` are in, none of which is a file."""
     found: set[str] = set()
@@ -272,14 +282,26 @@ def _around(
             continue
         for parent in parents(path):
             if parent in owners:
-                raise _conflict(items, owners[parent], makers[path], parent)
+                raise _conflict(items, owners[parent], makers[path], parent, batch=batch)
             found.add(parent)
     return found
 
 
-def _conflict(items: Mapping[bytes, Entry], one: bytes, other: bytes, path: str) -> StageFailedError:
+def _conflict(items: Mapping[bytes, Entry], one: bytes, other: bytes, path: str, *, batch: bool) -> StageFailedError:
     first, second = sorted((items[one].path, items[other].path))
-    return StageFailedError(
-        f"the items '{first}' and '{second}' both make '{path}'",
-        hint="let each write a name of its own, such as ${out}/${item.name}.txt; the output is as it was",
-    )
+    hint = _apart(first, second, batch=batch)
+    return StageFailedError(f"the items '{first}' and '{second}' both make '{path}'", hint=hint)
+
+
+def _apart(first: str, second: str, *, batch: bool) -> str:
+    """How what two items make can get other names."""
+    one, two = posixpath.basename(first), posixpath.basename(second)
+    if batch:
+        how = "name what an item makes after its whole path"
+    elif one == two:
+        how = "let each write to ${out}/${item.parent}, which `mkdir -p` makes: the directory tells them apart"
+    elif posixpath.splitext(one)[0] == posixpath.splitext(two)[0]:
+        how = "let each write a name of its own, such as ${out}/${item.name}.txt: the suffix tells them apart"
+    else:
+        how = "let each write a name of its own, such as ${out}/${item.name}.txt"
+    return f"{how}; the output is as it was"

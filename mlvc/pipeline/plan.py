@@ -444,4 +444,6 @@ def _elsewhere(path: str) -> str:
     """What to do for a dependency that is not there."""
     if path.startswith(("/", "../")):
         return "it lies outside of the repository, where mlvc brings nothing: put it there, or correct its path"
+    if globs.is_pattern(path) and set("[]{}") & set(path):
+        return "brackets and braces are characters as any others in a pattern: write what '*', '?' and '**' can say"
     return "if it is tracked, `mlvc pull` or `mlvc checkout` brings it; otherwise correct its path"

@@ -391,6 +391,8 @@ def _wrong_type(value: object, names: Iterable[str]) -> Problem:
     wanted = [_WORDS[name] for name in names if name in _WORDS]
     told = " or ".join([", ".join(wanted[:-1]), wanted[-1]] if len(wanted) > 1 else wanted)
     hint = next((_HINTS[name] for name in names if name in _HINTS), "") if len(wanted) == 1 else ""
+    if isinstance(value, list | dict) and hint == _HINTS["string"]:
+        hint = "write one value there; text that begins with `[` or `{` goes in quotes"
     return Problem((), f"must be {told}, and this is {kind(value)}", hint=hint)
 
 
@@ -483,7 +485,10 @@ def _members(schema: Schema) -> Check:
 
 def _unknown(key: str, schema: Schema) -> Problem:
     near = codec.nearest(key, schema["properties"])
-    hint = f"did you mean '{near}'?" if near else f"known are {', '.join(schema['properties'])}"
+    if "do" in schema["properties"] and key in _BODY:
+        hint = f"write '{key}' below 'do'"
+    else:
+        hint = f"did you mean '{near}'?" if near else f"known are {', '.join(schema['properties'])}"
     return Problem((key,), f"is not a key of {schema['title']}", f"'{key}'", hint)
 
 
