@@ -650,3 +650,17 @@ def test_an_output_that_git_has(project: Path) -> None:
     put(project, a="x")
     told = refused(project, code=2)
     assert "hint: `git rm -r --cached made/upper`, or name another directory" in told
+
+
+def test_where_the_last_item_goes_the_output_stays_and_that_is_said(project: Path) -> None:
+    (project / "mlvc.yaml").write_text(STAGE)
+    (project / "tool").write_bytes(TOOL)
+    put(project, a="x")
+    run_mlvc("repro", cwd=project)
+    put(project, a="")
+    told = refused(project, code=2)
+    assert "the dependency 'raw/*.txt' of stage 'upper' fits no file\nhint: made/upper stays as it is: " in told
+    assert made(project) == {"a.up": "X"}
+    put(project, b="y")
+    run_mlvc("repro", cwd=project)
+    assert made(project) == {"b.up": "Y"}
