@@ -107,7 +107,8 @@ def check_apart(repo: Repo, stages: Iterable[Stage]) -> None:
             if out.cache and out.path in of_git:
                 raise PipelineError(
                     f"{_output(stage, out)} is tracked by Git",
-                    hint=f"`git rm -r --cached {out.path}`, or write `cache: false` below it",
+                    hint=f"`git rm -r --cached {out.path}`, or "
+                    + ("name another directory" if stage.each else "write `cache: false` below it"),
                 )
 
 

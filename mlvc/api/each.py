@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from mlvc import globs, ignore, manifest
 from mlvc.api.sharing import Afar
+from mlvc.api.stagetree import RepoTree
 from mlvc.errors import DamagedError, FormatError, ObjectsMissingError
-from mlvc.manifest import EMPTY_DIR, FILE, Entry
+from mlvc.manifest import EMPTY_DIR, FILE, SYMLINK, Entry
 from mlvc.pipeline import compare, each
 from mlvc.pipeline.each import Table
 from mlvc.pointer import Content
@@ -27,23 +28,20 @@ class RepoItems:
     def __init__(
         self,
         repo: Repo,
-        seen: Mapping[str, Look],
-        left: dict[str, list[str]],
+        tree: RepoTree,
         progress: Progress,
         afar: Afar | None = None,
         *,
         aside: Callable[[], str] | None = None,
     ) -> None:
-        """``seen``: what was last seen of the files that fit each pattern. ``afar``: where other tables are.
+        """``tree``: what the runner sees and is told of. ``afar``: where other tables are.
 
-        ``left``: gets for each output what is left out of it. ``aside``: a new path among what is kept aside; without,
-        nothing is.
+        ``aside``: a new path among what is kept aside; without, nothing is.
         """
-        self._left = left
+        self._tree = tree
         self._repo = repo
         self._aside = aside
         self._afar = afar
-        self._seen = seen
         self._progress = progress
         self._ignore = ignore.load(repo.root)
 
@@ -51,20 +49,36 @@ class RepoItems:
         """The files that fit a pattern."""
         top = globs.fixed(pattern)
         below = f"{top}/" if top else ""
-        look = self._seen.get(pattern) or self._repo.tree.fitting(pattern, progress=self._progress)
+        look = self._tree.fitting.get(pattern) or self._tree.looks([pattern])[pattern]
         if look.content is None:
             return []
-        return sorted(entry._replace(path=below + entry.path) for entry in look.scan.entries())
+        found = [entry._replace(path=below + entry.path) for entry in look.scan.entries()]
+        led = self._led([entry.path for entry in found if entry.kind == SYMLINK])
+        return sorted(item for entry in found if (item := led.get(entry.path, entry)) is not None)
+
+    def _led(self, links: Sequence[str]) -> dict[str, Entry | None]:
+        """The files that links lead to, under the paths of these; None for a directory, nothing where nothing is."""
+        looks = self._tree.looks(links, lenient=True)
+        return {
+            path: None if look.content.is_dir else look.entries()[0]._replace(path=path)
+            for path, look in looks.items()
+            if look.content is not None
+        }
 
     def changed(self, items: Sequence[Entry]) -> set[str]:
         """The paths of those items that are not what they were."""
-        paths = [item.path for item in items]
+        root = self._repo.root
+        links = [item.path for item in items if os.path.islink(f"{root}/{item.path}")]
+        led = self._led(links)
+        paths = [item.path for item in items if item.path not in led]
         looks = self._repo.tree.look(paths, lenient=True, inside=frozenset(paths))
-        return {
-            item.path
-            for item in items
-            if (content := looks[item.path].content) is None or content.oid != item.oid or content.is_dir
+        now = {path: entry.oid for path, entry in led.items() if entry is not None}
+        now |= {
+            path: look.content.oid
+            for path, look in looks.items()
+            if look.content is not None and not look.content.is_dir
         }
+        return {item.path for item in items if now.get(item.path) != item.oid}
 
     def room(self, out: str) -> str:
         """A path that nothing has yet, in the Git directory where that is on the file system of ``out``."""
@@ -95,7 +109,8 @@ class RepoItems:
                 scan = self._scan(place, out, since)
                 digest(place, scan, repo.hashing, batch)
                 rows.append(tuple(scan.entries()))
-                self._left.setdefault(out, []).extend(f"{out}/{path}" for path in Look(out, None, scan).without)
+                left = self._tree.left.setdefault(out, [])
+                left += [name for path in Look(out, None, scan).without if (name := f"{out}/{path}") not in left]
             batch.commit()
         for place, row in zip(places, rows, strict=True):
             self._spare(place, row, spare)
@@ -103,7 +118,9 @@ class RepoItems:
 
     def _scan(self, place: str, out: str, since: int) -> Scan:
         """What stands in a directory of an item, not yet hashed."""
-        scan = Scanner(place, ignore=self._ignored(out), hashing=self._repo.hashing).scan("", {}, since=since)
+        repo = self._repo
+        scanner = Scanner(place, ignore=self._ignored(out), hashing=repo.hashing, at=(repo.root, out))
+        scan = scanner.scan("", {}, since=since)
         refuse([scan])
         return scan
 

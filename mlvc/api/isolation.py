@@ -42,7 +42,7 @@ class RepoIsolation:
 
     def make_shared(self, stage: Stage) -> str:
         """See Isolation; PipelineError where a dependency is gone."""
-        place = self._made(stage, each.shared(stage.deps, stage.each))
+        place = self._made(stage, each.shared(stage.deps, stage))
         self._shared[place] = isolated.standing(place)
         self._placed[place] = []
         return place

@@ -71,7 +71,7 @@ def tools(
         isolation=RepoIsolation(repo, tree.looks),
         check_image=images.check,
         unstored=RunCache(os.path.join(repo.git.own, "unstored"), repo.hashing),
-        items=RepoItems(repo, tree.fitting, tree.left, progress, afar, aside=tree.aside),
+        items=RepoItems(repo, tree, progress, afar, aside=tree.aside),
         tables=Tables(os.path.join(repo.private, tables.FOLDER), repo.hashing),
     )
 

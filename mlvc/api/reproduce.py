@@ -125,7 +125,7 @@ def reproduce(
             runs=_NoRuns(),
             logs=Logs(f"{scratch}-logs"),
             unstored=None,
-            items=RepoItems(there, tree.fitting, tree.left, progress),
+            items=RepoItems(there, tree, progress),
             tables=Tables(f"{scratch}-tables", repo.hashing),
             listener=telling.listener,
             hears=telling.hears,

@@ -83,7 +83,7 @@ class RepoTree:
     def looks(self, paths: Sequence[str], *, lenient: bool = False) -> dict[str, Look]:
         """What stands at each path, at what a symbolic link leads to, or fits a pattern. ``lenient``: see WorkTree."""
         tree = self._repo.tree
-        found = {path: tree.fitting(path, progress=self._progress) for path in paths if globs.is_pattern(path)}
+        found = {path: self._fitting(path) for path in paths if globs.is_pattern(path)}
         self.fitting.update(found)
         goals = {path: self.followed(path) for path in paths if path not in found}
         outside = {goal: self._outside(goal) for goal in goals.values() if goal.startswith(("/", "../"))}
@@ -99,6 +99,16 @@ class RepoTree:
             if look.scan.linked and (links := leading.links(look.scan)):
                 self._linked[path] = tuple(links)
         return found
+
+    def _fitting(self, pattern: str) -> Look:
+        """The files that fit a pattern, where their directory is a link those in the one that it leads to."""
+        top = globs.fixed(pattern)
+        goal = self.followed(top) if top else top
+        tree, rest = self._repo.tree, pattern.removeprefix(top)
+        if goal.startswith(("/", "../")) and goal != top:
+            goal, tree = self._outside(goal), self._repo.outside
+        wanted = pattern if goal == top or globs.is_pattern(goal) else goal + rest
+        return tree.fitting(wanted, progress=self._progress)
 
     def _outside(self, path: str) -> str:
         """A path outside of the root, relative to ``/``."""

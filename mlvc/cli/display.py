@@ -18,7 +18,18 @@ from typing import TYPE_CHECKING, Protocol, Self
 from mlvc.cli import show, terminal
 from mlvc.cli.terminal import manner
 from mlvc.pipeline import logs
-from mlvc.pipeline.told import Advanced, Considered, Left, LeftOut, Printed, StageResult, Started, Told, Waiting
+from mlvc.pipeline.told import (
+    Advanced,
+    Considered,
+    ItemFailed,
+    Left,
+    LeftOut,
+    Printed,
+    StageResult,
+    Started,
+    Told,
+    Waiting,
+)
 from mlvc.text import clean, duration
 
 if TYPE_CHECKING:
@@ -280,6 +291,10 @@ class Events:
                 _event({"event": "left", "stage": told.stage, "groups": list(told.groups)})
             elif isinstance(told, Advanced):
                 self._advanced(told)
+            elif isinstance(told, ItemFailed):
+                _event(
+                    {"event": "item_failed", "stage": told.stage, "path": told.path, "how": told.how, "code": told.code}
+                )
             elif isinstance(told, LeftOut):
                 where: shapes.Event = {"event": "left_out", "stage": told.stage, "path": told.path, "role": told.role}
                 _event({**where, "names": list(told.names), "count": told.count})

@@ -409,7 +409,16 @@ Event = TypedDict(
         "total": NotRequired[Annotated[int, "of `items`: how many run in all"]],
         "outcome": NotRequired[Annotated[str, "of `finished`: what became of it"]],
         "seconds": NotRequired[Annotated[float, "of `finished`: how long it took"]],
-        "path": NotRequired[Annotated[str, "of `left_out`: the directory that is not kept, or does not count, whole"]],
+        "path": NotRequired[
+            Annotated[
+                str,
+                "of `left_out`: the directory that is not kept, or does not count, whole; of `item_failed`: the item",
+            ]
+        ],
+        "how": NotRequired[Annotated[str, "of `item_failed`: what went wrong; it goes on after the name of the item"]],
+        "code": NotRequired[
+            Annotated[int | None, "of `item_failed`: the exit code, minus the signal that ended it, or `null`"]
+        ],
         "role": NotRequired[Annotated[str, "of `left_out`: what it is for the Stage"]],
         "names": NotRequired[Annotated[list[str], "of `left_out`: the first of the paths in it that are left out"]],
         "count": NotRequired[Annotated[int, "of `left_out`: how many there are"]],

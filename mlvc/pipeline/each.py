@@ -7,6 +7,7 @@ from, and one that nothing asks for does no harm. Bytes of a table: docs/formats
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -17,6 +18,7 @@ from mlvc import oid as oids
 from mlvc.errors import FormatError, StageFailedError
 from mlvc.hashing import Hashing
 from mlvc.manifest import EMPTY_DIR, Entry
+from mlvc.pipeline import filling
 from mlvc.pipeline.filling import ITEMS, NAMES, OUT, templates
 from mlvc.pipeline.run import Inputs
 from mlvc.snapshot import parents, within
@@ -52,8 +54,11 @@ def _wrong_pattern(stage: Stage) -> Fault | None:
     return Fault(
         "each",
         f"'each' must be a pattern, and '{stage.each}' has neither '*' nor '?'",
-        f"for all files of a directory write {stage.each}/*",
+        _ONLY if set("[]{}") & set(stage.each) else f"for all files of a directory write {stage.each}/*",
     )
+
+
+_ONLY = "brackets and braces are characters as any others: write a pattern with '*' or '?', or a stage for each case"
 
 
 def _wrong_outs(stage: Stage) -> Fault | None:
@@ -93,29 +98,37 @@ def _wrong_templates(stage: Stage) -> Iterator[Fault]:
                 f"an item has no '{field}'",
                 f"did you mean '${{item.{near}}}'?" if near else f"there are {known}",
             )
-    if stage.batch and ITEMS not in names:
+    for name in (name for command in stage.cmd for name in filling.fill(command).lost):
+        yield Fault(
+            "cmd",
+            f"'${{{name}}}' stands in a here-document in which the shell replaces nothing",
+            "write its first line as <<END, without quotes or a backslash",
+        )
+    if stage.batch and not any(filling.asks(command, ITEMS) for command in stage.cmd):
         yield Fault("cmd", "with 'batch' a command needs '${items}', the file that lists its items", "add it")
-    if not stage.batch and OUT not in names:
+    if not stage.batch and not any(filling.asks(command, OUT) for command in stage.cmd):
         yield Fault("cmd", "with 'each' a command has to write into '${out}', the directory of one item", "add it")
 
 
 # -- keys --------------------------------------------------------------------------------------
 
 
-def shared(deps: Iterable[str], pattern: str) -> list[str]:
-    """Those dependencies that every item depends on: not the pattern, and no directory that the items are in."""
-    top = globs.fixed(pattern)
-    return [path for path in deps if path != pattern and not within(top, [path])]
+def shared(deps: Iterable[str], stage: Stage) -> list[str]:
+    """Those dependencies that every item depends on: not the pattern, and no directory that the items are in.
+
+    Nor a link that is itself an item, or would be if it led to a file: it is for its item what it leads to.
+    """
+    top, fits = globs.fixed(stage.each), globs.fits(stage.each)
+    own = {stage.each, *(path for path in stage.links if fits(path))}
+    return [path for path in deps if path not in own and not within(top, [path])]
 
 
-def definition(inputs: Inputs, pattern: str, hashing: Hashing) -> bytes:
+def definition(inputs: Inputs, stage: Stage, hashing: Hashing) -> bytes:
     """The digest of all that decides what any item makes, and of where it goes.
 
     Not of the pattern, so that a wider one leaves what is known as it is; nor of a dependency in which the items are.
     """
-    deps = {
-        path: [inputs.deps[path].kind, oids.to_text(inputs.deps[path].oid)] for path in shared(inputs.deps, pattern)
-    }
+    deps = {path: [inputs.deps[path].kind, oids.to_text(inputs.deps[path].oid)] for path in shared(inputs.deps, stage)}
     value = {
         "mlvc_each": VERSION,
         "cmd": list(inputs.cmd),
@@ -229,10 +242,11 @@ def unpack(entries: Iterable[Entry], digest_size: int) -> dict[bytes, tuple[Entr
 # -- the union ---------------------------------------------------------------------------------
 
 
-def unite(items: Mapping[bytes, Entry], table: Table, hashing: Hashing) -> list[Entry]:
+def unite(items: Mapping[bytes, Entry], table: Table, hashing: Hashing, *, batch: bool = False) -> list[Entry]:
     """The entries of the directory that all ``items`` make together, each of which has its row in ``table``.
 
     An empty directory goes into one that is not. StageFailedError names two items, and the path that both make.
+    ``batch``: whether commands get lists of items, for what it says.
     """
     owners: dict[str, bytes] = {}
     files: dict[str, Entry] = {}
@@ -244,17 +258,22 @@ def unite(items: Mapping[bytes, Entry], table: Table, hashing: Hashing) -> list[
             elif owners.setdefault(entry.path, key) == key:
                 files[entry.path] = entry
             else:
-                raise _conflict(items, owners[entry.path], key, entry.path)
-    around = _around(files, owners, items, owners)
-    around |= _around(empty, owners, items, empty)
+                raise _conflict(items, owners[entry.path], key, entry.path, batch=batch)
+    around = _around(files, owners, items, owners, batch=batch)
+    around |= _around(empty, owners, items, empty, batch=batch)
     for path in empty.keys() & files.keys():
-        raise _conflict(items, owners[path], empty[path], path)
+        raise _conflict(items, owners[path], empty[path], path, batch=batch)
     directories = [Entry(path, EMPTY_DIR, 0, hashing.of(b"")) for path in empty if path not in around]
     return [*files.values(), *directories]
 
 
 def _around(
-    paths: Iterable[str], owners: Mapping[str, bytes], items: Mapping[bytes, Entry], makers: Mapping[str, bytes]
+    paths: Iterable[str],
+    owners: Mapping[str, bytes],
+    items: Mapping[bytes, Entry],
+    makers: Mapping[str, bytes],
+    *,
+    batch: bool,
 ) -> set[str]:
     """The directories that ``paths`` are in, none of which is a file."""
     found: set[str] = set()
@@ -263,14 +282,26 @@ def _around(
             continue
         for parent in parents(path):
             if parent in owners:
-                raise _conflict(items, owners[parent], makers[path], parent)
+                raise _conflict(items, owners[parent], makers[path], parent, batch=batch)
             found.add(parent)
     return found
 
 
-def _conflict(items: Mapping[bytes, Entry], one: bytes, other: bytes, path: str) -> StageFailedError:
+def _conflict(items: Mapping[bytes, Entry], one: bytes, other: bytes, path: str, *, batch: bool) -> StageFailedError:
     first, second = sorted((items[one].path, items[other].path))
-    return StageFailedError(
-        f"the items '{first}' and '{second}' both make '{path}'",
-        hint="let each write a name of its own, such as ${out}/${item.name}.txt; the output is as it was",
-    )
+    hint = _apart(first, second, batch=batch)
+    return StageFailedError(f"the items '{first}' and '{second}' both make '{path}'", hint=hint)
+
+
+def _apart(first: str, second: str, *, batch: bool) -> str:
+    """How what two items make can get other names."""
+    one, two = posixpath.basename(first), posixpath.basename(second)
+    if batch:
+        how = "name what an item makes after its whole path"
+    elif one == two:
+        how = "let each write to ${out}/${item.parent}, which `mkdir -p` makes: the directory tells them apart"
+    elif posixpath.splitext(one)[0] == posixpath.splitext(two)[0]:
+        how = "let each write a name of its own, such as ${out}/${item.name}.txt: the suffix tells them apart"
+    else:
+        how = "let each write a name of its own, such as ${out}/${item.name}.txt"
+    return f"{how}; the output is as it was"

@@ -1,18 +1,20 @@
-"""How an item of a Stage with ``each`` gets into a command: templates, quoted as the shell needs it there, and lists.
+"""How an item of a Stage with ``each`` gets into a command: as variables of its environment, and as lists.
 
-Names of data files come from anywhere, and may have a space or a ``;`` in them. Pure.
+Names of data files come from anywhere, and may have a space or a ``$(…)`` in them. In the text of the command stand
+references to variables only: the shell does not read as code what a variable stands for. Pure.
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
-import shlex
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from mlvc import oid as oids
 from mlvc.errors import PipelineError
 from mlvc.manifest import Entry
+from mlvc.pipeline import quoting
 
 NAMES = ("path", "name", "stem", "suffix", "parent", "oid")
 """What a command may ask of its item: ``${item.NAME}``."""
@@ -28,6 +30,16 @@ def templates(command: str) -> tuple[str, ...]:
     return tuple(_TEMPLATE.findall(command))
 
 
+def variable(name: str) -> str:
+    """The variable of the environment that has what a template stands for: ``MLVC_ITEM_PATH``, ``MLVC_OUT``."""
+    return "MLVC_" + name.upper().replace(".", "_")
+
+
+def asks(command: str, name: str) -> bool:
+    """Whether a command has a template, or the variable for it."""
+    return name in templates(command) or re.search(rf"\b{variable(name)}\b", command) is not None
+
+
 def values_of(item: Entry, out: str, wdir: str) -> dict[str, str]:
     """What the templates of a command stand for; ``out`` as the command can use it."""
     path = relative(item.path, wdir)
@@ -38,99 +50,60 @@ def values_of(item: Entry, out: str, wdir: str) -> dict[str, str]:
     return {OUT: out, **{f"item.{key}": value for key, value in zip(NAMES, found, strict=True)}}
 
 
+def environment(values: Mapping[str, str]) -> dict[str, str]:
+    """The variables that a command gets."""
+    return {variable(name): value for name, value in values.items()}
+
+
 def relative(path: str, wdir: str) -> str:
     """A path of the repository as a command in ``wdir`` needs it; never one that looks like an option."""
     found = posixpath.relpath(path, wdir) if wdir else path
     return f"./{found}" if found.startswith("-") else found
 
 
-def fill(command: str, values: Mapping[str, str]) -> str:
-    """``command`` with ``values`` in place of its templates, so that the shell takes each as it is.
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A command as the shell gets it: the same one for every item."""
 
-    Within quotes it is quoted as is needed there. PipelineError for a name with characters that mean something to the
-    shell where what they would mean cannot be told.
-    """
-    parts: list[str] = []
-    states = [_PLAIN]
-    end = 0
-    for found in _TEMPLATE.finditer(command):
-        text = command[end : found.start()]
-        parts.append(text.replace("\\${", "${"))
-        _read(text, states, begins=not end)
-        value = values[found[1]]
-        if "<<" in command and shlex.quote(value) != value:
-            raise PipelineError(
-                f"'{value}' cannot be put into a command with '<<': what it means there cannot be told",
-                hint="rename it to letters and digits, or let a script do what the command does",
-            )
-        parts.append(_QUOTED[states[-1]](value))
-        end = found.end()
-    parts.append(command[end:].replace("\\${", "${"))
-    return "".join(parts)
+    text: str
+    computed: frozenset[str] = frozenset()
+    """The templates that stand where the shell computes. It would read anything but a number as code there."""
+    lost: tuple[str, ...] = ()
+    """Those that stand where the shell replaces nothing."""
+
+    def check(self, values: Mapping[str, str]) -> None:
+        """PipelineError for a value that is no number where the shell computes with it."""
+        for name in sorted(self.computed):
+            if not _NUMBER.fullmatch(values[name]):
+                raise PipelineError(
+                    f"${{{name}}} is {values[name]!r} here, and the command computes with it",
+                    hint="let the pattern fit names that are numbers only, or compute in a script",
+                )
 
 
-_BEFORE_WORDS = " \t\n;&|("
-_PLAIN, _SINGLE, _DOUBLE, _INNER, _TICKS = "plain", "single", "double", "inner", "ticks"
-
-
-def _read(text: str, states: list[str], *, begins: bool) -> None:
-    """How the shell quotes what stands after ``text``: the last of ``states``, which are inside one another.
-
-    ``begins``: whether ``text`` is the beginning of the command.
-    """
-    at = 0
-    while at < len(text):
-        here, char = states[-1], text[at]
-        at += 1
-        if here == _SINGLE:
-            if char == "'":
-                states.pop()
-        elif char == "\\":
-            at += 1
-        elif text.startswith("(", at) and char == "$":
-            states.append(_INNER)
-            at += 1
-        elif char == '"':
-            _toggle(states, _DOUBLE)
-        elif char == "`":
-            _toggle(states, _TICKS)
-        elif here != _DOUBLE and char == "'":
-            states.append(_SINGLE)
-        elif here != _DOUBLE and char == "#" and (begins if at == 1 else text[at - 2] in _BEFORE_WORDS):
-            at = (text + "\n").index("\n", at)
-        elif here != _DOUBLE and char == "(":
-            states.append(_INNER)
-        elif here == _INNER and char == ")":
-            states.pop()
-
-
-def _toggle(states: list[str], state: str) -> None:
-    if states[-1] == state:
-        states.pop()
-    else:
-        states.append(state)
-
-
-def _in_single(value: str) -> str:
-    return value.replace("'", "'\\''")
-
-
-def _in_double(value: str) -> str:
-    return re.sub(r'([\\"$`])', r"\\\1", value)
-
-
-def _in_ticks(value: str) -> str:
-    # What is between backticks loses one level of backslashes before it is read as a command.
-    return re.sub(r"([\\$`])", r"\\\1", shlex.quote(value))
-
-
-_QUOTED = {
-    _PLAIN: shlex.quote,
-    _INNER: shlex.quote,
-    _SINGLE: _in_single,
-    _DOUBLE: _in_double,
-    _TICKS: _in_ticks,
+_NUMBER = re.compile(r"[0-9]+")
+_REFERENCES = {
+    quoting.PLAIN: '"${%s}"',
+    quoting.DOUBLE: "${%s}",
+    quoting.SINGLE: "'\"${%s}\"'",
+    quoting.ANSI: "'\"${%s}\"$'",
+    quoting.COMPUTED: "${%s}",
+    quoting.TEXT: "${%s}",
 }
+"""What stands for a template, so that it is one word or a part of one. Each is whole in itself: where it was taken for
+another place than it is, what the shell reads around it stays the same."""
+
+
+def fill(command: str) -> Filled:
+    """``command`` with references to variables in place of its templates."""
+    names = templates(command)
+    pieces = [piece.replace("\\${", "${") for piece in _TEMPLATE.split(command)[::2]]
+    contexts = quoting.contexts(quoting.MARK.join(piece.replace(quoting.MARK, " ") for piece in pieces))
+    marked = list(zip(names, contexts, strict=True))
+    ends = (_REFERENCES[context] % variable(name) for name, context in marked)
+    text = pieces[0] + "".join(end + piece for end, piece in zip(ends, pieces[1:], strict=True))
+    computed = frozenset(name for name, context in marked if context == quoting.COMPUTED)
+    return Filled(text, computed, tuple(name for name, context in marked if context == quoting.TEXT))
 
 
 def listing(batch: Iterable[tuple[str, str]]) -> bytes:

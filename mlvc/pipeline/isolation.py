@@ -64,7 +64,7 @@ def beyond_item(
     stage: Stage, items: Iterable[Entry], text: str, place: str, exists: Callable[[str], bool]
 ) -> list[str]:
     """As ``undeclared``, of a command for these items: what they do not depend on."""
-    shared = each.shared(inputs(stage), stage.each)
+    shared = each.shared(inputs(stage), stage)
     declared = [*(globs.fixed(path) for path in shared), *(item.path for item in items)]
     return _beyond(declared, stage, text, place, exists)
 

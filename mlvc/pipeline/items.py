@@ -7,6 +7,7 @@ which item made what; so a kill costs what ended since the last time. The output
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -24,9 +25,10 @@ from mlvc.pipeline.each import Table, Work
 from mlvc.pipeline.executors.base import Ended, Job
 from mlvc.pipeline.slots import Slots
 from mlvc.pipeline.spec import Stage
-from mlvc.pipeline.told import Advanced
+from mlvc.pipeline.told import Advanced, ItemFailed, Listener
 from mlvc.pointer import Content
 from mlvc.progress import Progress
+from mlvc.text import clean
 
 _SOON = 1.0
 """Seconds after which what has ended is stored, or ten times as many as that takes."""
@@ -34,6 +36,8 @@ _NAMED = 3
 """Items that failed and are named in the message; of the others it tells the number."""
 _KEPT = 100
 """Items of which is kept aside what they left when they failed."""
+_LISTED = 1000
+"""Items that failed and are told of as they fail; the log of the Run names all of them."""
 _LINES = 10
 """Of what an item that failed has printed, as many are shown."""
 _TAIL = 1 << 14
@@ -112,6 +116,7 @@ class Around:
     """An input that all items have, and that is not what it was; '' where all are."""
     slots: Slots | None = None
     """Where commands run that do not run in the working tree."""
+    listener: Listener = bool
 
 
 class ItemRun:
@@ -129,6 +134,7 @@ class ItemRun:
         self._work = work
         self._job = job
         self._around = around
+        self._commands = [filling.fill(command) for command in stage.cmd]
         self._todo = deque(_Task(n, keys) for n, keys in enumerate(each.batches(work.run, stage.batch)))
         self._running: dict[Job, _Task] = {}
         self._waiting: list[_Task] = []
@@ -194,13 +200,21 @@ class ItemRun:
             values = {filling.ITEMS: path}
         else:
             values = filling.values_of(items[0], task.outs[0], stage.wdir)
-        commands = tuple(filling.fill(command, values) for command in stage.cmd)
+        for command in self._commands:
+            command.check(values)
         job = self._job
         if slots is not None and (slots.isolated or task.first):
             task.place = slots.lend(items)
             job = slots.job(task.place)
         mounts = () if here.startswith(job.root + os.sep) else (here,)
-        job = replace(job, commands=commands, output=task.log, hear=None, mounts=mounts)
+        job = replace(
+            job,
+            commands=tuple(command.text for command in self._commands),
+            env={**job.env, **filling.environment(values)},
+            output=task.log,
+            hear=None,
+            mounts=mounts,
+        )
         self._running[job] = task
         return job
 
@@ -251,7 +265,7 @@ class ItemRun:
             files.remove_tree(task.folder)
             self._todo.append(task)
         else:
-            self._fail(task, f"{how} the second time" if task.first else how, printed)
+            self._fail(task, f"{how} the second time" if task.first else how, printed, code=ended.code or None)
         self._save_at = self._save_at or time.monotonic() + _SOON
 
     def _look_for_lacked(self, task: _Task, printed: bytes) -> None:
@@ -313,15 +327,20 @@ class ItemRun:
         more = f" and {len(task.keys) - 1} more" if len(task.keys) > 1 else ""
         with suppress(OSError):  # a full disk; what counts is elsewhere
             again = ", a second time" if task.first else ""
-            files.write_all(log, f"# item: {first}{more}{again}\n".encode())
+            files.write_all(log, f"# item: {clean(first)}{more}{again}\n".encode())
+            if task.tries > 1:
+                files.write_all(log, f"# try {task.tries} of {self._stage.retries + 1}\n".encode())
             data = b"\n"
             for start in range(0, size, _TAIL):
                 data = files.read_at(task.log, min(_TAIL, size - start), start)
                 files.write_all(log, data)
             files.write_all(log, b"" if data.endswith(b"\n") else b"\n")
 
-    def _fail(self, task: _Task, how: str, printed: bytes = b"", *, differs: bool = False) -> None:
+    def _fail(
+        self, task: _Task, how: str, printed: bytes = b"", *, differs: bool = False, code: int | None = None
+    ) -> None:
         items = tuple(self._items(task))
+        self._tell_failed(items, how, code)
         lines = [line for line in printed.decode(errors="replace").splitlines() if line.strip()]
         self.failed.append(Failure(items, how, lines[-1].strip() if lines else "", differs))
         self._lost += len(items)
@@ -330,8 +349,16 @@ class ItemRun:
             files.remove_tree(task.folder)
         if len(self.failed) <= _NAMED:
             told = "".join(f"\n    {line}" for line in lines[-_LINES:])
-            failed = "" if differs else " failed"
-            self._around.progress.note(f"Stage '{self._stage.name}': {_names(items)}{failed}{how}{told}")
+            self._around.progress.note(f"Stage '{self._stage.name}': {_names(items)}{_said(how)}{told}")
+
+    def _tell_failed(self, items: Sequence[Entry], how: str, code: int | None) -> None:
+        """Tell of each, and name each in the log of the Run, whatever it printed."""
+        if self._job.output >= 0:
+            lines = "".join(f"# failed: {clean(item.path)}{clean(how)}\n" for item in items)
+            with suppress(OSError):  # a full disk; what counts is elsewhere
+                files.write_all(self._job.output, lines.encode())
+        for item in items[: max(0, _LISTED - self._lost)]:
+            self._around.listener(ItemFailed(self._stage.name, item.path, _said(how).strip(), code))
 
     def _keep_aside(self, task: _Task) -> None:
         """Keep what was left for items that did not come out: the first time, where there were two."""
@@ -408,7 +435,7 @@ class ItemRun:
         if error:
             raise type(error)(f"{error.message}{self._told_kept()}", hint=error.hint)
         try:
-            united = each.unite(self._work.items, self.table, self._around.hashing)
+            united = each.unite(self._work.items, self.table, self._around.hashing, batch=bool(self._stage.batch))
         except StageFailedError as error:
             place = where.of(self._stage)
             raise StageFailedError(f"{place}: stage '{self._stage.name}': {error.message}", hint=error.hint) from None
@@ -432,7 +459,7 @@ class ItemRun:
             )
         hint = (
             "what the others made is kept: `mlvc repro` runs only those that failed; "
-            "`mlvc runs log` shows what they printed"
+            f"`mlvc runs log {shlex.quote(name)}` names each of them and shows what they printed"
         )
         if any(failure.differs for failure in self.failed):
             hint = f"{isolations.RANDOM}; {hint}"
@@ -454,7 +481,12 @@ class ItemRun:
 
 
 def _names(items: Sequence[Entry]) -> str:
-    return items[0].path + (f" and {len(items) - 1:,} more of its batch" if len(items) > 1 else "")
+    return clean(items[0].path) + (f" and {len(items) - 1:,} more of its batch" if len(items) > 1 else "")
+
+
+def _said(how: str) -> str:
+    """``how`` where nothing else has said that it failed."""
+    return f" failed{how}" if how.startswith((" with", ":")) else how
 
 
 def _is_something(path: str) -> bool:

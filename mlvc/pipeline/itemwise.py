@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from mlvc.errors import MlvcError
-from mlvc.pipeline import each, failures, filling
+from mlvc.errors import MlvcError, PipelineError
+from mlvc.pipeline import each, failures, filling, where
 from mlvc.pipeline.attempt import Attempt, Over
 from mlvc.pipeline.each import Work
 from mlvc.pipeline.executors.base import Ended, Post
 from mlvc.pipeline.items import Around, ItemRun
 from mlvc.pipeline.results import Results
 from mlvc.pipeline.slots import Slots
+from mlvc.pipeline.spec import Stage
 from mlvc.pipeline.tools import Options, Tools
 
 
@@ -38,21 +39,23 @@ class Itemwise:
         assert self.tools.items is not None
         assert self.tools.tables is not None
         stage, tables = attempt.stage, self.tools.tables
-        defined = each.definition(attempt.before, stage.each, self.tools.hashing)
+        defined = each.definition(attempt.before, stage, self.tools.hashing)
         attempt.begin(self.tools)
         try:
             if stage.batch:
-                filling.check_listed(work.items[key] for key in work.run)
+                _check_listed(stage, work)
             around = Around(
                 self.tools.items,
                 self.tools.hashing,
                 self.tools.progress,
                 lambda content: tables.put(defined, stage.name, content),
-                lambda: self.results.changed(attempt, each.shared(stage.deps, stage.each)),
+                lambda: self.results.changed(attempt, each.shared(stage.deps, stage)),
                 self._slots(attempt),
+                self.tools.listener,
             )
             self.running[stage.name] = attempt, ItemRun(stage, work, attempt.job(self.tools), around)
         except BaseException:
+            attempt.note_end(1, time.monotonic() - attempt.since)
             attempt.close(None)
             raise
 
@@ -133,3 +136,11 @@ class Itemwise:
                 items.save()
             items.close()
             attempt.close(None)
+
+
+def _check_listed(stage: Stage, work: Work) -> None:
+    """PipelineError, which names the Stage, for an item that no list can name."""
+    try:
+        filling.check_listed(work.items[key] for key in work.run)
+    except PipelineError as error:
+        raise PipelineError(f"{where.before(stage, stage.each)}{error.message}", hint=error.hint) from None

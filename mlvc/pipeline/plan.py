@@ -450,16 +450,31 @@ def lacking(
                 name,
                 PipelineError(
                     f"{where.of(stage, path)}: the dependency '{path}' of stage '{name}' {told}",
-                    hint=f"`mlvc repro {makers[0]}` makes it" if makers else _elsewhere(path),
+                    hint=f"`mlvc repro {makers[0]}` makes it"
+                    if makers
+                    else _elsewhere(path, _left_of(stage, contents)),
                 ),
             )
             break
 
 
-def _elsewhere(path: str) -> str:
-    """What to do for a dependency that is not there."""
+def _left_of(stage: Stage, contents: Mapping[str, Content | None]) -> tuple[str, str]:
+    """Of a Stage with ``each`` its pattern, and the output that items made before; else nothing."""
+    out = stage.outs[0].path if stage.each else ""
+    return (stage.each, out) if out and contents.get(out) is not None else ("", "")
+
+
+def _elsewhere(path: str, left: tuple[str, str] = ("", "")) -> str:
+    """What to do for a dependency that is not there. ``left``: a pattern, and what is left of its items."""
     if path.startswith(("/", "../")):
         return "it lies outside of the repository, where mlvc brings nothing: put it there, or correct its path"
+    if globs.is_pattern(path) and set("[]{}") & set(path):
+        return "brackets and braces are characters as any others in a pattern: write what '*', '?' and '**' can say"
+    if path == left[0]:
+        return (
+            f"{left[1]} stays as it is: `mlvc pull` or `mlvc checkout` may bring the files; if there are to be none "
+            f"any more, take the stage out and delete {left[1]}"
+        )
     return (
         "`git restore` brings it if Git has it, `mlvc pull` or `mlvc checkout` if mlvc tracks it; or correct its path"
     )

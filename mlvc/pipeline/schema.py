@@ -394,7 +394,7 @@ def _wrong_type(value: object, names: Iterable[str]) -> Problem:
     if value is None:
         hint = "give it a value, or take the key out"
     elif isinstance(value, list | dict) and len(wanted) == 1 and "string" in names:
-        hint = "it takes one value, such as a name"
+        hint = "write one value there; text that begins with `[` or `{` goes in quotes"
     return Problem((), f"must be {told}, and this is {kind(value)}", hint=hint)
 
 
@@ -487,7 +487,10 @@ def _members(schema: Schema) -> Check:
 
 def _unknown(key: str, schema: Schema) -> Problem:
     near = codec.nearest(key, schema["properties"])
-    hint = f"did you mean '{near}'?" if near else f"known are {', '.join(schema['properties'])}"
+    if "do" in schema["properties"] and key in _BODY:
+        hint = f"write '{key}' below 'do'"
+    else:
+        hint = f"did you mean '{near}'?" if near else f"known are {', '.join(schema['properties'])}"
     return Problem((key,), f"is not a key of {schema['title']}", f"'{key}'", hint)
 
 

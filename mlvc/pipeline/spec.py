@@ -130,6 +130,8 @@ class Stage:
     """A pattern: the commands run for each file that fits it; '' for once."""
     batch: int = 0
     """With ``each``: how many files one command is given in a list; 0 for one without a list."""
+    links: tuple[str, ...] = ()
+    """Those of ``deps`` that nobody named: links that lead out of others. See tools.with_links."""
     at: Place | None = field(default=None, compare=False, repr=False)
     """Where it is described; ``where.of`` tells of it."""
 

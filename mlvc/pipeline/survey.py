@@ -145,7 +145,7 @@ class Survey:
         known = self._works.get(stage.name)
         if known is None or known[0] != key:
             found = self.tools.items.items(stage.each)
-            items = each.keys_of(each.definition(taken, stage.each, self.tools.hashing), found, self.tools.hashing)
+            items = each.keys_of(each.definition(taken, stage, self.tools.hashing), found, self.tools.hashing)
             known = self._works[stage.name] = (key, each.plan(items, list(self._known_items(stage, taken))))
         return each.whole(known[1]) if stage.name in self.forced or stage.always_changed else known[1]
 
@@ -224,7 +224,7 @@ class Survey:
         assert self.tools.items is not None
         assert self.tools.tables is not None
         run = self._last(stage.name)
-        defined = self.tools.tables.lookup(each.definition(taken, stage.each, self.tools.hashing))
+        defined = self.tools.tables.lookup(each.definition(taken, stage, self.tools.hashing))
         for content in dict.fromkeys((defined, run.items if run is not None else None)):
             if content is not None:
                 yield self.tools.items.table(content)

@@ -65,6 +65,18 @@ class Advanced:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemFailed:
+    """An item of a Stage with ``each`` has failed. Told of the first thousand; the log of the Run names all of them."""
+
+    stage: str
+    path: str
+    how: str
+    """What goes on after its name: ``failed with exit code 1``."""
+    code: int | None = None
+    """The exit code, or minus the signal that ended it; None where that is not what went wrong."""
+
+
+@dataclass(frozen=True, slots=True)
 class Left:
     """The commands of a Stage have ended, and something that they started still runs, in these process groups."""
 
@@ -86,5 +98,5 @@ class LeftOut:
     count: int
 
 
-Told = Considered | Started | Printed | Waiting | Advanced | Left | LeftOut | StageResult
+Told = Considered | Started | Printed | Waiting | Advanced | ItemFailed | Left | LeftOut | StageResult
 Listener = Callable[[Told], object]

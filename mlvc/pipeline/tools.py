@@ -70,7 +70,8 @@ def with_links(stage: Stage, tree: Tree) -> Stage:
     """The Stage, which depends on what links lead to out of its dependencies, too; ``tree`` has looked at these."""
     outs = [out.path for out in stage.outs]
     found = [link for path in stage.deps for link in tree.leading(path, outs)]
-    return replace(stage, deps=tuple(dict.fromkeys((*stage.deps, *found)))) if found else stage
+    links = tuple(path for path in dict.fromkeys(found) if path not in stage.deps)
+    return replace(stage, deps=(*stage.deps, *links), links=links) if links else stage
 
 
 class Records(Protocol):

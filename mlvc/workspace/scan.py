@@ -88,9 +88,23 @@ class Scan:
 class Scanner:
     """Walks tracked paths of one working tree."""
 
-    def __init__(self, root: str, *, ignore: Ignore | None = None, loose: str = "", hashing: Hashing) -> None:
-        """``root``: the working tree. ``loose``: where links into the Store lead to."""
+    def __init__(
+        self,
+        root: str,
+        *,
+        ignore: Ignore | None = None,
+        loose: str = "",
+        hashing: Hashing,
+        at: tuple[str, str] = ("", ""),
+    ) -> None:
+        """``root``: the working tree. ``loose``: where links into the Store lead to.
+
+        ``at``: a working tree and the path in it where all of ``root`` is going to stand; links have to lead to
+        something in that one.
+        """
         self._root = root
+        self._tree = at[0] or root
+        self._place = os.path.join(*at) if at[0] else root
         self._ignore = ignore
         self._loose = loose + os.sep if loose else ""
         self._hashing = hashing
@@ -268,7 +282,7 @@ class Scanner:
         path = f"{directory}/{name}" if directory else name
         full = f"{self._root}/{path}"
         target = os.readlink(full)
-        goal = os.path.normpath(os.path.join(os.path.dirname(full), target))
+        goal = os.path.normpath(os.path.join(os.path.dirname(f"{self._place}/{path}"), target))
         if self._loose and goal.startswith(self._loose):
             # A link that checkout made into the Store: it stands for the file, and for none where that is gone.
             if not os.path.exists(full):
@@ -284,7 +298,7 @@ class Scanner:
         if not _is_utf8(target):
             found.refused[path] = f"{path} is a symbolic link to {_shown(target)}, which is not UTF-8"
             return
-        leaves = os.path.isabs(target) or not (goal + os.sep).startswith(self._root.rstrip(os.sep) + os.sep)
+        leaves = os.path.isabs(target) or not (goal + os.sep).startswith(self._tree.rstrip(os.sep) + os.sep)
         if leaves and not found.through:
             found.refused[path] = f"{path} is a symbolic link that leaves the repository: {target}"
             return

@@ -262,6 +262,15 @@ def test_batches_of_items(project: Path, env: dict[str, str], options: list[str]
     assert made(project) == {"xone": "one\n", "xtwo": "two\n"}
 
 
+@pytest.mark.usefixtures("env")
+def test_items_with_names_that_mean_something_to_the_shell(project: Path) -> None:
+    names = ("$(exit 3)$(echo ran)", "a\nb", "it's", "-n", 'a" b')
+    shell.write(project, {f"data/{name}.txt": b"1" for name in names})
+    pipeline(project, EACH)
+    run_mlvc("repro", cwd=project)
+    assert set(made(project)) == {f"{name}.up" for name in (*names, "one", "two")}
+
+
 def test_an_item_that_fails(project: Path, env: dict[str, str]) -> None:
     pipeline(project, EACH.replace("cat ", "echo half > ${out}/x; cat ${item.parent}/one.txt "))
     result = run_mlvc("repro", "--isolated", cwd=project, check=False)

@@ -516,3 +516,151 @@ def test_an_output_that_is_none(items: Path, command: str, message: str) -> None
 def test_without_storing_there_are_no_items(items: Path) -> None:
     error = refused(items, "--no-commit", code=2)
     assert "stage 'upper' has 'each'" in error
+
+
+def test_no_name_of_a_file_is_run_as_a_command(project: Path) -> None:
+    cmd = """x="`basename "${item.name}" .txt`"; echo "$x" > ${out}/"$(case a in a) basename "${item.name}";; esac)" """
+    (project / "mlvc.yaml").write_text(
+        f'stages:\n  s:\n    each: raw/*.txt\n    cmd: |\n      {cmd}\n      test "$MLVC_ITEM_NAME" = ${{item.name}}\n'
+        "    outs: [made/upper]\n"
+    )
+    names = ("$(touch PWNED)", "`touch PWNED`", "it's; touch PWNED", 'a" b')
+    put(project, **dict.fromkeys(names, "x"))
+    run_mlvc("repro", cwd=project)
+    assert made(project) == {f"{name}.txt": f"{name}\n" for name in sorted(names)}
+    assert not list(project.rglob("PWNED"))
+
+
+def test_a_script_finds_its_item_in_the_environment(project: Path) -> None:
+    (project / "tool").write_text('cp "$MLVC_ITEM_PATH" "$MLVC_OUT/$MLVC_ITEM_STEM-$MLVC_STAGE"\n')
+    (project / "mlvc.yaml").write_text(
+        "stages:\n  s:\n    each: raw/*.txt\n    cmd: sh tool $MLVC_OUT\n    deps: [tool]\n    outs: [made/upper]\n"
+    )
+    put(project, a="1")
+    run_mlvc("repro", cwd=project)
+    assert made(project) == {"a-s": "1"}
+
+
+def test_a_template_where_the_shell_replaces_nothing(project: Path) -> None:
+    (project / "mlvc.yaml").write_text(
+        "stages:\n  s:\n    each: raw/*.txt\n"
+        "    cmd:\n    - |\n      cat > ${out}/x <<'END'\n      ${item.path}\n      END\n"
+        "    outs: [made/upper]\n"
+    )
+    put(project, a="1")
+    told = refused(project, code=2)
+    assert "mlvc.yaml, line 4" in told
+    assert "'${item.path}' stands in a here-document in which the shell replaces nothing" in told
+
+
+def test_a_name_that_a_command_would_compute_with(project: Path) -> None:
+    (project / "mlvc.yaml").write_text(
+        "stages:\n  s:\n    each: raw/*.txt\n    cmd: echo $((${item.stem} + 1)) > ${out}/${item.stem}\n"
+        "    outs: [made/upper]\n"
+    )
+    put(project, **{"7": "x", "a[$(touch PWNED)]": "x"})
+    assert "${item.stem} is 'a[$(touch PWNED)]' here, and the command computes with it" in refused(project, code=7)
+    put(project, **{"a[$(touch PWNED)]": ""})
+    run_mlvc("repro", cwd=project)
+    assert made(project) == {"7": "8\n"}
+    assert not list(project.rglob("PWNED"))
+
+
+def test_all_that_failed_are_named_in_the_log_and_as_json(project: Path) -> None:
+    (project / "mlvc.yaml").write_text(
+        "stages:\n  s:\n    each: raw/*.txt\n    retries: 1\n    outs: [made/upper]\n"
+        "    cmd: 'case ${item.stem} in ok) cp ${item.path} ${out};; dead) kill -9 $$;; *) exit 3;; esac'\n"
+    )
+    names = ["dead", "a\nb", *(f"x{number}" for number in range(5))]
+    put(project, ok="x", **dict.fromkeys(names, "x"))
+    done = run_mlvc("repro", "--json", cwd=project, check=False)
+    events = [json.loads(line) for line in done.out.splitlines()]
+    failed = {event["path"]: (event["how"], event["code"]) for event in events if event["event"] == "item_failed"}
+    assert set(failed) == {f"raw/{name}.txt" for name in names}
+    assert failed["raw/dead.txt"] == ("was ended by signal 9", -9)
+    assert failed["raw/x4.txt"] == ("failed with exit code 3", 3)
+    assert "`mlvc runs log s` names each of them" in done.err
+    assert "raw/dead.txt failed was" not in done.err
+    log = run_mlvc("runs", "log", "s", cwd=project).out.splitlines()
+    assert sorted(line for line in log if line.startswith("# failed: ")) == sorted(
+        ["# failed: raw/dead.txt was ended by signal 9", "# failed: raw/a\\nb.txt with exit code 3"]
+        + [f"# failed: raw/x{number}.txt with exit code 3" for number in range(5)]
+    )
+    at = log.index("# item: raw/x2.txt", log.index("# item: raw/x2.txt") + 1)
+    assert log[at + 1] == "# try 2 of 2"
+    assert log.count("# try 2 of 2") == 7
+
+
+def test_what_took_too_long_is_not_said_to_have_failed_took(project: Path) -> None:
+    (project / "mlvc.yaml").write_text(
+        "stages:\n  s:\n    each: raw/*.txt\n    timeout: 1\n    cmd: 'sleep 60; : ${out}'\n    outs: [made/upper]\n"
+    )
+    put(project, a="x")
+    told = refused(project, code=7)
+    assert "Stage 's': raw/a.txt took longer than the timeout of 1 s" in told
+
+
+def test_a_name_that_no_list_tells_comes_with_its_place(project: Path) -> None:
+    (project / "mlvc.yaml").write_text(BATCH)
+    (project / "tool").write_bytes(TOOL)
+    put(project, **{"a\tb": "x"})
+    told = refused(project, code=2)
+    assert "mlvc.yaml, line 3, column 5: stage 'upper': the name of 'raw/a\\tb.txt' has a tab" in told
+    assert "# exit code: 1" in next((project / ".git/mlvc/logs").rglob("*.log")).read_text()
+
+
+@pytest.mark.parametrize(
+    ("names", "target", "hint"),
+    [
+        (("a", "sub/a"), "${out}", "let each write to ${out}/${item.parent}, which `mkdir -p` makes"),
+        (("a", "b"), "${out}/x", "let each write a name of its own, such as ${out}/${item.name}.txt; "),
+    ],
+)
+def test_the_hint_for_two_that_make_the_same(project: Path, names: tuple[str, ...], target: str, hint: str) -> None:
+    (project / "mlvc.yaml").write_text(
+        f"stages:\n  s:\n    each: raw/**/*.txt\n    cmd: cp ${{item.path}} {target}\n    outs: [made/upper]\n"
+    )
+    (project / "raw/sub").mkdir(parents=True)
+    put(project, **dict.fromkeys(names, "x"))
+    assert hint in refused(project, code=7)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("each: 'raw/[12].txt'", "hint: brackets and braces are characters as any others"),
+        ("each: 'raw/*.{txt,csv}'", "hint: brackets and braces are characters as any others"),
+        ("each: [a/*, b/*]", "'each' must be text, and this is a list\nhint: write one value there"),
+        ("each: *.txt", "hint: text that begins with `*` or `&` goes in quotes"),
+        ("each: *txt", "hint: text that begins with `*` or `&` goes in quotes"),
+        ("each: raw/*\n    foreach: [1]\n    do: {cmd: x}", "hint: write 'each' below 'do'"),
+    ],
+)
+def test_what_is_said_of_a_description_that_is_wrong(project: Path, text: str, told: str) -> None:
+    rest = "" if "do:" in text else "    cmd: cp ${item.path} ${out}\n    outs: [made/upper]\n"
+    (project / "mlvc.yaml").write_text(f"stages:\n  s:\n    {text}\n{rest}")
+    assert told in refused(project, code=2)
+
+
+def test_an_output_that_git_has(project: Path) -> None:
+    (project / "mlvc.yaml").write_text(STAGE)
+    (project / "made/upper").mkdir(parents=True)
+    (project / "made/upper/x").write_text("x")
+    subprocess.run(["git", "add", "-f", "made/upper/x"], cwd=project, check=True)
+    put(project, a="x")
+    told = refused(project, code=2)
+    assert "hint: `git rm -r --cached made/upper`, or name another directory" in told
+
+
+def test_where_the_last_item_goes_the_output_stays_and_that_is_said(project: Path) -> None:
+    (project / "mlvc.yaml").write_text(STAGE)
+    (project / "tool").write_bytes(TOOL)
+    put(project, a="x")
+    run_mlvc("repro", cwd=project)
+    put(project, a="")
+    told = refused(project, code=2)
+    assert "the dependency 'raw/*.txt' of stage 'upper' fits no file\nhint: made/upper stays as it is: " in told
+    assert made(project) == {"a.up": "X"}
+    put(project, b="y")
+    run_mlvc("repro", cwd=project)
+    assert made(project) == {"b.up": "Y"}

@@ -89,6 +89,7 @@ More values may come in later versions.
 | | `started` | its commands begin, for the first time or once more |
 | | `line` | they printed a line |
 | | `items` | how many of its items are done, of a Stage with `each` |
+| | `item_failed` | one of its items has failed; of the first thousand, and the log of the Run names all |
 | | `waiting` | it waits for another `mlvc repro` |
 | | `left` | its commands have ended, and something that they started in the background runs on |
 | | `left_out` | something in an output, or in a dependency, is no part of it |

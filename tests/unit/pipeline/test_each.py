@@ -29,7 +29,7 @@ def entry(path: str, data: bytes = b"", kind: str = FILE) -> Entry:
 
 
 def keys(files: Mapping[str, bytes], inputs: Inputs = INPUTS) -> dict[bytes, Entry]:
-    defined = each.definition(inputs, STAGE.each, HASHING)
+    defined = each.definition(inputs, STAGE, HASHING)
     return each.keys_of(defined, [entry(path, data) for path, data in files.items()], HASHING)
 
 
@@ -109,22 +109,22 @@ def content(data: bytes) -> Content:
     ],
 )
 def test_what_the_definition_is_of(other: Inputs) -> None:
-    assert each.definition(other, STAGE.each, HASHING) != each.definition(INPUTS, STAGE.each, HASHING)
+    assert each.definition(other, STAGE, HASHING) != each.definition(INPUTS, STAGE, HASHING)
     assert keys({"raw/a": b"1"}, other).keys().isdisjoint(keys({"raw/a": b"1"}))
 
 
 @pytest.mark.parametrize("path", ["raw", "raw/*.jpg"])
 def test_what_the_items_are_in_is_not_of_the_definition(path: str) -> None:
     with_it = replace(INPUTS, deps={path: Content("dir", oid_of(HASHING, b"1"), 5)})
-    assert each.definition(with_it, STAGE.each, HASHING) == each.definition(INPUTS, STAGE.each, HASHING)
+    assert each.definition(with_it, STAGE, HASHING) == each.definition(INPUTS, STAGE, HASHING)
 
 
 def test_a_wider_pattern_leaves_the_keys() -> None:
-    assert each.definition(INPUTS, "raw/*", HASHING) == each.definition(INPUTS, STAGE.each, HASHING)
+    assert each.definition(INPUTS, replace(STAGE, each="raw/*"), HASHING) == each.definition(INPUTS, STAGE, HASHING)
 
 
 def test_an_item_is_its_path_its_kind_and_its_content() -> None:
-    defined = each.definition(INPUTS, STAGE.each, HASHING)
+    defined = each.definition(INPUTS, STAGE, HASHING)
     items = [
         entry("a", b"1"),
         entry("b", b"1"),

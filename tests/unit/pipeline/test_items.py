@@ -152,13 +152,14 @@ class Scene:
 
 
 def out_of(job: Job) -> str:
-    return job.commands[0].split()[-1]
+    return job.env.get("MLVC_OUT") or job.env["MLVC_ITEMS"]
 
 
 def test_each_item_gets_a_directory_of_its_own(tmp_path: Path) -> None:
     scene = Scene(tmp_path, "abc")
     jobs = list(scene.jobs())
-    assert [job.commands[0].split()[1] for job in jobs] == ["a", "b", "c"]
+    assert [job.env["MLVC_ITEM_NAME"] for job in jobs] == ["a", "b", "c"]
+    assert {job.commands for job in jobs} == {('up "${MLVC_ITEM_NAME}" "${MLVC_OUT}"',)}
     assert len({out_of(job) for job in jobs}) == 3
     for name, job in zip("cab", [jobs[2], jobs[0], jobs[1]], strict=True):
         scene.end(job, **{name: name})

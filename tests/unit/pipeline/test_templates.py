@@ -270,8 +270,10 @@ stages:
     (stage,) = stages(text)
     assert stage.each == "raw/*"
     assert stage.cmd == (r"conv ${item.path} ${item.stem} 0.1 \${item.path} a \${b --a 1 --b --c x 'y z' > ${out}",)
-    filled = "conv 'raw/${a}.jpg' a 0.1 ${item.path} a ${b --a 1 --b --c x 'y z' > /o"
-    assert filling.fill(stage.cmd[0], {"item.path": "raw/${a}.jpg", "item.stem": "a", "out": "/o"}) == filled
+    filled = (
+        """conv "${MLVC_ITEM_PATH}" "${MLVC_ITEM_STEM}" 0.1 ${item.path} a ${b --a 1 --b --c x 'y z' > "${MLVC_OUT}\""""
+    )
+    assert filling.fill(stage.cmd[0]).text == filled
 
 
 def test_each_within_foreach_has_the_parts_of_an_item_and_foreach_the_rest():
