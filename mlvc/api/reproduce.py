@@ -168,7 +168,7 @@ def _working_tree(repo: Repo, commit: str, keep: str) -> Iterator[tuple[Repo, st
         files.make_dirs(own)
         try:
             found = apart.add(repo.git, commit, place)
-            there = repo.beside(replace(found, cwd=repo.cwd))
+            there = repo.lent(replace(found, cwd=repo.cwd))
             try:
                 yield there, os.path.join(own, "aside")
             finally:
@@ -328,7 +328,7 @@ def _place_inputs(repo: Repo, there: Repo, job: _Job, needed: Sequence[str], pro
         with sharing.afar(repo, names, progress, bring=True) as far:
             far.has(list(wanted.values()))
     plans, absent = checkout.plan(there.tree, repo.store, wanted, progress=progress)
-    absent |= checkout.execute(there.tree, repo.store, plans, links=repo.links, progress=progress).lost
+    absent |= checkout.execute(there.tree, repo.store, plans, links=there.links, progress=progress).lost
     progress.finish()
     _raise(absent, "checked out", asked.rev)
 

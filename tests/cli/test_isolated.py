@@ -115,6 +115,17 @@ def test_large_files_patterns_and_links(project: Path, links: str) -> None:
     assert (project / "out").read_text().split() == [str(len(shell.LARGE) + 4 + 4 + 4), "2"]
 
 
+@pytest.mark.parametrize("links", ["hardlink", "symlink"])
+def test_a_command_that_writes_to_a_linked_input_harms_nothing(project: Path, links: str) -> None:
+    run_mlvc("config", "core.link", links, cwd=project)
+    run_mlvc("checkout", "--relink", cwd=project)
+    pipeline(project, "s: {cmd: 'chmod u+w model.bin; echo x >> model.bin; echo > out', deps: [model.bin], outs: [out]}")
+    result = run_mlvc("repro", "--isolated", cwd=project, check=False)
+    shell.ends(result, "'model.bin' changed while stage 's' ran")
+    assert (project / "model.bin").read_bytes() == shell.LARGE
+    assert run_mlvc("fsck", cwd=project).code == 0
+
+
 def test_several_at_a_time_and_what_follows_from_them(project: Path) -> None:
     names = ["a", "b", "c", "d"]
     stages = [

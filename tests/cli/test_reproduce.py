@@ -290,6 +290,29 @@ def test_hooks_settings_and_sparse_checkouts_do_not_count(past: Path) -> None:
     assert not (past / "split.py").exists()
 
 
+@pytest.mark.parametrize("links", ["hardlink", "symlink"])
+def test_commands_get_no_file_of_the_store(project: Path, links: str) -> None:
+    """Neither of tracked data, nor of a frozen stage, nor of what items made."""
+    big = len(shell.LARGE) + 1
+    text = (
+        "stages:\n  old: {cmd: cp model.bin old.bin, deps: [model.bin], outs: [old.bin], frozen: true}\n"
+        f"  each: {{each: data/*.txt, cmd: 'head -c {big} /dev/zero > ${{out}}/${{item.stem}}', outs: [made]}}\n"
+        "  harm:\n    cmd: $HARM true\n    deps: [model.bin, old.bin, made]\n    outs: [harmed]\n"
+    ).replace("$HARM true", "sh harm.sh; echo > harmed")
+    harm = b"for one in model.bin old.bin made/*; do $HARM $one; echo evil >> $HARMED$one; done\n"
+    run_mlvc("config", "core.link", links, cwd=project)
+    shell.write(project, {"mlvc.yaml": text.encode(), "harm.sh": harm})
+    outside = project.parent / "outside"
+    for path in ("made", "."):
+        (outside / path).mkdir(parents=True, exist_ok=True)
+    run_mlvc("repro", "-f", cwd=project, env={"HARM": "true", "HARMED": f"{outside}/"})
+    shell.commit(project)
+    run_mlvc("checkout", "--relink", cwd=project)
+    result = run_mlvc("reproduce", "HEAD", cwd=project, env={"HARM": "chmod u+w", "HARMED": ""}, check=False)
+    shell.ends(result, "changed while stage 'harm' ran")
+    assert run_mlvc("fsck", cwd=project).code == 0
+
+
 def test_items_run_anew(project: Path) -> None:
     text = (
         "stages:\n  each:\n    each: data/*.txt\n    cmd: echo x >> $LOG; cp ${item.path} ${out}/${item.name}\n"
