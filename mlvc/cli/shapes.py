@@ -450,9 +450,10 @@ class Reproduced(TypedDict):
 
     revision: Annotated[str, "the revision as it was typed"]
     commit: Annotated[str, "what it is, in hex"]
-    as_recorded: Annotated[bool, "whether everything came out as it was recorded"]
+    as_recorded: Annotated[bool, "whether something ran, and everything that is recorded came out so"]
     stages: Annotated[list[ReproducedStage], "the Stages that were asked for, in the order of the pipeline"]
     kept: Annotated[str, "the working tree, with `--keep`; else empty"]
+    touched: Annotated[list[str], "what changed meanwhile in the user's own working tree"]
 
 
 class CommandChange(TypedDict):

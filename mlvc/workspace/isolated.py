@@ -1,8 +1,8 @@
 """A directory that holds some files of the working tree and no others: a command that runs there finds nothing else.
 
 Files are copied, and large ones share blocks where the file system can do that. They are never linked: a command may
-write to what it finds, and a link would lead to the user's own file, or into the Store. They keep their times, so that a
-look at these tells whether the command has written to one.
+write to what it finds, and a link would lead to the user's own file, or into the Store. They keep their times, so that
+a look at these tells whether the command has written to one.
 """
 
 from __future__ import annotations

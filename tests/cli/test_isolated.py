@@ -119,7 +119,9 @@ def test_large_files_patterns_and_links(project: Path, links: str) -> None:
 def test_a_command_that_writes_to_a_linked_input_harms_nothing(project: Path, links: str) -> None:
     run_mlvc("config", "core.link", links, cwd=project)
     run_mlvc("checkout", "--relink", cwd=project)
-    pipeline(project, "s: {cmd: 'chmod u+w model.bin; echo x >> model.bin; echo > out', deps: [model.bin], outs: [out]}")
+    pipeline(
+        project, "s: {cmd: 'chmod u+w model.bin; echo x >> model.bin; echo > out', deps: [model.bin], outs: [out]}"
+    )
     result = run_mlvc("repro", "--isolated", cwd=project, check=False)
     shell.ends(result, "'model.bin' changed while stage 's' ran")
     assert (project / "model.bin").read_bytes() == shell.LARGE
