@@ -400,6 +400,9 @@ Event = TypedDict(
         "action": NotRequired[Annotated[str, "of `planned`: what is to become of it"]],
         "reasons": NotRequired[Annotated[list[str], "of `planned`, `started` and `finished`: sentences that say why"]],
         "try": NotRequired[Annotated[int, "of `started`: for the how many-th time"]],
+        "second": NotRequired[
+            Annotated[bool, "of `started`: `true` where `--check-deterministic` runs it once more; else not there"]
+        ],
         "text": NotRequired[Annotated[str, "of `line`: what its commands printed, without the end of the line"]],
         "cause": NotRequired[Annotated[str, "of `waiting`: what it waits for"]],
         "done": NotRequired[Annotated[int, "of `items`: how many items have come out well"]],
