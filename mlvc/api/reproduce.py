@@ -69,7 +69,8 @@ def reproduce(
     """Run the Stages of ``rev`` anew, in a working tree of its own, and compare what comes out with its Lockfile.
 
     UsageError where ``rev`` is no revision or has no Lockfile; ObjectsMissingError or DamagedError where inputs cannot
-    be had, and then nothing has run. A crash leaves a working tree that the next one, or ``mlvc gc``, removes.
+    be had, and then nothing has run. A crash leaves a working tree that the next one, or ``mlvc gc``, removes; where it
+    is to be kept, it stays.
     """
     options = options or Options()
     commit = git.resolve(repo.git, rev)

@@ -562,6 +562,17 @@ def test_kept(past: Path) -> None:
     git("worktree", "remove", "--force", "../kept", cwd=past)
 
 
+def test_what_was_to_be_kept_stays_also_after_a_kill(past: Path) -> None:
+    git("checkout", "--quiet", "v1", cwd=past)
+    (past / "mlvc.yaml").write_text(PIPELINE.replace("cmd: tr", "cmd: kill -9 $PPID; sleep 1; tr"))
+    shell.commit(past, "kills")
+    assert run_mlvc("reproduce", "HEAD", "--keep", "../kept", cwd=past, check=False).code == -signal.SIGKILL
+    assert run_mlvc("reproduce", "v1", cwd=past).code == 0
+    assert git("worktree", "list", cwd=past).count("\n") == 1
+    git("worktree", "remove", "--force", "../kept", cwd=past)
+    assert not any((past / ".git/mlvc/reproduce").iterdir())
+
+
 # -- interrupted ---------------------------------------------------------------------------------
 
 
