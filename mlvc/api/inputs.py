@@ -71,13 +71,15 @@ def _check_out(repo: Repo, there: Repo, wanted: Wanted, progress: Progress) -> N
     progress.finish()
     problem = lost.check(absent, "brought")
     if problem is not None:
-        raise type(problem)(f"at {wanted.rev}: {problem.message}", hint=_how_to_get(wanted, asked))
+        raise type(problem)(f"at {wanted.rev}: {problem.message}", hint=_how_to_get(repo, wanted, asked))
 
 
-def _how_to_get(wanted: Wanted, asked: Sequence[str]) -> str:
+def _how_to_get(repo: Repo, wanted: Wanted, asked: Sequence[str]) -> str:
     """What to do about an object that is not here, without touching the user's working tree."""
     if not wanted.fetch:
         return f"leave out --no-fetch, or get it with `mlvc fetch --rev {wanted.rev}`"
+    if not repo.config.remotes:
+        return "no remote is set up that could have it: `mlvc remote add` tells of one"
     if not asked:
         return "it may be damaged here only: run it again, and a good copy is fetched if a remote has one"
     names = " and ".join(f"'{name}'" for name in dict.fromkeys(asked))
