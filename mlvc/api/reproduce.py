@@ -294,9 +294,11 @@ def _word(repo: Repo, word: str) -> str:
 def _chosen(there: Repo, whole: Graph, asked: _Asked, words: Sequence[str]) -> _Job:
     if not whole.stages:
         raise UsageError(f"there is no pipeline at {asked.rev}", hint="name a revision that has stages in mlvc.yaml")
-    named = [name for word in words for name in targets.targets(there, whole, word)]
+    found = [targets.targets(there, whole, word) for word in words]
+    named = [name for group in found for name in group]
+    alone = {group[0] for group in found if len(group) == 1}
     names = graph.select(whole, named, single=asked.options.single)
-    left = {name: why for name in names if (why := _left(whole, name, name in named, asked)) is not None}
+    left = {name: why for name in names if (why := _left(whole, name, asked, named, alone)) is not None}
     chosen = tuple(whole.stages[name] for name in names)
     run = [replace(stage, frozen=False) for stage in chosen if stage.name not in left]
     if not words:
@@ -305,14 +307,13 @@ def _chosen(there: Repo, whole: Graph, asked: _Asked, words: Sequence[str]) -> _
     return _Job(asked, chosen, graph.build(run), left)
 
 
-def _left(whole: Graph, name: str, is_named: bool, asked: _Asked) -> _Left | None:  # noqa: FBT001
-    """Why a Stage is not run, None where it is."""
+def _left(whole: Graph, name: str, asked: _Asked, named: Collection[str], alone: Collection[str]) -> _Left | None:
+    """Why a Stage is not run, None where it is. ``alone``: those ``named`` that some word means alone."""
     if name in whole.skipped:
-        entry = asked.locked.stages.get(name)
-        if entry is not None:
+        if name in asked.locked.stages:
             return _Left(NOT_RUN, f"{whole.skipped[name]}, and {LOCKFILE} has its outputs")
-        return _Left(NOT_RUN if is_named else "skipped", whole.skipped[name])
-    if whole.stages[name].frozen and not is_named:
+        return _Left(NOT_RUN if name in alone else "skipped", whole.skipped[name])
+    if whole.stages[name].frozen and name not in named:
         return _Left("frozen", "it is frozen: its outputs are inputs here, and were not made anew")
     return None
 
@@ -332,6 +333,8 @@ def _check_tolerance(repo: Repo, there: Repo, job: _Job) -> None:
                 hint="it is for files under 'metrics', and for those of YAML, JSON and TOML that you name",
             )
     named = [(path, key) for path, key in tolerance.by_key if key and path in recorded]
+    if not named:
+        return
     with _reading(repo, job.asked.options) as reader:
         past = Past(reader, tolerance)
         for path, key in named:

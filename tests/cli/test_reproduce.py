@@ -307,6 +307,7 @@ def test_a_recorded_stage_whose_condition_does_not_hold_now_is_not_as_recorded(p
     result = run_mlvc("reproduce", "HEAD", cwd=past)
     assert "what ran is as recorded (3 identical, 1 not run)" in result.err
     assert run_mlvc("reproduce", "HEAD", "upper", "new", cwd=past, check=False).code == 1
+    assert run_mlvc("reproduce", "HEAD", "*", cwd=past).code == 0
 
 
 def test_a_stage_that_only_the_lockfile_has_is_not_as_recorded(past: Path) -> None:
