@@ -163,7 +163,7 @@ class Repo:
             shown = repr(os.fsencode(name)).removeprefix("b")
             raise UsageError(f"the name {shown} is not UTF-8", hint="rename it: only UTF-8 names are tracked") from None
         # Links above it are followed: what lies behind one has its own path, in the repository or not.
-        typed = os.path.join(self.root, self.cwd, name).rstrip(os.sep)
+        typed = os.path.join(self.root, self.cwd, name).rstrip(os.sep) or os.sep
         directory, last = os.path.split(typed)
         plain = last not in ("", os.curdir, os.pardir)
         absolute = os.path.join(os.path.realpath(directory), last) if plain else os.path.realpath(typed)

@@ -287,7 +287,7 @@ def _word(repo: Repo, word: str) -> str:
     """
     outside = os.path.normpath(os.path.join(repo.cwd, word)).split(os.sep)[0] == os.pardir
     if os.path.isabs(word) or outside:
-        return os.path.relpath(repo.path(word), repo.cwd or os.curdir)
+        return os.path.relpath(repo.path(word) or os.curdir, repo.cwd or os.curdir)
     return word
 
 

@@ -187,7 +187,7 @@ def test_targets(past: Path) -> None:
     # A path means what it means where the user stands.
     assert ran(str(past / "parts")) == ["upper", "split"]
     assert ran(str(past / "mlvc.yaml")) == ["upper", "split"]
-    for outside in ("../../x", str(past.parent / "x")):
+    for outside in ("../../x", str(past.parent / "x"), "/"):
         result = run_mlvc("reproduce", "v1", outside, cwd=past / "data", check=False)
         shell.refused(result, 2, f"{outside} is outside the repository at {past}")
         assert ".git/mlvc" not in result.err
@@ -423,6 +423,7 @@ def test_words_that_make_no_sense(past: Path) -> None:
     for args, named in (
         (["-r", "nowhere"], "there is no remote 'nowhere'"),
         (["--keep", ""], "--keep is given an empty word"),
+        ([str(past)], "'.' is neither a stage nor an output"),
         (["--keep", "."], ". is there already"),
     ):
         shell.refused(run_mlvc("reproduce", "v1", *args, cwd=past, check=False), 2, named)
