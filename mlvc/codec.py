@@ -106,6 +106,7 @@ def parse_yaml(text: str, name: str) -> Yaml:
 
 _DEEP = 100
 _MOST = 1_000_000
+_ALIASES = "an alias (`*name`) stands for all that its anchor (`&name`) has: take it out, or write the value there"
 
 
 def _refuse_huge(root: Any, name: str) -> None:
@@ -115,7 +116,7 @@ def _refuse_huge(root: Any, name: str) -> None:
     def size(node: Any) -> int:
         known = sizes.get(id(node))
         if known == 0:
-            raise FormatError(f"{name}, line {node.start_mark.line + 1}: a value that contains itself")
+            raise FormatError(f"{name}, line {node.start_mark.line + 1}: a value that contains itself", hint=_ALIASES)
         if known is None:
             sizes[id(node)] = 0
             parts = node.value if node.id in ("sequence", "mapping") else ()
@@ -125,7 +126,7 @@ def _refuse_huge(root: Any, name: str) -> None:
         return known
 
     if root is not None and size(root) > _MOST:
-        raise FormatError(f"{name} has aliases that stand for more than a million values")
+        raise FormatError(f"{name} has aliases that stand for more than a million values", hint=_ALIASES)
 
 
 def _line(error: Exception) -> str:

@@ -16,6 +16,9 @@ NAME = ".mlvcignore"
 ALWAYS = frozenset({".git", ".mlvc", "__pycache__"})
 """Names that are never part of tracked data or of a dependency. Python writes ``__pycache__`` while a stage runs."""
 
+BYPRODUCTS = frozenset({"__pycache__"})
+"""Those of them that are made anew where they are not there."""
+
 Ignore = Callable[[str, bool], bool]
 """Whether a path (relative to the repository, and is it a directory?) is ignored."""
 

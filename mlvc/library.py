@@ -318,7 +318,7 @@ def fetch(
     which = Which(_words(paths), tuple(revs), all_branches, all_tags, all_commits)
     with _opened(cwd) as repo:
         done = transfer.fetch(repo, which, remote=remote, jobs=jobs, run_cache=run_cache, dry_run=dry_run)
-    return _whole(done, lost.check(done.lost, "fetched", done.unreadable))
+    return _whole(done, lost.check(done.lost, "fetched", done.unreadable, bundles=done.damaged))
 
 
 def pull(
@@ -340,7 +340,8 @@ def pull(
         done = transfer.pull(repo, which, remote=remote, jobs=jobs, run_cache=run_cache, force=force, dry_run=dry_run)
     error = lost.check(done.fetched.lost, "fetched")
     last = revs[-1] if revs else ""
-    return _whole(done, error or lost.check(done.checked_out.lost, "checked out", done.fetched.unreadable, rev=last))
+    error = error or lost.check(done.checked_out.lost, "checked out", done.fetched.unreadable, rev=last)
+    return _whole(done, error or lost.check({}, "fetched", bundles=done.fetched.damaged))
 
 
 # -- care --------------------------------------------------------------------------------------

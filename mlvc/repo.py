@@ -155,6 +155,16 @@ class Repo:
             top=self.git.top,
         )
 
+    @cached_property
+    def outside(self) -> WorkTree:
+        """All files of this machine, with an Index of their own: for what Stages read that is not in the repository.
+
+        Paths are relative to ``/``.
+        """
+        files.make_dirs(self.git.own)
+        index = Index(os.path.join(self.git.own, "outside.sqlite"), self.hashing.size)
+        return WorkTree("/", index, self.hashing)
+
     def path(self, name: str) -> str:
         """A path as a person typed it, relative to the repository; UsageError where it is outside."""
         try:
@@ -215,6 +225,8 @@ class Repo:
         opened = self.__dict__
         if "tree" in opened:
             self.tree.close()
+        if "outside" in opened:
+            self.outside.close()
         if "store" in opened:
             self.store.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -280,11 +280,15 @@ def fetch(
         done += len(_pick(store, remote, picked, lost, progress))
     bad |= remote.packed.damaged
     remote.found_bad(bad)
-    places = [remote.where(name) for name in sorted(bad)]
-    places += [remote.where_fragment(name) for name in sorted(remote.bad_fragments)]
-    for place in places if lost else ():
-        progress.note(f"damaged on remote '{remote.name}': {place}")
+    if lost:
+        tell_damage(remote, bad, progress)
     return Result(plan.objects + len(plan.lost) - len(lost), plan.size, done, lost)
+
+
+def tell_damage(remote: RemoteStore, packs: Collection[str], progress: Progress) -> None:
+    """Tell a person where the damage on a Remote is, once."""
+    for place in remote.untold(packs):
+        progress.note(f"damaged on remote '{remote.name}': {place}")
 
 
 def _bring_whole(
@@ -376,4 +380,4 @@ def _parallel(
         pool.shutdown(cancel_futures=True)
 
 
-__all__ = ["FetchPlan", "PushPlan", "Result", "fetch", "plan_fetch", "plan_push", "push"]
+__all__ = ["FetchPlan", "PushPlan", "Result", "fetch", "plan_fetch", "plan_push", "push", "tell_damage"]

@@ -40,7 +40,8 @@ def _with_param_files(repo: Repo, stage: Stage) -> Stage:
 
 def surroundings(repo: Repo) -> Surroundings:
     """What the templates of pipeline files are resolved with: files of the working tree, and the environment."""
-    return Surroundings(params.loader(lambda path: files.read_or_none(f"{repo.root}/{path}")), repo.environment)
+    load = params.loader(lambda path: files.read_or_none(f"{repo.root}/{path}"))
+    return Surroundings(load, repo.environment, repo.root.replace(os.sep, "/"))
 
 
 def text_of(data: bytes, path: str) -> str:

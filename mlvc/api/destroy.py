@@ -155,7 +155,7 @@ def _alone(repo: Repo, *, force: bool) -> set[bytes]:
 
 def _not_on(repo: Repo, remote: str, oids: set[bytes]) -> set[bytes]:
     """Those of ``oids`` that the listing of a Remote does not show."""
-    from mlvc.api.transfer import open_remote  # noqa: PLC0415  (not where all is here)
+    from mlvc.api.remotes import open_remote  # noqa: PLC0415  (not where all is here)
 
     far = open_remote(repo, remote)
     try:

@@ -13,7 +13,7 @@ import mlvc
 from mlvc import __version__, files, git, snapshot
 from mlvc.api import install
 from mlvc.api.install import Calling
-from mlvc.api.transfer import open_remote
+from mlvc.api.remotes import open_remote
 from mlvc.errors import MlvcError, SystemFailureError
 from mlvc.repo import Repo
 from mlvc.snapshot import Snapshot

@@ -28,6 +28,7 @@ class RepoItems:
         self,
         repo: Repo,
         seen: Mapping[str, Look],
+        left: dict[str, list[str]],
         progress: Progress,
         afar: Afar | None = None,
         *,
@@ -35,8 +36,10 @@ class RepoItems:
     ) -> None:
         """``seen``: what was last seen of the files that fit each pattern. ``afar``: where other tables are.
 
-        ``aside``: a new path among what is kept aside; without, nothing is.
+        ``left``: gets for each output what is left out of it. ``aside``: a new path among what is kept aside; without,
+        nothing is.
         """
+        self._left = left
         self._repo = repo
         self._aside = aside
         self._afar = afar
@@ -92,6 +95,7 @@ class RepoItems:
                 scan = self._scan(place, out, since)
                 digest(place, scan, repo.hashing, batch)
                 rows.append(tuple(scan.entries()))
+                self._left.setdefault(out, []).extend(f"{out}/{path}" for path in Look(out, None, scan).without)
             batch.commit()
         for place, row in zip(places, rows, strict=True):
             self._spare(place, row, spare)

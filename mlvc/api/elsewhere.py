@@ -16,7 +16,7 @@ from functools import partial
 
 from mlvc import config as settings
 from mlvc import git, snapshot
-from mlvc.api import transfer
+from mlvc.api import remotes
 from mlvc.config import Config
 from mlvc.errors import DamagedError, NotARepositoryError, ObjectsMissingError, UsageError
 from mlvc.git import Git, far
@@ -98,7 +98,7 @@ def reading(repo: Repo, remote: str = "") -> Iterator[Chain]:
         def far() -> RemoteStore | None:
             if not (remote or repo.config.remotes):
                 return None
-            return _listed(stack.enter_context(closing(transfer.open_remote(repo, remote))))
+            return _listed(stack.enter_context(closing(remotes.open_remote(repo, remote))))
 
         yield Chain(repo.hashing, lambda: repo.store, far)
 
@@ -255,7 +255,7 @@ def _remote(asked: _Asked, config: Config, hashing: Hashing, root: str) -> Remot
             f"{asked.place} names no remote at {asked.rev or 'HEAD'}, so its data cannot be had from there",
             hint="give the directory of a clone that has the data, or another revision",
         )
-    name = transfer.chosen(config, asked.remote)
+    name = remotes.chosen(config, asked.remote)
     url = config.remotes[name]
     address = url if "://" in url else os.path.join(root, os.path.expanduser(url))
     if "://" not in url and not os.path.isabs(address):
@@ -265,9 +265,7 @@ def _remote(asked: _Asked, config: Config, hashing: Hashing, root: str) -> Remot
         )
     address = address if "://" in url else os.path.normpath(address)
     known = os.path.join(asked.around.cache, "remotes", _digest(f"{hashing.name} {address}"))
-    return _listed(
-        asked.stack.enter_context(closing(transfer.remote_at(name, address, known, hashing, configured=url)))
-    )
+    return _listed(asked.stack.enter_context(closing(remotes.remote_at(name, address, known, hashing, configured=url))))
 
 
 def _inner(path: str) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from mlvc import manifest
 from mlvc import transfer as steps
-from mlvc.api import keep
+from mlvc.api import keep, records
 from mlvc.api.keep import Kept
-from mlvc.api.transfer import chosen, open_remote
+from mlvc.api.remotes import chosen, open_remote
 from mlvc.errors import DamagedError, FormatError, MlvcError, ObjectsMissingError, RemoteError
 from mlvc.manifest import EMPTY_DIR
 from mlvc.pointer import Content
@@ -36,7 +36,8 @@ class Verified:
     """What fsck found. ``missing``: what is tracked and cannot be had, after the repair where there was one.
 
     ``unreadable``: what is wrong with Pointers. ``fetched``: how many objects a repair brought from Remotes, ``asked``:
-    the names of these Remotes, ``failed``: what went wrong with those that could not be asked.
+    the names of these Remotes, ``failed``: what went wrong with those that could not be asked. ``records``: those of
+    Runs and of items that say nothing, and after the repair those that name what cannot be had, with what is wrong.
     """
 
     checked: Checked
@@ -46,25 +47,30 @@ class Verified:
     fetched: int = 0
     asked: tuple[str, ...] = ()
     failed: tuple[RemoteError, ...] = ()
+    records: Mapping[str, str] = field(default_factory=dict)
 
 
 def fsck(
     repo: Repo, *, all_commits: bool = False, repair: bool = False, remote: str = "", progress: Progress = QUIET
 ) -> Verified:
-    """Look at everything that is tracked, and at every byte of the Store.
+    """Look at everything that is tracked, at all records of Runs, and at every byte of the Store.
 
     Where the Catalog is wrong, it is corrected: it only repeats what the Packs say. Else nothing is changed without
     ``repair``. With it, damaged files go to quarantine, their good objects are kept, and what is tracked and missing
-    or damaged is brought from a Remote: from ``remote``, else from the default one and then from the others.
+    or damaged is brought from a Remote: from ``remote``, else from the default one and then from the others. So is
+    what Runs name. Where no Remote has it, their records go to quarantine: the Stages run again.
     """
     progress.start("finding what is tracked")
     repo.store.join()  # a gc would move Packs while they are looked at
     kept = keep.tracked(repo, all_commits=all_commits)
+    recorded = records.read(repo)
     checked = verify.check(repo.store, progress=progress)
+    records.compare(recorded, repo.store, checked)
+    records.name(kept, recorded)
     repo.store.reread(checked.uncatalogued)
     if not repair:
         found = tuple(_missing(repo, kept, checked, checked.lost_of))
-        return Verified(checked, found, _unreadable(repo, kept))
+        return Verified(checked, found, _unreadable(repo, kept), records=_told(repo, recorded.damaged))
     repo.store.packed.damaged.update(checked.packs)
     for path, name in checked.strange.items():
         repo.store.set_aside(os.path.join(repo.store.root, path), name)
@@ -72,10 +78,30 @@ def fsck(
     mended = _Mending(repo, kept, progress)
     for name in _remotes(repo, remote):
         mended.ask(name)
+    if not (mended.failed or (remote and len(repo.config.remotes) > 1)):  # nobody is left to ask
+        recorded.damaged.update(dict.fromkeys(records.useless(repo, recorded), _USELESS))
+    records.set_aside(repo, recorded.damaged)
+    kept = keep.tracked(repo, all_commits=all_commits)
+    recorded.contents = {path: each for path, each in recorded.contents.items() if path not in recorded.damaged}
+    records.name(kept, recorded)
     found = tuple(_missing(repo, kept, checked, mended.lost_of))
     return Verified(
-        checked, found, _unreadable(repo, kept), True, mended.fetched, tuple(mended.asked), tuple(mended.failed)
+        checked,
+        found,
+        _unreadable(repo, kept),
+        True,
+        mended.fetched,
+        tuple(mended.asked),
+        tuple(mended.failed),
+        _told(repo, recorded.damaged),
     )
+
+
+_USELESS = "names results that cannot be had: what made them runs again"
+
+
+def _told(repo: Repo, damaged: Mapping[str, str]) -> dict[str, str]:
+    return {records.told(repo, path): reason for path, reason in damaged.items()}
 
 
 def _unreadable(repo: Repo, kept: Kept) -> tuple[str, ...]:
@@ -188,6 +214,9 @@ def problem(found: Verified) -> MlvcError | None:
     if not found.repaired and found.checked.damaged:
         name = next(iter(found.checked.damaged))
         return DamagedError(f"{name} in the store is damaged", hint="`mlvc fsck --repair` keeps what is good of it")
+    if not found.repaired and found.records:
+        name = next(iter(found.records))
+        return DamagedError(f"{name} {found.records[name]}", hint="`mlvc fsck --repair` sets it aside")
     return None
 
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from mlvc.api import keep
 from mlvc.api.elsewhere import reading
 from mlvc.api.keep import Kept
-from mlvc.api.transfer import chosen
+from mlvc.api.remotes import chosen
 from mlvc.errors import DamagedError, FormatError, MlvcError, ObjectsMissingError, UsageError
 from mlvc.git.apart import clean
 from mlvc.progress import QUIET, Progress

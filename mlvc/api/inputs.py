@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlvc import globs, snapshot
-from mlvc.api import lost, sharing, stagetree, transfer
+from mlvc.api import lost, remotes, sharing, stagetree
 from mlvc.errors import ObjectsMissingError
 from mlvc.git import apart
 from mlvc.pipeline import graph
@@ -63,7 +63,7 @@ def _check_out(repo: Repo, there: Repo, wanted: Wanted, progress: Progress) -> N
     progress.start("looking up objects")
     asked: list[str] = []
     if wanted.fetch and repo.config.remotes and not stagetree.RepoTree(repo, progress).available(contents.values()):
-        asked = [transfer.chosen(repo.config, wanted.remote), *sorted(wanted.homes & repo.config.remotes.keys())]
+        asked = [remotes.chosen(repo.config, wanted.remote), *sorted(wanted.homes & repo.config.remotes.keys())]
         with sharing.afar(repo, asked, progress, bring=True) as far:
             far.has(list(contents.values()))
     plans, absent = checkout.plan(there.tree, repo.store, contents, progress=progress)

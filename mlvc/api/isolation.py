@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 
 from mlvc import files, globs
 from mlvc import ignore as ignores
 from mlvc.errors import PipelineError
-from mlvc.manifest import FILE, Entry
+from mlvc.manifest import FILE, SYMLINK, Entry
 from mlvc.pipeline import compare, each
 from mlvc.pipeline.plan import same
 from mlvc.pipeline.spec import Stage
@@ -25,10 +25,10 @@ class RepoIsolation:
     The directories are in the Git directory or, where that is on another file system, at the top of the working tree.
     """
 
-    def __init__(self, repo: Repo, followed: Callable[[str], str]) -> None:
-        """``followed``: where a path leads as a symbolic link."""
+    def __init__(self, repo: Repo, looks: Callable[[Sequence[str]], Mapping[str, Look]]) -> None:
+        """``looks``: what stands at paths, at what links lead to, or fits a pattern."""
         self._repo = repo
-        self._followed = followed
+        self._looks = looks
         self._placed: dict[str, list[Entry]] = {}
         self._shared: dict[str, isolated.Standing] = {}
 
@@ -80,18 +80,16 @@ class RepoIsolation:
 
     def _inputs(self, stage: Stage, deps: Iterable[str]) -> Iterator[Entry]:
         for path in deps:
-            yield from self._at(path)
+            # A link that leads out of a dependency is one itself: what it leads to takes its place.
+            if not path.startswith(("/", "../")):
+                yield from (entry for entry in self._at(path) if entry.kind != SYMLINK or entry.path not in stage.deps)
         for file in dict.fromkeys(ref.file for ref in stage.params):
             yield Entry(file, FILE, os.stat(f"{self._repo.root}/{file}").st_size, b"")
 
     def _at(self, path: str) -> Iterator[Entry]:
         """The files at or below ``path``, as the Manifest of it has them."""
-        tree = self._repo.tree
-        if globs.is_pattern(path):
-            look, top = tree.fitting(path), globs.fixed(path)
-        else:
-            goal = self._followed(path)
-            look, top = tree.look([goal])[goal], path
+        look = self._looks([path])[path]
+        top = globs.fixed(path) if globs.is_pattern(path) else path
         for entry in look.entries():
             yield entry._replace(path="/".join(part for part in (top, entry.path) if part))
 

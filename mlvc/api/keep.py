@@ -123,6 +123,11 @@ def _run_caches(repository: Git, hashing: Hashing) -> Iterator[RunCache]:
             yield RunCache(os.path.join(folder, "runs"), hashing)
 
 
+def run_caches(repo: Repo) -> Iterator[RunCache]:
+    """The run cache of every root of this repository that has the hash algorithm of this one."""
+    yield from _run_caches(_whole(repo), repo.hashing)
+
+
 def _tables(repository: Git, repo: Repo) -> Iterator[Content]:
     """What the items of Stages made, as the records of all definitions say, as far as it is here."""
     for cache in _run_caches(repository, repo.hashing):
@@ -197,11 +202,15 @@ def _runs(cache: RunCache, kept: Kept, *, runs: bool) -> Iterator[list[Content]]
         elif run is None:
             # One that is damaged counts for nothing. One of a newer mlvc may name anything.
             path = cache.path_of(key)
-            version = _RUN_VERSION.search(files.read_or_none(path) or b"")
-            if version is not None and int(version[1]) != VERSION:
-                kept.unreadable[Place(path)] = FormatError(
-                    f"{path} has Run format {int(version[1])}", hint="use a newer mlvc"
-                )
+            version = newer_version(path)
+            if version:
+                kept.unreadable[Place(path)] = FormatError(f"{path} has Run format {version}", hint="use a newer mlvc")
+
+
+def newer_version(path: str) -> int:
+    """The version of the record of a Run that this mlvc does not read; 0 for what is not of another version."""
+    version = _RUN_VERSION.search(files.read_or_none(path) or b"")
+    return int(version[1]) if version is not None and int(version[1]) != VERSION else 0
 
 
 def unnamed_runs(repo: Repo, kept: Kept) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from mlvc.errors import DamagedError, FormatError, MlvcError, ObjectsMissingError
 from mlvc.snapshot import problem
@@ -10,23 +10,41 @@ from mlvc.store.base import MISNAMED
 
 
 def check(
-    lost: Mapping[str, str], verb: str, unreadable: Collection[FormatError] = (), *, rev: str = ""
+    lost: Mapping[str, str],
+    verb: str,
+    unreadable: Collection[FormatError] = (),
+    *,
+    rev: str = "",
+    bundles: Sequence[str] = (),
 ) -> MlvcError | None:
     """The error that ends a command which could not do all of its work; None where it could.
 
     ``unreadable``: what is wrong with Pointers that it could not read. ``rev``: the revision that it was about.
+    ``bundles``: the addresses of damaged bundles of Runs.
     """
     if not lost:
-        return problem(unreadable)
+        return problem(unreadable) or _of_bundles(bundles)
     path, reason = next(iter(lost.items()))
     more = f", and {len(lost) - 1} more" if len(lost) > 1 else ""
     if reason == MISNAMED:
         return DamagedError(f"{path} could not be {verb}: its object is {reason}{more}", hint=_MISNAMED)
     kind = DamagedError if reason == "damaged" else ObjectsMissingError
-    hint = _DAMAGED if (verb, reason) == ("fetched", "damaged") else _HINTS.get(verb, "")
+    told = hint(verb, reason)
     if rev:
-        hint = hint.replace("`mlvc pull`", f"`mlvc pull --rev {rev}`")
-    return kind(f"{path} could not be {verb}: its object is {reason}{more}", hint=hint)
+        told = told.replace("`mlvc pull`", f"`mlvc pull --rev {rev}`")
+    return kind(f"{path} could not be {verb}: its object is {reason}{more}", hint=told)
+
+
+def _of_bundles(bundles: Sequence[str]) -> DamagedError | None:
+    if not bundles:
+        return None
+    more = f", and {len(bundles) - 1} more" if len(bundles) > 1 else ""
+    return DamagedError(f"a bundle of Runs is damaged on the remote: {bundles[0]}{more}", hint=_BUNDLE)
+
+
+def hint(verb: str, reason: str) -> str:
+    """What to do about an object that is ``missing`` or ``damaged`` and could not be pushed, fetched and so on."""
+    return _DAMAGED if (verb, reason) == ("fetched", "damaged") else _HINTS.get(verb, "")
 
 
 _DAMAGED = (
@@ -34,6 +52,11 @@ _DAMAGED = (
     "then `mlvc push` from a clone that has the data"
 )
 
+
+_BUNDLE = (
+    "`mlvc push --run-cache` from a clone that has read it, or made it, mends it; "
+    "otherwise delete it there: what it recorded is computed again"
+)
 
 _MISNAMED = "bring the Pointer back as it was, with Git, or write it anew from the data with `mlvc commit`"
 

@@ -13,14 +13,14 @@ from mlvc import files, git, snapshot
 from mlvc.api import described, targets
 from mlvc.api.each import RepoItems
 from mlvc.api.isolation import RepoIsolation
+from mlvc.api.remotes import chosen as chosen_remote
 from mlvc.api.sharing import Afar, Recorded, SharedRuns, known, run_cache
 from mlvc.api.sharing import afar as open_afar
 from mlvc.api.stagetree import RepoTree
-from mlvc.api.transfer import chosen as chosen_remote
 from mlvc.errors import UsageError
 from mlvc.git import gitignore
 from mlvc.pipeline import graph, resources, runner, tables
-from mlvc.pipeline.claims import HeldClaims
+from mlvc.pipeline.claimfiles import HeldClaims
 from mlvc.pipeline.executors.contained import Contained, Containers, remove_left
 from mlvc.pipeline.executors.local import Local, shell_of
 from mlvc.pipeline.graph import Graph
@@ -33,6 +33,7 @@ from mlvc.pipeline.run import RunCache
 from mlvc.pipeline.tables import Tables
 from mlvc.pipeline.told import Listener
 from mlvc.pipeline.tools import Options, ReproResult, Tools
+from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
 from mlvc.workspace import placed
@@ -66,10 +67,10 @@ def tools(
         env=environment,
         claims=_claims(repo),
         logs=logs(repo),
-        isolation=RepoIsolation(repo, tree.followed),
+        isolation=RepoIsolation(repo, tree.looks),
         check_image=images.check,
         unstored=RunCache(os.path.join(repo.git.own, "unstored"), repo.hashing),
-        items=RepoItems(repo, tree.fitting, progress, afar, aside=tree.aside),
+        items=RepoItems(repo, tree.fitting, tree.left, progress, afar, aside=tree.aside),
         tables=Tables(os.path.join(repo.private, tables.FOLDER), repo.hashing),
     )
 
@@ -221,19 +222,26 @@ def _from_afar(
     if not (options.pull or options.allow_missing):
         yield None, None
         return
-    shot = snapshot.on_disk(repo.git)
-    contents = shot.contents()
-    if not options.allow_missing:
-        # What the chosen Stages make is restored, or made; all else is brought before a command that needs it.
-        chosen = graph.select(whole, options.targets, single=options.single, downstream=options.downstream)
-        made = {out.path for name in chosen for out in whole.stages[name].outs}
-        contents = {path: content for path, content in contents.items() if path not in made}
+    # What the chosen Stages make is restored, or made; all else is brought before a command that needs it.
+    chosen = graph.select(whole, options.targets, single=options.single, downstream=options.downstream)
+    made = {out.path for name in chosen for out in whole.stages[name].outs} if not options.allow_missing else set()
     with ExitStack() as stack:
         afar = None
         if options.pull:
             names = [chosen_remote(repo.config, options.remote), *_homes(repo, whole)]
             afar = stack.enter_context(open_afar(repo, names, progress, bring=bring))
-        yield afar, Recorded(repo, contents, afar)
+        yield afar, Recorded(repo, lambda: _recorded(repo, made), afar)
+
+
+def _recorded(repo: Repo, made: Collection[str]) -> dict[str, Content]:
+    """What Pointers and the Lockfile record, but of what is ``made``."""
+    return {path: content for path, content in snapshot.on_disk(repo.git).contents().items() if path not in made}
+
+
+def tracked(repo: Repo, whole: Graph) -> Recorded:
+    """What is tracked and no Stage makes: where it is not in the working tree, it is taken to be as it is recorded."""
+    made = {out.path for stage in whole.stages.values() for out in stage.outs}
+    return Recorded(repo, lambda: _recorded(repo, made))
 
 
 def _homes(repo: Repo, whole: Graph) -> list[str]:
@@ -262,12 +270,14 @@ def plan(repo: Repo, environment: Mapping[str, str], options: Options) -> tuple[
 def waiting(repo: Repo, environment: Mapping[str, str], names: Collection[str] = ()) -> tuple[Decision, ...]:
     """The Decision for every Stage, for ``status``, but those of which nothing is asked: none without a pipeline.
 
-    ``names``: only of these Stages.
+    A tracked dependency that is not in the working tree is taken to be as it is recorded: that it is not here is told
+    of it, and no reason to run what was made of it. ``names``: only of these Stages.
     """
     whole = described.load(repo)
     images = containers(repo, environment)
     whole = with_images(repo, whole, images, _selected(whole, Options()), pull=False)
-    found = runner.status(whole, tools(repo, environment, images=images)) if whole.stages else ()
+    parts = tools(repo, environment, absent=tracked(repo, whole), images=images)
+    found = runner.status(whole, parts) if whole.stages else ()
     silent = (Action.UNCHANGED, Action.FROZEN, Action.SKIPPED)
     asked = [decision for decision in found if decision.action not in silent]
     return tuple(decision for decision in asked if not names or decision.stage in names)

@@ -243,4 +243,10 @@ def _none(plot: Plot, read: _Reader) -> None:
     paths = chart.files_of(plot)
     if any(map(read.problems.told, paths)):
         return
+    empty = [path for path in paths if any(read.bytes(one, [path]) for one in read.opened)]
+    if empty:
+        raise FormatError(
+            f"the plot '{plot.id}' has no data: {empty[0]} has nothing below its first line, which names the columns",
+            hint="let the stage write values there; `header: false` says that the first line has values",
+        )
     raise FormatError(f"the plot '{plot.id}' has no data: {paths[0]} is not there", hint="`mlvc repro` makes outputs")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from mlvc import files, git
-from mlvc.api import described, elsewhere, inputs, pipeline, stagetree, targets, transfer, untouched
+from mlvc.api import described, elsewhere, inputs, pipeline, remotes, stagetree, targets, untouched
 from mlvc.api.compared import NOT_RUN, OutputResult, Past, Reproduced, StageResult, compared, has_values, recorded_keys
 from mlvc.api.each import RepoItems
 from mlvc.api.inputs import Wanted
@@ -75,7 +75,7 @@ def reproduce(
     options = options or Options()
     commit = git.resolve(repo.git, rev)
     if options.remote:
-        transfer.chosen(repo.config, options.remote)
+        remotes.chosen(repo.config, options.remote)
     locked = _lockfile(repo, commit, rev)
     with _working_tree(repo, commit, options.keep) as (there, scratch):
         environment = git.elsewhere(environment)
@@ -90,7 +90,7 @@ def reproduce(
             runs=_NoRuns(),
             logs=Logs(f"{scratch}-logs"),
             unstored=None,
-            items=RepoItems(there, tree.fitting, progress),
+            items=RepoItems(there, tree.fitting, tree.left, progress),
             tables=Tables(f"{scratch}-tables", repo.hashing),
             listener=telling.listener,
             hears=telling.hears,
@@ -369,9 +369,9 @@ def _reasons(repo: Repo, job: _Job, tools: tools.Tools) -> dict[str, tuple[str, 
             found[stage.name] = (f"{LOCKFILE} has nothing of it",)
             continue
         unknown = {path: makers for path in graph.inputs(stage) if (makers := job.run.makers.get(path, ()))}
-        now = tools.tree.identify([path for path in stage.deps if path not in unknown])
+        whole, now = _with_links(stage, tools.tree, [path for path in stage.deps if path not in unknown])
         values = tools.params.values([ref for ref in stage.params if ref.file not in unknown])
-        asked = replace(stage, always_changed=False)
+        asked = replace(whole, always_changed=False)
         decision = plan.decide(asked, {**entry.outs, **now}, values, known, unknown=unknown, env=tools.env)
         count = len(decision.reasons) - len(decision.waits)
         found[stage.name] = decision.reasons[:count]
@@ -380,6 +380,13 @@ def _reasons(repo: Repo, job: _Job, tools: tools.Tools) -> dict[str, tuple[str, 
         if own:
             found[stage.name] += (f"its command names {own}, where your files are and not those of {job.asked.rev}",)
     return found
+
+
+def _with_links(stage: Stage, tree: tools.Tree, paths: Sequence[str]) -> tuple[Stage, dict[str, Content | None]]:
+    """The contents of ``paths`` and of what links in them lead to, which are dependencies, too."""
+    now = tree.identify(paths)
+    whole = tools.with_links(stage, tree)
+    return whole, now | tree.identify([path for path in whole.deps if path not in stage.deps])
 
 
 def _taken_away(there: Repo, scratch: str, job: _Job) -> Iterator[tuple[str, tuple[str, Look]]]:

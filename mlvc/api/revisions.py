@@ -250,8 +250,10 @@ Reads = dict[str, bytes | None]
 class Parsed:
     """Pipeline files, each version of them parsed once: many commits have the same."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], root: str) -> None:
+        """``root``: see Surroundings."""
         self._environment = environment
+        self._root = root
         self._known: dict[tuple[str, bytes], list[tuple[Reads, Described]]] = {}
 
     def of(self, revision: Revision, texts: Mapping[str, bytes]) -> Described:
@@ -272,7 +274,7 @@ class Parsed:
             reads[name] = revision.read([name]).get(name)
             return reads[name]
 
-        around = Surroundings(params.loader(read), self._environment)
+        around = Surroundings(params.loader(read), self._environment, self._root)
         made = revision.problems.tried(lambda: _described(revision.told(path), path, data, around))
         known.append((reads, made or Described()))
         return known[-1][1]
@@ -298,7 +300,7 @@ def _described(name: str, path: str, data: bytes, around: Surroundings) -> Descr
 
 def opened(repo: Repo, revs: Sequence[str], problems: Problems) -> list[Revision]:
     """These revisions, '' for the working tree; UsageError for one that there is not."""
-    parsed = Parsed(repo.environment)
+    parsed = Parsed(repo.environment, repo.root.replace(os.sep, "/"))
     return [Revision(repo, rev, _resolved(repo, rev) if rev else "", problems, parsed) for rev in revs]
 
 

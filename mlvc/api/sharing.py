@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 from mlvc import files, manifest, snapshot
 from mlvc import transfer as steps
 from mlvc.api.checkout import checkout
-from mlvc.api.transfer import open_remote
+from mlvc.api.lost import hint as hint_of
+from mlvc.api.remotes import open_remote
 from mlvc.errors import DamagedError, FormatError, ObjectsMissingError
 from mlvc.manifest import EMPTY_DIR, EXECUTABLE, FILE, Entry
 from mlvc.oid import Oid
@@ -35,25 +37,25 @@ def run_cache(repo: Repo) -> RunCache:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A Run that may go to a Remote: its record, and the objects of its outputs."""
+    """A Run that may go to a Remote: its record, the objects of its outputs, and whether the record is not there."""
 
     record: Record
     oids: frozenset[bytes]
+    is_new: bool
 
 
 def offers(repo: Repo, far: RemoteStore) -> list[Offer]:
-    """The Runs that the Remote, whose listing was read, does not have, and all whose objects are here or there.
+    """The Runs all whose objects are here or on the Remote, whose listing was read.
 
-    Runs that nobody may look up are left out: those of commands that find what they made last time. So are those with
-    an output that goes to no Remote, or to one of its own.
+    Those whose records are there already are among them: the Remote may have lost some of their objects. Runs that
+    nobody may look up are left out: those of commands that find what they made last time. So are those with an output
+    that goes to no Remote, or to one of its own.
     """
     cache = run_cache(repo)
     apart = snapshot.on_disk(repo.git).homes.keys()
     found: list[tuple[Record, list[Content]]] = []
     for key in cache.keys():  # noqa: SIM118  (no mapping)
         data = files.read_or_none(cache.path_of(key)) or b""
-        if data in far.bundles.get(key):
-            continue
         run = verified(data, key, repo.hashing)
         if run is not None and apart.isdisjoint(run.outs) and not any(run.inputs.outs.values()):
             found.append(((key, data), list(run.contents)))
@@ -66,13 +68,18 @@ def offers(repo: Repo, far: RemoteStore) -> list[Offer]:
         needed = [all_[content] for content in outs]
         whole = [oids for oids in needed if oids is not None and oids.isdisjoint(nowhere)]
         if len(whole) == len(needed):
-            made.append(Offer(record, frozenset().union(*whole)))
+            made.append(Offer(record, frozenset().union(*whole), record[1] not in far.bundles.get(record[0])))
     return made
 
 
 def objects(reader: Reader, contents: Iterable[Content]) -> dict[Content, frozenset[bytes] | None]:
     """The Oids that each content needs; None where its Manifests cannot be had."""
-    found: dict[Content, frozenset[bytes] | None] = {}
+    return {content: None if lost else oids for content, (oids, lost) in _needed(reader, contents).items()}
+
+
+def _needed(reader: Reader, contents: Iterable[Content]) -> dict[Content, tuple[frozenset[bytes], Lost]]:
+    """The Oids that each content needs, and those of its Manifests that cannot be had."""
+    found: dict[Content, tuple[frozenset[bytes], Lost]] = {}
     for content in contents:
         if content not in found:
             lost: Lost = {}
@@ -80,7 +87,7 @@ def objects(reader: Reader, contents: Iterable[Content]) -> dict[Content, frozen
                 oids = manifest.objects_of(reader, [content], lost)
             except FormatError:  # a record may call a file a directory
                 oids, lost = set(), {content.oid: "damaged"}
-            found[content] = None if lost else frozenset(oids)
+            found[content] = frozenset(oids), lost
     return found
 
 
@@ -106,6 +113,9 @@ class Afar:
         self._brings = bring
         self._left = list(dict.fromkeys(names))
         self._opened: list[RemoteStore] = []
+        self._bad: dict[str, set[bytes]] = {}
+        """What a fetch from each Remote did not bring although its listing shows it."""
+        self._lost: dict[Content, str] = {}
         self._next()
 
     def _next(self) -> RemoteStore:
@@ -115,6 +125,7 @@ class Afar:
         far.refresh()
         far.fetch_records(keep=self._brings)
         self._progress.finish()
+        steps.tell_damage(far, (), self._progress)
         return far
 
     def _all(self) -> Iterator[RemoteStore]:
@@ -128,29 +139,56 @@ class Afar:
 
     def has(self, contents: Collection[Content]) -> bool:
         """Whether all objects of ``contents`` can be had; they are here then, if this brings them."""
-        store = self._repo.store
+        for content in contents:
+            self._lost.pop(content, None)
         left = self._absent(contents)
+        why: dict[Content, dict[str, str]] = {content: {} for content in left}
         for far in self._all() if left else ():
-            both = Chain(self._repo.hashing, lambda: store, lambda far=far: far)  # type: ignore[misc]
-            there = {
-                content: oids
-                for content, oids in objects(both, left).items()
-                if oids is not None and not far.missing(store.missing(oids))
-            }
-            if there and self._brings:
-                self._fetch(far, frozenset().union(*there.values()))
-                left = self._absent(left)
+            there: set[bytes] = set()
+            for content, (oids, reason) in self._there(far, left).items():
+                why[content][far.name] = reason
+                there |= oids if not reason else set()
+            if self._brings:
+                left = self._brought(far, there, left, why)
             else:
-                left = [content for content in left if content not in there]
+                left = [content for content in left if why[content][far.name]]
             if not left:
                 break
+        self._lost.update((content, _because(why[content])) for content in left)
         return not left
 
-    def _fetch(self, far: RemoteStore, oids: Iterable[bytes]) -> None:
-        plan = steps.plan_fetch(self._repo.store, far, oids)
-        jobs = self._repo.config.get("core.jobs")
-        steps.fetch(self._repo.store, far, plan, jobs=jobs, progress=self._progress)
-        self._progress.finish()
+    def why(self, content: Content) -> str:
+        """Why ``content`` was not to be had when it was last asked for, with the Remotes; '' where it was."""
+        return self._lost.get(content, "")
+
+    def _there(self, far: RemoteStore, contents: Collection[Content]) -> dict[Content, tuple[frozenset[bytes], str]]:
+        """What each content needs, and why a Remote and the Store together do not have all of it; '' where they do."""
+        store = self._repo.store
+        both = Chain(self._repo.hashing, lambda: store, lambda: far)
+        bad = self._bad.get(far.name, set())
+        found = {}
+        for content, (oids, lost) in _needed(both, contents).items():
+            absent = store.missing(oids)
+            reason = "damaged" if "damaged" in lost.values() or not bad.isdisjoint(absent) else ""
+            found[content] = oids, reason or ("missing" if lost or far.missing(absent) else "")
+        return found
+
+    def _brought(
+        self, far: RemoteStore, oids: set[bytes], left: Iterable[Content], why: Mapping[Content, dict[str, str]]
+    ) -> list[Content]:
+        """Fetch what a Remote has. Those of ``left`` that are not here afterwards either."""
+        if oids:
+            plan = steps.plan_fetch(self._repo.store, far, oids)
+            jobs = self._repo.config.get("core.jobs")
+            steps.fetch(self._repo.store, far, plan, jobs=jobs, progress=self._progress)
+            self._bad.setdefault(far.name, set()).update(self._repo.store.missing(oids))
+            self._progress.finish()
+        far.found_bad(far.packed.damaged)
+        steps.tell_damage(far, far.packed.damaged, self._progress)
+        left = self._absent(left)
+        for content in left:
+            why[content][far.name] = why[content][far.name] or "damaged"
+        return left
 
     def _absent(self, contents: Iterable[Content]) -> list[Content]:
         """Those that are not here whole."""
@@ -229,16 +267,29 @@ class SharedRuns:
         self.own.put(run)
 
 
+def _because(reasons: Mapping[str, str]) -> str:
+    """Why something cannot be had, of the reasons of each Remote that was asked."""
+    worst = "damaged" if "damaged" in reasons.values() else "missing"
+    names = " and ".join(f"'{name}'" for name, reason in reasons.items() if reason == worst)
+    return f"{worst} on remote {names}"
+
+
 # -- what is recorded and not here -------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
 class Recorded:
     """What is recorded of paths with nothing in the working tree: it is taken to be there until it is needed."""
 
-    repo: Repo
-    contents: Mapping[str, Content]
-    afar: Afar | None = None
+    def __init__(self, repo: Repo, read: Callable[[], Mapping[str, Content]], afar: Afar | None = None) -> None:
+        """``read`` gives what is recorded, and is called when the first path turns out to be absent."""
+        self.repo = repo
+        self.afar = afar
+        self._read = read
+
+    @cached_property
+    def contents(self) -> Mapping[str, Content]:
+        """What is recorded, by path."""
+        return self._read()
 
     def content(self, path: str) -> Content | None:
         """What is recorded of ``path``, or of it as a part of a directory; None where nothing is."""
@@ -276,8 +327,19 @@ class Recorded:
             self._fetch(self.afar, wanted)
         done = checkout(self.repo, [f"{self.repo.root}/{path}" for path in wanted], progress=progress)
         for path, reason in done.lost.items():
-            kind = DamagedError if reason == "damaged" else ObjectsMissingError
-            raise kind(f"{path} is needed and cannot be had: its object is {reason}", hint=_BRING)
+            told = self._why(path) or reason
+            kind = DamagedError if told.startswith("damaged") else ObjectsMissingError
+            hint = hint_of("fetched", told.partition(" ")[0]) if self.afar is not None else _BRING
+            raise kind(f"{path} is needed and cannot be had: its object is {told}", hint=hint)
+
+    def _why(self, path: str) -> str:
+        """Why what is recorded of ``path``, or of what it lies in, could not be fetched; '' where nobody was asked."""
+        if self.afar is None:
+            return ""
+        top = path if path in self.contents else self._top(path)[0]
+        content = self.content(path)
+        told = self.afar.why(content) if content is not None else ""
+        return told or (self.afar.why(self.contents[top]) if top else "")
 
     def _is_recorded(self, path: str) -> bool:
         return path in self.contents or bool(self._top(path)[0])

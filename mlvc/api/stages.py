@@ -21,13 +21,11 @@ def add_stage(repo: Repo, name: str, fields: Mapping[str, Any], *, force: bool =
     with repo.exclusive():
         path = spec.file_in(repo.cwd)
         full = f"{repo.root}/{path}"
-        text = edit.add_stage(
-            described.text_of(files.read_or_none(full) or b"", path), name, fields, file=path, force=force
-        )
+        around = described.surroundings(repo)
+        before = described.text_of(files.read_or_none(full) or b"", path)
+        text = edit.add_stage(before, name, fields, file=path, force=force, root=around.root)
         others = [stage for stage in described.stages(repo) if stage.file != path]
-        made = graph.build([*others, *spec.parse(text, path, described.surroundings(repo))]).stages[
-            spec.address(path, name)
-        ]
+        made = graph.build([*others, *spec.parse(text, path, around)]).stages[spec.address(path, name)]
         described.check_apart(repo, [made])
         files.replace(full, text.encode())
         changed = gitignore.add(repo.git, [out.path for out in made.outs if out.cache])

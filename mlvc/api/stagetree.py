@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 
 from mlvc import files, globs, manifest
 from mlvc.api.sharing import Afar, Recorded
-from mlvc.errors import DamagedError, FormatError, ObjectsMissingError
+from mlvc.errors import DamagedError, FormatError, ObjectsMissingError, UsageError
 from mlvc.manifest import EMPTY_DIR
 from mlvc.pipeline.lockfile import FILE as LOCKFILE
 from mlvc.pipeline.lockfile import LockfileStore
@@ -17,7 +17,7 @@ from mlvc.pointer import Content
 from mlvc.progress import Progress
 from mlvc.repo import Repo
 from mlvc.store.base import Lost
-from mlvc.workspace import checkout
+from mlvc.workspace import checkout, leading
 from mlvc.workspace.clear import clear
 from mlvc.workspace.tree import Look
 
@@ -37,6 +37,10 @@ class RepoTree:
         """What was last seen of the files that fit each pattern."""
         self._afar = afar
         self._absent = absent
+        self._linked: dict[str, tuple[str, ...]] = {}
+        """The links that were last seen in each directory, or among the files that fit a pattern."""
+        self.left: dict[str, list[str]] = {}
+        """What was last seen in each directory that is no part of it, from the root."""
         self._made: set[str] = set()
         """Outputs of commands that were run: they are what stands on the disk."""
 
@@ -63,27 +67,62 @@ class RepoTree:
         found = {path: tree.fitting(path, progress=self._progress) for path in paths if globs.is_pattern(path)}
         self.fitting.update(found)
         goals = {path: self.followed(path) for path in paths if path not in found}
-        looks = tree.look(dict.fromkeys(goals.values()), lenient=lenient, progress=self._progress)
-        return found | {path: looks[goal] for path, goal in goals.items()}
+        outside = {goal: self._outside(goal) for goal in goals.values() if goal.startswith(("/", "../"))}
+        here = dict.fromkeys(goal for goal in goals.values() if goal not in outside)
+        looks = tree.look(here, lenient=lenient, through=True, progress=self._progress)
+        if outside:
+            there = self._repo.outside.look(outside.values(), lenient=lenient, through=True, progress=self._progress)
+            looks |= {goal: there[path] for goal, path in outside.items()}
+        self.left |= {path: looks[goal].without for path, goal in goals.items()}
+        found |= {path: looks[goal] for path, goal in goals.items()}
+        for path, look in found.items():
+            self._linked.pop(path, None)
+            if look.scan.linked and (links := leading.links(look.scan)):
+                self._linked[path] = tuple(links)
+        return found
+
+    def _outside(self, path: str) -> str:
+        """A path outside of the root, relative to ``/``."""
+        return os.path.normpath(os.path.join(self._repo.root, path)).lstrip(os.sep)
+
+    def leading(self, path: str, outs: Collection[str]) -> Sequence[str]:
+        """See tools.Tree."""
+        links = self._linked.get(path, ())
+        return leading.leading(self._repo.root, path, links, outs, self._links) if links else ()
+
+    def _links(self, path: str) -> Sequence[str]:
+        """The links in a directory, below it."""
+        self.looks([path], lenient=True)
+        return self._linked.get(path, ())
 
     def followed(self, path: str) -> str:
-        """Where ``path`` leads as a symbolic link within the repository, and not into the Store; else itself."""
+        """What ``path`` leads to as a symbolic link, but not into the Store; else itself. Outside it is absolute."""
         root = self._repo.root
         for _ in range(_MOST_LINKS):
-            full = f"{root}/{path}"
+            full = os.path.join(root, path)
             if not os.path.islink(full):
                 break
             goal = os.path.normpath(os.path.join(os.path.realpath(os.path.dirname(full)), os.readlink(full)))
-            inside = goal.removeprefix(root + os.sep).replace(os.sep, "/")
-            if inside == goal or inside.startswith(".git/"):
+            if goal.startswith(root + os.sep):
+                inside = goal.removeprefix(root + os.sep).replace(os.sep, "/")
+                if inside.startswith(".git/"):
+                    break
+                path = inside
+            elif os.name == "nt" or path in self._made:
                 break
-            path = inside
+            else:
+                path = goal
         return path
+
+    def left_out(self, path: str) -> Sequence[str]:
+        """See tools.Tree."""
+        return self.left.get(path, ())
 
     def store(self, paths: Sequence[str]) -> dict[str, Content]:
         """The content of each path, durable in the Store."""
         with self._repo.turn(together=True, progress=self._progress):
             looks = self._repo.tree.store(paths, self._repo.store, progress=self._progress)
+        self.left |= {path: look.without for path, look in looks.items()}
         return {path: look.content for path, look in looks.items() if look.content is not None}
 
     def restore(self, contents: Mapping[str, Content]) -> None:
@@ -110,14 +149,29 @@ class RepoTree:
             return True
         return self._afar is not None and self._afar.has(contents)
 
+    def why(self, content: Content) -> str:
+        """Why ``content`` was not available on Remotes. See tools.Tree."""
+        return self._afar.why(content) if self._afar is not None else ""
+
     def ready(self, deps: Sequence[str], outs: Sequence[str]) -> None:
         """Bring dependencies that are only recorded into the working tree. See tools.Tree."""
         self._made.update(outs)
+        for parent in dict.fromkeys(os.path.dirname(out) for out in outs):
+            self._make(parent)
         if self._absent is not None:
             self._absent.bring(deps, self._progress)
         self._keep_lists(
-            [path for path in deps if globs.is_pattern(path) or os.path.isdir(f"{self._repo.root}/{path}")]
+            [path for path in deps if globs.is_pattern(path) or os.path.isdir(os.path.join(self._repo.root, path))]
         )
+
+    def _make(self, directory: str) -> None:
+        try:
+            os.makedirs(os.path.join(self._repo.root, directory), exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise UsageError(
+                f"the directory {directory} cannot be made for an output: a file is in the way",
+                hint="move the file away",
+            ) from None
 
     def _keep_lists(self, paths: Sequence[str]) -> None:
         """Store the lists of files of dependencies that are directories, so that `mlvc why` can compare with them."""

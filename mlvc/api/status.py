@@ -156,10 +156,11 @@ def _path_status(repo: Repo, look: Look, content: Content) -> PathStatus:
         return PathStatus(look.path, "modified", note="which files cannot be told: the manifest is not in the store")
 
 
-def against(repo: Repo, content: Content | None, look: Look) -> list[Change]:
-    """What differs between recorded content and what stands in the working tree."""
+def against(repo: Repo, content: Content | None, look: Look, path: str = "") -> list[Change]:
+    """What differs between recorded content and what stands in the working tree; ``path``: what to call it."""
     old = [] if content is None else snapshot.entries(repo.store, content)
-    return compare([_below(look.path, entry) for entry in old], [_below(look.path, entry) for entry in look.entries()])
+    path = path or look.path
+    return compare([_below(path, entry) for entry in old], [_below(path, entry) for entry in look.entries()])
 
 
 def _below(path: str, entry: Entry) -> Entry:

@@ -8,17 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from mlvc import files, git, manifest, snapshot
+from mlvc import git, manifest, snapshot
 from mlvc import transfer as steps
 from mlvc.api import named
-from mlvc.config import Config
-from mlvc.errors import DamagedError, FormatError, ObjectsMissingError, RemoteError, UsageError, WouldOverwriteError
-from mlvc.hashing import Hashing
+from mlvc.api.remotes import chosen, open_remote
+from mlvc.errors import DamagedError, FormatError, ObjectsMissingError, WouldOverwriteError
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
 from mlvc.store.base import Lost, Reader
-from mlvc.store.blobs import blobs_at
 from mlvc.store.chain import Chain
 from mlvc.store.remote import RemoteStore
 from mlvc.workspace.link import HARDLINK, SYMLINK
@@ -44,7 +42,8 @@ class Transferred:
     """What was moved, or would be. Sizes in bytes; ``lost``: tracked paths with the reason for each.
 
     ``unreadable``: what is wrong with Pointers that cannot be read, and whose objects nobody can tell. ``paths``: the
-    tracked paths that were looked at. ``runs``: records of Runs that were new where they went.
+    tracked paths that were looked at. ``runs``: records of Runs that were new where they went. ``damaged``: addresses
+    of bundles of Runs on the Remote that are damaged.
     """
 
     remote: str
@@ -55,6 +54,7 @@ class Transferred:
     unreadable: tuple[FormatError, ...] = ()
     paths: tuple[str, ...] = ()
     runs: int = 0
+    damaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +118,7 @@ def _together(done: Sequence[Transferred]) -> Transferred:
             first.unreadable,
             (*first.paths, *more.paths),
             first.runs + more.runs,
+            (*first.damaged, *more.damaged),
         )
     return first
 
@@ -169,15 +170,16 @@ def _push_to(
         plan.lost.update({oid: reason for oid, reason in lost.items() if oid in far.missing([oid])})
         if dry_run:
             result = steps.Result(plan.objects, plan.size, 0, plan.lost)
-            runs = len(offers)
+            copied = far.bundles.copied().values()
+            runs = sum(offer.is_new for offer in offers) + sum(len(records) for records in copied)
         else:
             result = steps.push(repo.store, far, plan, jobs=jobs or repo.config.get("core.jobs"), progress=progress)
             left = set() if result.whole and not lost else far.missing(every)
             result = replace(result, lost=_truth(left & oids, {**lost, **result.lost}))
             whole = [offer.record for offer in offers if left.isdisjoint(offer.oids)]
-            runs = far.send_records(whole) if whole else 0
+            runs = far.send_records(whole) if whole or far.bundles.damaged else 0
         progress.finish()
-        return replace(_told(far.name, result, repo.store, contents), runs=runs)
+        return replace(_told(far.name, result, repo.store, contents), runs=runs, damaged=tuple(far.bad_bundles()))
     finally:
         far.close()
 
@@ -185,7 +187,8 @@ def _push_to(
 def _offers(repo: Repo, far: RemoteStore, *, dry_run: bool) -> list[Offer]:
     from mlvc.api.sharing import offers  # noqa: PLC0415  (only where Runs are shared)
 
-    far.fetch_records(keep=not dry_run)
+    # As of fragments: only a push can mend what was read long ago and is damaged by now. Nearby, looking costs nothing.
+    far.fetch_records(keep=not dry_run, again=far.is_near)
     return offers(repo, far)
 
 
@@ -204,7 +207,7 @@ def fetch(
     With ``run_cache``, or where the settings say so, the records of all Runs there are brought, without what they made.
     """
     shared = run_cache or is_shared(repo)
-    with _far(repo, "fetch", which, remote=remote, jobs=jobs, progress=progress) as source:
+    with _far(repo, "fetch", which, remote=remote, jobs=jobs, runs=shared, progress=progress) as source:
         return _fetch(repo, source, run_cache=shared, dry_run=dry_run, progress=progress)
 
 
@@ -219,9 +222,11 @@ class _Source(NamedTuple):
 
 
 @contextmanager
-def _far(repo: Repo, command: str, which: Which, *, remote: str, jobs: int, progress: Progress) -> Iterator[_Source]:
+def _far(
+    repo: Repo, command: str, which: Which, *, remote: str, jobs: int, runs: bool, progress: Progress
+) -> Iterator[_Source]:
     asked = _contents(repo, which, command, progress)
-    (name, contents), *others = _by_remote(repo, asked, remote, runs=is_shared(repo)).items()
+    (name, contents), *others = _by_remote(repo, asked, remote, runs=runs).items()
     with _listed(repo, name, jobs, progress) as far:
         yield _Source(far, contents, asked, dict(others))
 
@@ -251,7 +256,9 @@ def _fetch(
             done.append(_fetch_from(repo, other, contents, dry_run=dry_run, progress=progress, copies=copies))
     for path in nowhere(repo, source.asked):
         progress.note(f"{path} is on no Remote, as its stage says: `mlvc repro` makes it")
-    return replace(_together(done), unreadable=source.asked.unreadable, runs=runs)
+    for name in sorted(far.bundles.strange):
+        progress.note(f"a bundle of Runs on remote '{far.name}' is of another version, and was left out: {name}")
+    return replace(_together(done), unreadable=source.asked.unreadable, runs=runs, damaged=tuple(far.bad_bundles()))
 
 
 def nowhere(repo: Repo, asked: Asked) -> list[str]:
@@ -305,8 +312,8 @@ def pull(
     from mlvc.api.checkout import CheckedOut, checkout  # noqa: PLC0415  (push and fetch do without)
 
     rev = which.revisions[-1] if which.revisions else ""
-    with _far(repo, "pull", which, remote=remote, jobs=jobs, progress=progress) as source:
-        shared = run_cache or is_shared(repo)
+    shared = run_cache or is_shared(repo)
+    with _far(repo, "pull", which, remote=remote, jobs=jobs, runs=shared, progress=progress) as source:
         fetched = _fetch(repo, source, run_cache=shared, dry_run=dry_run, progress=progress, copies=one)
         if dry_run:
             # What would come is in manifests that may be on the Remote alone.
@@ -330,55 +337,6 @@ def _is_copied(repo: Repo) -> bool:
     """Whether checkout makes a large file by copying it, onto the file system that the Store is on."""
     same = os.stat(repo.store.root).st_dev == os.stat(repo.root).st_dev
     return same and not {HARDLINK, SYMLINK}.intersection(repo.links)
-
-
-def open_remote(repo: Repo, name: str = "") -> RemoteStore:
-    """A Remote by name, or the default one. The caller closes it."""
-    name = chosen(repo.config, name)
-    url = repo.config.remotes[name]
-    address = _address(repo, url)
-    return remote_at(name, address, _known_of(repo, address), repo.hashing, configured=url)
-
-
-def chosen(config: Config, name: str = "") -> str:
-    """The name of a Remote that the settings know: this one, or the default; UsageError where there is none."""
-    remotes = config.remotes
-    name = name or config.get("core.remote") or (next(iter(remotes)) if len(remotes) == 1 else "")
-    if not remotes:
-        raise UsageError("no remote is configured", hint="add one with `mlvc remote add -d NAME URL`")
-    if not name:
-        raise UsageError(
-            "there are several remotes and none is the default", hint=f"choose with -r: {', '.join(remotes)}"
-        )
-    if name not in remotes:
-        raise UsageError(f"there is no remote '{name}'", hint=f"known remotes: {', '.join(remotes)}")
-    return name
-
-
-def remote_at(name: str, address: str, place: str, hashing: Hashing, *, configured: str = "") -> RemoteStore:
-    """The Remote at ``address``; what is known of it is kept in the directory ``place``. The caller closes it."""
-    files.make_dirs(place, durable=False)  # nothing in it that cannot be found out again
-    try:
-        blobs = blobs_at(address)
-    except RemoteError as error:
-        hint = error.hint or "install what it needs beside mlvc, or correct the address: `mlvc remote list`"
-        raise RemoteError(f"remote '{name}': {error.message}", hint=hint) from None
-    catalog = os.path.join(place, "catalog.sqlite")
-    return RemoteStore(name, address, blobs, hashing, catalog, configured=configured)
-
-
-def _known_of(repo: Repo, address: str) -> str:
-    """The directory with what this repository knows of the Remote at ``address``."""
-    return os.path.join(repo.private, "remotes", repo.hashing.of(address.encode()).hex()[:16])
-
-
-def forget(repo: Repo, name: str) -> None:
-    """Forget what is known of a Remote, so that another one may take its place."""
-    files.remove_tree(_known_of(repo, _address(repo, repo.config.remotes[name])))
-
-
-def _address(repo: Repo, url: str) -> str:
-    return url if "://" in url else os.path.normpath(os.path.join(repo.root, os.path.expanduser(url)))
 
 
 def _comparing(oids: Collection[bytes], far: RemoteStore) -> str:
@@ -492,4 +450,4 @@ def paths_of(reader: Reader, contents: Iterable[tuple[str, Content]], lost: Lost
     return found
 
 
-__all__ = ["Pulled", "Transferred", "Which", "fetch", "forget", "paths_of", "pull", "push", "push_all"]
+__all__ = ["Pulled", "Transferred", "Which", "fetch", "paths_of", "pull", "push", "push_all"]

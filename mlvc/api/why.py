@@ -14,7 +14,7 @@ from mlvc.pipeline import runner
 from mlvc.pipeline.lockfile import Entry
 from mlvc.pipeline.plan import env_of, same
 from mlvc.pipeline.spec import ParamRef, Stage
-from mlvc.pipeline.tools import Options
+from mlvc.pipeline.tools import Options, with_links
 from mlvc.pointer import Content
 from mlvc.progress import QUIET
 from mlvc.repo import Repo
@@ -76,15 +76,18 @@ def why(repo: Repo, environment: Mapping[str, str], word: str) -> Why:
     images = pipeline.containers(repo, environment)
     whole = pipeline.with_images(repo, whole, images, whole.stages, pull=False)
     stage = whole.stages[name]
-    parts = pipeline.tools(repo, environment, images=images)
+    parts = pipeline.tools(repo, environment, absent=pipeline.tracked(repo, whole), images=images)
     decisions = runner.status(whole, parts, Options(targets=(name,)))
     decision = next(each for each in decisions if each.stage == name)
     entry = parts.records.load().stages.get(name)
     told = Why(name, str(decision.action), decision.reasons, decision.waits, recorded=entry is not None)
     if entry is None:
         return told
+    tree = stagetree.RepoTree(repo, QUIET)
     paths = {*stage.deps, *entry.deps, *(out.path for out in stage.outs), *entry.outs}
-    looks = stagetree.RepoTree(repo, QUIET).looks(sorted(paths), lenient=True)
+    looks = tree.looks(sorted(paths), lenient=True)
+    stage = with_links(stage, tree)
+    looks |= tree.looks([path for path in stage.deps if path not in looks], lenient=True)
     outs = [out.path for out in stage.outs]
     return Why(
         *(told.stage, told.action, told.reasons, told.waits),
@@ -93,7 +96,7 @@ def why(repo: Repo, environment: Mapping[str, str], word: str) -> Why:
             *_paths(repo, "dependency", stage.deps, entry.deps, looks),
             *_paths(repo, "output", outs, entry.outs, looks),
         ),
-        params=tuple(_params(stage, entry, parts.params)),
+        params=tuple({change.name: change for change in _params(stage, entry, parts.params)}.values()),
         env=tuple(_env(stage, entry, environment)),
     )
 
@@ -120,7 +123,7 @@ def _paths(
 
 def _changes(repo: Repo, path: str, before: Content, look: Look) -> list[Change]:
     if not globs.is_pattern(path):
-        return against(repo, before, look)
+        return against(repo, before, look, path)
     top = globs.fixed(path)
     return snapshot.compare(snapshot.entries(repo.store, before), look.scan.entries(), f"{top}/" if top else "")
 

@@ -68,11 +68,12 @@ _MORE = {
     "metrics": (4,),
     "plots": (4, 5),
     "reproduce": (1, 4, 6, 7),
+    "stage add": (4, 5, 6, 7),
     "demo": (7,),
     "doctor": (1,),
     "check-ignore": (1,),
 }
-"""The codes of each command, or of all below it, beside 0, 2 and 8."""
+"""The codes of each command, or of all below its first word, beside 0, 2 and 8."""
 
 _OWN = {
     "doctor": {1: "something is broken"},
@@ -88,8 +89,9 @@ _OWN = {
 
 def codes_of(name: str) -> dict[int, str]:
     """The exit codes of a command, with what they mean."""
-    own = _OWN.get(name, {})
-    return {code: own.get(code, _CODES[code]) for code in sorted({0, 2, 8, *_MORE.get(name.partition(" ")[0], ())})}
+    own = _OWN.get(name) or _OWN.get(name.partition(" ")[0], {})
+    more = _MORE.get(name) or _MORE.get(name.partition(" ")[0], ())
+    return {code: own.get(code, _CODES[code]) for code in sorted({0, 2, 8, *more})}
 
 
 def run(commands: Mapping[str, Command | Group], given: Sequence[str]) -> int:

@@ -66,7 +66,7 @@ def fsck(
 ) -> None:
     """Look for damage, and repair it.
 
-    Checks Pointers, lists of files, and every byte of the store, and names the tracked paths that need what is damaged
+    Checks Pointers, lists of files, records of Runs, and every byte of the store, and names what needs what is damaged
     or missing. Without --repair nothing is changed. With it, damaged files are moved to .git/mlvc/quarantine, and what
     is good of them is kept. Remotes are asked for the rest, the default one first.
 
@@ -91,6 +91,7 @@ def _verified_json(found: checking.Verified) -> dict[str, object]:
         "objects": checked.objects,
         "size": checked.size,
         "damaged": [{"file": name, "reason": reason} for name, reason in checked.damaged.items()],
+        "records": [{"file": name, "reason": reason} for name, reason in found.records.items()],
         "uncatalogued": checked.uncatalogued,
         "missing": [{"path": item.path, "reason": item.reason, "named_by": item.named_by} for item in found.missing],
         "unreadable": list(found.unreadable),
@@ -103,6 +104,8 @@ def _print_verified(found: checking.Verified) -> None:
     checked = found.checked
     for name, reason in checked.damaged.items():
         show.always(f"damaged  {name}: {reason}")
+    for name, reason in found.records.items():
+        show.always(f"damaged  {name}: {reason}")
     if checked.uncatalogued:
         show.err(f"corrected the catalog, which was wrong about {show.number(len(checked.uncatalogued), 'pack')}")
     for item in found.missing:
@@ -112,6 +115,8 @@ def _print_verified(found: checking.Verified) -> None:
     show.err(f"checked {show.number(checked.objects, 'object')} ({show.size(checked.size)})")
     if found.repaired and checked.damaged:
         show.err(f"moved {show.number(len(checked.damaged), 'damaged file')} to the quarantine")
+    if found.repaired and found.records:
+        show.err(f"moved {show.number(len(found.records), 'record')} of Runs to the quarantine")
     if found.fetched:
         show.err(f"fetched {show.number(found.fetched, 'object')}")
 

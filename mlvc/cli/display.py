@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from mlvc.cli import show, terminal
 from mlvc.cli.terminal import manner
 from mlvc.pipeline import logs
-from mlvc.pipeline.told import Advanced, Considered, Printed, StageResult, Started, Told, Waiting
+from mlvc.pipeline.told import Advanced, Considered, Left, LeftOut, Printed, StageResult, Started, Told, Waiting
 from mlvc.text import clean, duration
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class Side:
             elif isinstance(told, Advanced):
                 if told.stage in self._shown:
                     self._shown[told.stage].state = items(told)
-            elif told.stage in self._shown:
+            elif isinstance(told, StageResult) and told.stage in self._shown:
                 self._end_line(told.stage)
                 del self._shown[told.stage]
                 self._draw()
@@ -275,8 +275,13 @@ class Events:
                 self._started(told)
             elif isinstance(told, Waiting):
                 _event({"event": "waiting", "stage": told.stage, "cause": told.cause})
+            elif isinstance(told, Left):
+                _event({"event": "left", "stage": told.stage, "groups": list(told.groups)})
             elif isinstance(told, Advanced):
                 self._advanced(told)
+            elif isinstance(told, LeftOut):
+                where: shapes.Event = {"event": "left_out", "stage": told.stage, "path": told.path, "role": told.role}
+                _event({**where, "names": list(told.names), "count": told.count})
             elif isinstance(told, StageResult):
                 self._end_line(told.stage)
                 _event(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from mlvc.api import lost
 from mlvc.api import transfer as api
+from mlvc.api.remotes import chosen
 from mlvc.api.transfer import Transferred, Which
 from mlvc.cli import show
 from mlvc.cli.opening import opened
@@ -93,7 +94,7 @@ def fetch(
             show.json_out(_json(done))
         else:
             _print(done, "fetch", "from", dry_run=dry_run)
-    _end(lost.check(done.lost, "fetched", done.unreadable))
+    _end(lost.check(done.lost, "fetched", done.unreadable, bundles=done.damaged))
 
 
 def pull(
@@ -145,7 +146,8 @@ def pull(
             print_checkout(done.checked_out, dry_run=dry_run, told=done.fetched.lost)
     error = lost.check(done.fetched.lost, "fetched")
     last = which.revisions[-1] if which.revisions else ""
-    _end(error or lost.check(done.checked_out.lost, "checked out", done.fetched.unreadable, rev=last))
+    error = error or lost.check(done.checked_out.lost, "checked out", done.fetched.unreadable, rev=last)
+    _end(error or lost.check({}, "fetched", bundles=done.fetched.damaged))
 
 
 def _which(
@@ -157,7 +159,7 @@ def _which(
 def _tell(repo: Repo, remote: str, jobs: int) -> None:
     """With --verbose: where the Remote is, and how many transfers there may be at a time."""
     if show.manner.verbose:
-        name = api.chosen(repo.config, remote)
+        name = chosen(repo.config, remote)
         jobs = jobs or repo.config.get("core.jobs")
         show.detail(f"remote '{name}' is {repo.config.remotes[name]}; transfers at a time: {jobs}")
 
@@ -166,7 +168,11 @@ def _print(done: Transferred, verb: str, way: str, *, dry_run: bool) -> None:
     for path in done.paths:
         show.detail(f"looked at {path}")
     show.named_lost(done.lost, done.unreadable)
+    for place in done.damaged:
+        show.err(show.clean(f"damaged on remote '{done.remote}': {place}"))
     if not done.objects and not done.lost and not done.runs:
+        if done.damaged:
+            return
         show.err(f"nothing to {verb}: everything is {'there' if verb == 'push' else 'here'} already")
         return
     verb = f"would {verb}" if dry_run else {"push": "pushed", "fetch": "fetched"}[verb]
@@ -185,6 +191,7 @@ def _json(done: Transferred) -> shapes.Transferred:
         "packs": done.packs,
         "runs": done.runs,
         "lost": [{"path": path, "reason": reason} for path, reason in done.lost.items()],
+        "damaged": list(done.damaged),
         "unreadable": [error.message for error in done.unreadable],
     }
 

@@ -72,7 +72,7 @@ _ACTIONS = {
 
 def _of_its_own(found: reasons.Why) -> list[str]:
     """The reasons that nothing of what differs says already."""
-    told = ("parameter ", "dependency ", "output ", "command changed")
+    told = ("parameter ", "environment variable ", "dependency ", "output ", "command changed")
     return [reason for reason in found.reasons if not reason.startswith(told)]
 
 

@@ -200,7 +200,7 @@ def remote_remove(name: Name) -> None:
 
     Example: mlvc remote remove store
     """
-    from mlvc.api.transfer import forget  # noqa: PLC0415  (the other commands do without)
+    from mlvc.api.remotes import forget  # noqa: PLC0415  (the other commands do without)
 
     with opened() as repo:
         _known(repo, name)

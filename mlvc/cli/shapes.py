@@ -315,6 +315,7 @@ class Transferred(TypedDict):
     packs: Annotated[int, "how many Packs the Remote, or on the way back the Store, has got; 0 with `--dry-run`"]
     runs: Annotated[int, "how many Runs are new there, or on the way back here; with `--dry-run` would be"]
     lost: Annotated[list[Lost], "what could not be moved"]
+    damaged: Annotated[list[str], "addresses of files with Runs on the Remote that are damaged"]
     unreadable: Annotated[list[str], "sentences about Pointers that cannot be read"]
 
 
@@ -405,11 +406,16 @@ Event = TypedDict(
         ],
         "text": NotRequired[Annotated[str, "of `line`: what its commands printed, without the end of the line"]],
         "cause": NotRequired[Annotated[str, "of `waiting`: what it waits for"]],
+        "groups": NotRequired[Annotated[list[int], "of `left`: the process groups that still run"]],
         "done": NotRequired[Annotated[int, "of `items`: how many items have come out well"]],
         "failed": NotRequired[Annotated[int, "of `items`: how many have failed"]],
         "total": NotRequired[Annotated[int, "of `items`: how many run in all"]],
         "outcome": NotRequired[Annotated[str, "of `finished`: what became of it"]],
         "seconds": NotRequired[Annotated[float, "of `finished`: how long it took"]],
+        "path": NotRequired[Annotated[str, "of `left_out`: the directory that is not kept, or does not count, whole"]],
+        "role": NotRequired[Annotated[str, "of `left_out`: what it is for the Stage"]],
+        "names": NotRequired[Annotated[list[str], "of `left_out`: the first of the paths in it that are left out"]],
+        "count": NotRequired[Annotated[int, "of `left_out`: how many there are"]],
         "counts": NotRequired[Annotated[dict[str, int], "of `summary`: how many Stages had each outcome"]],
         "error": NotRequired[Annotated[str | None, "of `summary`: why a Stage failed; `null` where none did"]],
     },
@@ -708,8 +714,9 @@ class Verified(TypedDict):
     objects: Annotated[int, "how many objects of the Store were read"]
     size: Annotated[int, "their bytes"]
     damaged: Annotated[list[DamagedFile], "damaged files of the Store"]
+    records: Annotated[list[DamagedFile], "records of Runs that count for nothing; with `--repair` they were set aside"]
     uncatalogued: Annotated[list[str], "Packs about which the Catalog was wrong; it is corrected"]
-    missing: Annotated[list[Unavailable], "what is tracked and cannot be had; after the repair, with `--repair`"]
+    missing: Annotated[list[Unavailable], "what is tracked, or made by Runs, and cannot be had; after a `--repair`"]
     unreadable: Annotated[list[str], "sentences about Pointers that cannot be read"]
     repaired: Annotated[bool, "whether `--repair` was given"]
     fetched: Annotated[int, "how many objects came from a Remote"]

@@ -12,6 +12,8 @@ _MESSAGE = "messages belong to `git commit`; `mlvc commit` updates the Pointers 
 _COMPARE = "`mlvc push --dry-run` tells what the Remote lacks, `mlvc fetch --dry-run` what is not here"
 _BRANCH = "branches are made by Git, `git switch -c NAME`; the data stay as they are"
 _WHOLE = "without a target, `mlvc repro` takes the pipeline of the whole repository"
+_PATTERN = "a target may be a pattern as it is: put it in quotes, such as 'train-*'"
+_ALL_STAGES = "without a target, `mlvc stage list` lists the stages of all pipeline files"
 _EVERYTHING = "`--all-branches`, `--all-tags` and `--all-commits` say of what"
 _NO_FORCE = "nothing on a Remote is ever overwritten, and what it lost is sent again: leave it out"
 _SHOWN = "`mlvc diff` compares the working tree with HEAD, and `mlvc diff A B` two revisions"
@@ -47,7 +49,9 @@ OPTIONS = {
     **{f"status {name}": _COMPARE for name in ("-c", "--cloud", "-r", "--remote")},
     **{f"diff {name}": _SHOWN for name in ("--cached", "--staged")},
     **{f"checkout {name}": _BRANCH for name in ("-b", "-B")},
-    **{f"repro {name}": _WHOLE for name in ("-P", "--all-pipelines", "-p", "--pipeline")},
+    **{f"repro {name}": _WHOLE for name in ("-P", "--all-pipelines", "-p", "--pipeline", "-R", "--recursive")},
+    **{f"repro {name}": _PATTERN for name in ("-g", "--glob")},
+    **{f"stage list {name}": _ALL_STAGES for name in ("-a", "--all", "-R", "--recursive")},
     **{f"{command} --all": _EVERYTHING for command in _TRANSFERS},
     **{f"{command} {name}": _NO_FORCE for command in ("push", "fetch") for name in ("-f", "--force")},
     **{f"plots {name} --show-vega": "`--json` prints the Vega-Lite specifications" for name in ("show", "diff")},

@@ -25,6 +25,7 @@ from mlvc.pipeline.tools import Options
 
 if TYPE_CHECKING:
     from mlvc.pipeline.spec import Stage
+    from mlvc.pipeline.told import Left
     from mlvc.pipeline.tools import ReproResult
     from mlvc.repo import Repo
 
@@ -144,12 +145,27 @@ def _tell(done: ReproResult, counts: Mapping[str, int], repo: Repo, *, stored: b
     for stage in done.stages if set(counts) == {"skipped"} else ():
         show.err(f"Stage '{stage.stage}' is skipped: {'; '.join(stage.reasons)}")
     show.err("pipeline: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
+    for left in done.left:
+        _tell_left(left)
     if not stored and "ran" in counts:
         show.err("hint: `mlvc repro` stores what was made without running it again")
     elif done.record and not done.error:
         show.hint_git(done.record, repo.cwd)
     for error in done.errors[1:]:
         show.failure(error)
+
+
+def _tell_left(left: Left) -> None:
+    """A warning: what is told with --quiet, too, and does not end the command."""
+    groups = [str(group) for group in left.groups]
+    show.always(
+        f"mlvc: stage '{show.clean(left.stage)}' left something running in the background (process group "
+        f"{', '.join(groups)}), which may still write to its outputs"
+    )
+    show.always(
+        "hint: let its command wait for that, with `wait`, or start what is to stay outside of the pipeline; "
+        f"`kill -- {' '.join('-' + group for group in groups)}` ends it"
+    )
 
 
 def _check_interactive(jobs: int | None, *, as_json: bool) -> None:
@@ -187,6 +203,9 @@ def stage_add(
     outs_persist: Annotated[
         Many, option("--outs-persist", metavar="PATH", help="What it writes and finds again.")
     ] = None,
+    outs_persist_no_cache: Annotated[
+        Many, option("--outs-persist-no-cache", metavar="PATH", help="What it writes and finds again, and Git keeps.")
+    ] = None,
     params: Annotated[
         Many,
         option(
@@ -199,12 +218,19 @@ def stage_add(
     metrics_no_cache: Annotated[
         Many, option("-M", "--metrics-no-cache", metavar="PATH", help="Metrics that Git keeps.")
     ] = None,
+    plots: Annotated[Many, option("--plots", metavar="PATH", help="What it writes to be drawn.")] = None,
+    plots_no_cache: Annotated[
+        Many, option("--plots-no-cache", metavar="PATH", help="What it writes to be drawn, and Git keeps.")
+    ] = None,
     wdir: Annotated[str, option("-w", "--wdir", metavar="DIR", help="Where the command runs.")] = "",
     env: Annotated[
         Many, option("--env", metavar="NAME[=VALUE]", help="A variable that counts as input; without VALUE, as it is.")
     ] = None,
     image: Annotated[str, option("--image", metavar="IMAGE", help="The container image that it runs in.")] = "",
     each: Annotated[str, option("--each", metavar="PATTERN", help="Run it for each file that fits.")] = "",
+    batch: Annotated[
+        int | None, option("--batch", metavar="N", least=1, help="With --each: give it a list of up to so many files.")
+    ] = None,
     when: Annotated[str, option("--when", metavar="CONDITION", help="Leave it out where this does not hold.")] = "",
     timeout: Annotated[str, option("--timeout", metavar="TIME", help="How long it may take: 90, 30s, 10m, 2h.")] = "",
     retries: Annotated[int, option("--retries", metavar="N", least=0, help="Try it again after a failure.")] = 0,
@@ -214,6 +240,7 @@ def stage_add(
     desc: Annotated[str, option("--desc", metavar="TEXT", help="What the stage is for.")] = "",
     always_changed: Annotated[bool, option("--always-changed", help="Run it every time.")] = False,
     force: Annotated[bool, option("-f", "--force", help="Replace a stage of this name.")] = False,
+    run: Annotated[bool, option("--run", help="Run it, and no other stage, when it has been added.")] = False,
 ) -> None:
     """Add a stage to mlvc.yaml; comments and layout of the file stay.
 
@@ -227,14 +254,24 @@ def stage_add(
     lists = (
         ("deps", list(deps or ())),
         ("params", _params(params or ())),
-        ("outs", [*(outs or ()), *_flagged(outs_no_cache, "cache", False), *_flagged(outs_persist, "persist", True)]),
-        ("metrics", [*(metrics or ()), *_flagged(metrics_no_cache, "cache", False)]),
+        (
+            "outs",
+            [
+                *(outs or ()),
+                *_flagged(outs_no_cache, cache=False),
+                *_flagged(outs_persist, persist=True),
+                *_flagged(outs_persist_no_cache, cache=False, persist=True),
+            ],
+        ),
+        ("metrics", [*(metrics or ()), *_flagged(metrics_no_cache, cache=False)]),
+        ("plots", [*(plots or ()), *_flagged(plots_no_cache, cache=False)]),
     )
     fields.update({key: value for key, value in lists if value})
     more = (
         ("env", _env(env or ())),
         ("image", image),
         ("each", each),
+        ("batch", batch),
         ("when", when),
         ("timeout", timeout),
         ("retries", retries),
@@ -246,7 +283,10 @@ def stage_add(
     with opened() as repo:
         path = writing.add_stage(repo, name, fields, force=force)
         show.err(f"stage '{name}' is in {path}")
-        show.err(f"hint: run it with `mlvc repro{f' {name}' if repo.cwd else ''}`")
+        if not run:
+            show.err(f"hint: run it with `mlvc repro{f' {name}' if repo.cwd else ''}`")
+    if run:
+        repro([name], single=True)
 
 
 def _joined(words: list[str]) -> str:
@@ -255,8 +295,8 @@ def _joined(words: list[str]) -> str:
     return shlex.join(words)
 
 
-def _flagged(paths: Many, flag: str, value: object) -> list[object]:
-    return [{path: {flag: value}} for path in paths or ()]
+def _flagged(paths: Many, **flags: bool) -> list[object]:
+    return [{path: flags} for path in paths or ()]
 
 
 def _env(given: Sequence[str]) -> dict[str, str] | list[object]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mlvc.errors import MlvcError
+from mlvc.errors import MlvcError, PipelineError
 from mlvc.oid import Oid
 from mlvc.pipeline import isolation as isolations
-from mlvc.pipeline import logs
+from mlvc.pipeline import logs, where
 from mlvc.pipeline.claims import NOBODY, Claim
 from mlvc.pipeline.executors.base import Ended, Job
 from mlvc.pipeline.plan import Decision
@@ -116,13 +116,23 @@ class Attempt:
         return {**who, **apart, **self.stage.env}
 
     def job(self, tools: Tools, place: str = "") -> Job:
-        """What the Executor is to run. ``place``: the directory of commands that have one of their own."""
+        """What the Executor is to run. ``place``: the directory of commands that have one of their own.
+
+        PipelineError where the directory is not there in which they are to run.
+        """
         stage, listener = self.stage, tools.listener
         root = place or self.place or tools.root
+        directory = os.path.join(root, stage.wdir)
+        if stage.wdir and not os.path.isdir(directory):
+            raise PipelineError(
+                f"{where.of_key(stage, 'wdir')}: stage '{stage.name}': the working directory '{stage.wdir}' "
+                + ("is not a directory" if os.path.lexists(directory) else "is not there"),
+                hint="make it, or correct 'wdir'",
+            )
         return Job(
             stage.name,
             stage.cmd,
-            os.path.join(root, stage.wdir),
+            directory,
             env=self.environment(root, tools),
             timeout=stage.timeout,
             image=stage.image_id or stage.image,
@@ -172,3 +182,5 @@ class Over:
     """Of a Stage with ``each``: its output, which is stored and stands in the working tree."""
     items: Content | None = None
     """Of such a Stage: the table of its items."""
+    left_out: Sequence[str] = ()
+    """Of such a Stage: what its items wrote and is no part of the output."""

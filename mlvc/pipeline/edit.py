@@ -15,13 +15,16 @@ _BY_HAND = "edit the file by hand"
 _PLAIN = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./ @%+=,:~^()\"'$*?<>|&;\\{}\[\]!-]*")
 
 
-def add_stage(text: str, name: str, fields: Mapping[str, Any], *, file: str = spec.FILE, force: bool = False) -> str:
+def add_stage(
+    text: str, name: str, fields: Mapping[str, Any], *, file: str = spec.FILE, force: bool = False, root: str = ""
+) -> str:
     """``text`` with the Stage ``name`` after the last one.
 
     ``fields`` are what stands below its name. PipelineError for a Stage that is not valid, a name that is there
-    already (``force`` replaces that block, and its comments, alone), and a layout that cannot be added to.
+    already (``force`` replaces that block, and its comments, alone), and a layout that cannot be added to. ``root``:
+    see spec.parse_stage.
     """
-    spec.parse_stage(name, fields, file)
+    spec.parse_stage(name, fields, file, root)
     document = codec.parse_yaml(text, file)
     before = document.value or {}
     stages = (before.get("stages") or {}) if isinstance(before, dict) else None

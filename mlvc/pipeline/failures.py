@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from mlvc.errors import FormatError, MlvcError, PipelineError, StageFailedError, UsageError, refused
 from mlvc.pipeline import where
@@ -51,6 +51,12 @@ def of_change(stage: Stage, what: str) -> StageFailedError:
     )
 
 
+def of_absence(decision: Decision, error: MlvcError) -> MlvcError:
+    """A Stage has to run, and what it takes cannot be had. ``error`` says of what."""
+    why = f" ({'; '.join(decision.reasons)})" if decision.reasons else ""
+    return type(error)(f"stage '{decision.stage}' has to run{why}, and {error.message}", hint=error.hint)
+
+
 def of_dependency(stage: Stage, path: str, makers: tuple[str, ...]) -> StageFailedError:
     """A dependency is not there when the Stage is to run."""
     told = f", and stage '{makers[0]}' did not make it" if makers else ""
@@ -68,6 +74,18 @@ def of_taking(stage: Stage, error: MlvcError | OSError) -> MlvcError:
     return type(why)(told, hint=why.hint)
 
 
+def warning_of_left_out(stage: Stage, path: str, role: str, names: Sequence[str], count: int) -> str:
+    """The first ``names`` of ``count`` paths in the directory ``path`` are no part of it."""
+    what = "1 path" if count == 1 else f"{count:,} paths"
+    lost = f"a restored '{path}' lacks them" if role == "output" else "a change of them does not run it again"
+    shown = ", ".join(names) + (", …" if count > len(names) else "")
+    return (
+        f"warning: stage '{stage.name}': {what} in its {role} '{path}' {'is' if count == 1 else 'are'} left out, and "
+        f"{lost if count > 1 else lost.replace('them', 'it')}: {shown}; `mlvc check-ignore` says why: change "
+        f".mlvcignore, or what the command {'writes' if role == 'output' else 'reads'}"
+    )
+
+
 def check_stored(stages: Iterable[Stage]) -> None:
     """UsageError for a Stage that cannot run without storing what it makes."""
     for stage in stages:
@@ -80,9 +98,11 @@ def check_stored(stages: Iterable[Stage]) -> None:
 
 def of_stuck(decision: Decision) -> StageFailedError:
     """A frozen Stage cannot be brought back."""
-    _, missing, *more = decision.reasons
+    missing, *more = [reason for reason in decision.reasons if reason.startswith("output ")]
     also = f" (and {len(more)} more)" if more else ""
+    why = [reason for reason in decision.reasons[1:] if not reason.startswith("output ")]
     return StageFailedError(
-        f"stage '{decision.stage}' is frozen, and its {missing} and cannot be brought back{also}",
+        f"stage '{decision.stage}' is frozen, and its {missing} and cannot be brought back{also}"
+        + (f": {'; '.join(why)}" if why else ""),
         hint=f"`mlvc fetch` may bring it; `mlvc repro -f -s {decision.stage}` runs the stage all the same",
     )

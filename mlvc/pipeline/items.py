@@ -222,6 +222,7 @@ class ItemRun:
         """Take in that a Job could not be started."""
         task = self._running.pop(job)
         self._close(task)
+        self._give_back(task)
         self._fail(task, f": {error.message}")
 
     # -- what came of it
@@ -237,32 +238,34 @@ class ItemRun:
         if size or how:
             self._log(task, size)
         self._close(task)
-        how = self._leave(task, how, printed)
+        last = bool(task.first) or task.tries > self._stage.retries or ended.fault is not None
+        if how and last:
+            self._look_for_lacked(task, printed)
+        written = self._give_back(task)
+        how = how or (f": '{written}' changed while it ran" if written else "")
         if not how and self._repeats(task) and not self._error:
             task.first = task.outs
             self._todo.appendleft(task)
         elif not how:
             self._came_out(task)
-        elif ended.fault is None and task.tries <= self._stage.retries and not (self._error or task.first):
+        elif not (last or self._error):
             files.remove_tree(task.folder)
             self._todo.append(task)
         else:
             self._fail(task, f"{how} the second time" if task.first else how, printed)
         self._save_at = self._save_at or time.monotonic() + _SOON
 
-    def _leave(self, task: _Task, how: str, printed: bytes) -> str:
-        """Give back the directory that a command ran in. How it failed, which may turn out here; '' where it did not.
-
-        Of the first commands that failed it is found out what they lacked.
-        """
-        slots, place, task.place = self._around.slots, task.place, ""
-        if slots is None or not place:
-            return how
-        if how and len(self.failed) < _NAMED:
-            lacked = slots.lacked(place, self._items(task), printed.decode(errors="replace"))
+    def _look_for_lacked(self, task: _Task, printed: bytes) -> None:
+        """Find out what a command named that failed in a directory of its own, for the first few of them."""
+        slots = self._around.slots
+        if slots is not None and task.place and len(self.failed) < _NAMED:
+            lacked = slots.lacked(task.place, self._items(task), printed.decode(errors="replace"))
             self._lacked = list(dict.fromkeys([*(self._lacked or ()), *lacked]))
-        written = slots.take_back(place)
-        return how or (f": '{written}' changed while it ran" if written else "")
+
+    def _give_back(self, task: _Task) -> str:
+        """The directory that a command ran in is free again. An input that it has written to, or ''."""
+        slots, place, task.place = self._around.slots, task.place, ""
+        return slots.take_back(place) if slots is not None and place else ""
 
     def _repeats(self, task: _Task) -> bool:
         slots = self._around.slots

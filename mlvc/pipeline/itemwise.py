@@ -110,6 +110,7 @@ class Itemwise:
             if changed:
                 raise failures.of_change(stage, changed)
             outs = {stage.outs[0].path: output}
+            left_out = self.tools.tree.left_out(stage.outs[0].path)
             self.results.replace(outs)
             attempt.note_end(0, attempt.seconds)
         except MlvcError as error:
@@ -119,7 +120,7 @@ class Itemwise:
             del self.running[stage.name]
             items.close()
             attempt.close(None)
-        return Over(attempt, outs=outs, items=table)
+        return Over(attempt, outs=outs, items=table, left_out=left_out)
 
     def stopped(self, ended: Ended) -> None:
         """Take in the end of what was stopped; an item that came out well counts."""

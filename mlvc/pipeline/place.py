@@ -29,14 +29,16 @@ class Place(NamedTuple):
     path: tuple[str | int, ...]
     stage: str = ""
     """The Stage that it belongs to, as a message names it."""
+    root: str = ""
+    """The absolute path of the repository, where it is known: an absolute path in the file may lie in it."""
 
     def on(self, *steps: str | int) -> Place:
         """The place below this one."""
-        return Place(self.file, self.document, self.path + steps, self.stage)
+        return Place(self.file, self.document, self.path + steps, self.stage, self.root)
 
     def of(self, stage: str) -> Place:
         """The same place, for the Stage ``stage``: one of those that a ``foreach`` or ``matrix`` makes."""
-        return Place(self.file, self.document, self.path, stage)
+        return Place(self.file, self.document, self.path, stage, self.root)
 
     def fail(self, message: str, *, hint: str = "") -> NoReturn:
         """PipelineError with file, line, column and Stage."""

@@ -72,6 +72,8 @@ class Known:
     """Whether every object of all these can be had."""
     forced: frozenset[str] = frozenset()
     """Stages that run whatever is known."""
+    why: Callable[[Content], str] = lambda _: ""
+    """Why a content was not available on the Remotes that were asked for it; '' where none was asked, or it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,8 @@ def decide(
     if not reasons:
         return _declared_anew(stage, entry) or Decision(stage.name, Action.UNCHANGED)
     found = None if must or taken is None else _recorded(stage, taken, contents, known)
-    return _restored(stage, found, contents, reasons, known) or Decision(stage.name, Action.RUN, reasons)
+    restored = _restored(stage, found, contents, reasons, known)
+    return restored or Decision(stage.name, Action.RUN, (*reasons, *_unavailable(stage, found, known)))
 
 
 def _must(stage: Stage, known: Known) -> Iterator[str]:
@@ -238,7 +241,7 @@ def _differences(
     return (
         *command,
         *_dependencies(stage, contents, entry, unknown),
-        *_parameters(stage, params, entry, unknown),
+        *dict.fromkeys(_parameters(stage, params, entry, unknown)),  # a key may be named with what is around it
         *_variables(stage, env_of(stage, env), entry.env),
         *_image(stage, entry),
         *_declared({out.path for out in stage.outs}, set(entry.outs), "output"),
@@ -392,13 +395,21 @@ def _restored(
     return Decision(stage.name, Action.RESTORE, reasons, entry=entry, restore=wanted)
 
 
+def _unavailable(stage: Stage, entry: Entry | None, known: Known) -> Iterator[str]:
+    """Why outputs that are recorded could not be brought from Remotes."""
+    for out in stage.outs if entry is not None else ():
+        why = known.why(entry.outs[out.path]) if entry is not None and out.path in entry.outs else ""
+        if why:
+            yield f"what is recorded of {out.path} is {why}"
+
+
 def _frozen(stage: Stage, contents: Mapping[str, Content | None], entry: Entry | None, known: Known) -> Decision:
     """A frozen Stage never runs: at most what it made before comes back."""
     missing = tuple(f"output {out.path} is missing" for out in stage.outs if contents.get(out.path) is None)
     if not missing:
         return Decision(stage.name, Action.FROZEN)
     return _restored(stage, entry, contents, missing, known) or Decision(
-        stage.name, Action.STUCK, ("it is frozen", *missing)
+        stage.name, Action.STUCK, ("it is frozen", *missing, *_unavailable(stage, entry, known))
     )
 
 
@@ -423,9 +434,14 @@ def lacking(
                 name,
                 PipelineError(
                     f"{where.of(stage, path)}: the dependency '{path}' of stage '{name}' {told}",
-                    hint=f"`mlvc repro {makers[0]}` makes it"
-                    if makers
-                    else "if it is tracked, `mlvc pull` or `mlvc checkout` brings it; otherwise correct its path",
+                    hint=f"`mlvc repro {makers[0]}` makes it" if makers else _elsewhere(path),
                 ),
             )
             break
+
+
+def _elsewhere(path: str) -> str:
+    """What to do for a dependency that is not there."""
+    if path.startswith(("/", "../")):
+        return "it lies outside of the repository, where mlvc brings nothing: put it there, or correct its path"
+    return "if it is tracked, `mlvc pull` or `mlvc checkout` brings it; otherwise correct its path"

@@ -11,6 +11,7 @@ that it asks do not know of it, nor of one another but where a row says so:
 | ``launch`` | how the commands of a Stage came out |
 | ``itemwise`` | how the items of a Stage came out; it makes the output with ``results`` |
 | ``results`` | what they made, stored and recorded |
+| ``omissions`` | nothing: it warns of what is no part of inputs and outputs |
 
 Write order, for each Stage: outputs durable in the Store, then the record of the Run, then the Lockfile. Killed at
 any point, the next reproduction finds in the run cache what was finished and goes on from there. That is why the
@@ -26,7 +27,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from queue import Empty, SimpleQueue
 
-from mlvc.errors import MlvcError
+from mlvc.errors import DamagedError, MlvcError, ObjectsMissingError
 from mlvc.pipeline import failures
 from mlvc.pipeline import schedule as schedules
 from mlvc.pipeline.attempt import Attempt, Over
@@ -36,13 +37,14 @@ from mlvc.pipeline.holding import Holding
 from mlvc.pipeline.itemwise import Itemwise
 from mlvc.pipeline.journal import Journal
 from mlvc.pipeline.launch import Launch
+from mlvc.pipeline.omissions import Omissions
 from mlvc.pipeline.plan import Action, Decision, first_problem
 from mlvc.pipeline.results import Results
 from mlvc.pipeline.run import key_of
 from mlvc.pipeline.schedule import Schedule
 from mlvc.pipeline.spec import Stage
 from mlvc.pipeline.survey import Survey
-from mlvc.pipeline.told import Considered, StageResult
+from mlvc.pipeline.told import Considered, Left, StageResult
 from mlvc.pipeline.tools import Options, ReproResult, Tools
 
 _LOOK_AGAIN = 0.2
@@ -115,8 +117,12 @@ class _Runner:
         self.results = Results(self.tools, self.journal, self.options.commit)
         self.launch = Launch(self.tools, self.options, self.ends.put)
         self.itemwise = Itemwise(self.tools, self.options, self.results, self.ends.put)
+        self.omissions = Omissions(self.tools, self.graph)
         self.told: list[StageResult] = []
         self.errors: list[MlvcError] = []
+        self.left: dict[str, Left] = {}
+        self.unrestored: set[str] = set()
+        """Stages of which outputs that could be had were damaged, or gone, when they were to be restored."""
 
     def run(self) -> ReproResult:
         """From the first command of the schedule to the last."""
@@ -128,7 +134,7 @@ class _Runner:
                 events = self.obey(todo.popleft()) if todo else self.wait()
                 for event in events:
                     todo += self.schedule.tell(event)
-        return ReproResult(tuple(self.told), tuple(self.cached()), tuple(self.errors))
+        return ReproResult(tuple(self.told), tuple(self.cached()), tuple(self.errors), left=tuple(self.left.values()))
 
     def cached(self) -> Iterator[str]:
         for result in self.told if self.options.commit else ():
@@ -163,7 +169,7 @@ class _Runner:
             event = self.act(command, self.graph.stages[name])
         except MlvcError as error:
             event = self.failed(name, error, time.monotonic() - start)
-        if not (event is None or (isinstance(event, schedules.Planned) and _works(event.decision))):
+        if not (event is None or _is_work(event)):
             self.holding.release(name)
         return [] if event is None else [event]
 
@@ -177,7 +183,16 @@ class _Runner:
             return schedules.Declined(stage.name)
         if isinstance(command, schedules.Restore):
             start = time.monotonic()
-            self.results.restore(stage, command.decision)
+            try:
+                self.results.restore(stage, command.decision)
+            except (ObjectsMissingError, DamagedError) as error:
+                # It could be had a moment ago, as far as anybody can tell without reading it.
+                event = self.planned(stage)
+                if stage.name in self.unrestored or not _is_work(event):
+                    raise
+                self.unrestored.add(stage.name)
+                self.tools.progress.note(error.message)
+                return event
             self.tell(StageResult(stage.name, "restored", command.decision.reasons, time.monotonic() - start))
             return schedules.Finished(stage.name)
         return self.execute(stage, command.decision)
@@ -188,19 +203,30 @@ class _Runner:
             return schedules.Held(stage.name)
         if waited:
             self.journal.refresh()
+        return self.planned(stage)
+
+    def planned(self, stage: Stage) -> schedules.Event:
+        """What is to be done for a Stage that nobody else is at."""
         decision = self.survey.decide(stage)
         if decision.action is Action.RUN and not self.holding.run(stage):
             return schedules.Held(stage.name)
         return schedules.Planned(decision)
 
     def execute(self, stage: Stage, decision: Decision) -> schedules.Event | None:
-        self.tools.tree.ready(stage.deps, [out.path for out in stage.outs])
-        before = self.survey.inputs(stage)
+        try:
+            self.tools.tree.ready(stage.deps, [out.path for out in stage.outs])
+        except (ObjectsMissingError, DamagedError) as error:
+            raise failures.of_absence(decision, error) from None
+        named = stage.deps
+        stage, before = self.survey.inputs(stage)
+        if stage.deps != named:
+            self.tools.tree.ready(stage.deps[len(named) :], ())
         attempt = Attempt(stage, decision, before, key_of(before, self.tools.hashing), self.holding.of(stage.name))
         if self.survey.stands(stage, attempt.key):
             return self.take_in([attempt], "stored" if self.options.commit else "unchanged")[0]
         why = f": {'; '.join(decision.reasons)}" if self.options.explain else ""
         self.tools.progress.note(f"Running stage '{stage.name}'{why}")
+        self.omissions.of_dependencies(stage)
         if stage.each:
             self.itemwise.start(attempt, self.survey.work(stage, before))
         else:
@@ -244,6 +270,9 @@ class _Runner:
         events: list[schedules.Event] = []
         good: list[Attempt] = []
         for ended in batch:
+            if ended.left and ended.job.stage not in self.left:  # once for all items, and for all tries
+                told = self.left[ended.job.stage] = Left(ended.job.stage, ended.left)
+                self.tools.listener(told)
             if ended.job.stage in self.itemwise.running:
                 left = self.itemwise.ended(ended)
                 self.holding.use(ended.job.stage, max(1, left))
@@ -275,6 +304,7 @@ class _Runner:
                 events.append(self.fail(attempt, lost[name]))
                 continue
             self.results.keep(attempt, {out.path: outs[out.path] for out in attempt.stage.outs})
+            self.omissions.of_outputs(attempt.stage)
             events.append(self.done(attempt, outcome))
         return events
 
@@ -286,6 +316,7 @@ class _Runner:
             self.holding.release(attempt.stage.name)
             return self.failed(attempt.stage.name, over.error, attempt.seconds)
         self.results.keep(attempt, over.outs, over.items)
+        self.omissions.of_output(attempt.stage, attempt.stage.outs[0].path, over.left_out)
         return self.done(attempt, "ran")
 
     def done(self, attempt: Attempt, outcome: str) -> schedules.Finished:
@@ -317,5 +348,5 @@ class _Runner:
         self.tools.listener(result)
 
 
-def _works(decision: Decision) -> bool:
-    return decision.action in (Action.RUN, Action.RESTORE)
+def _is_work(event: schedules.Event) -> bool:
+    return isinstance(event, schedules.Planned) and event.decision.action in (Action.RUN, Action.RESTORE)

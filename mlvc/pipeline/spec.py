@@ -5,6 +5,7 @@ Every path of a Stage is relative to the repository, with ``/`` between its part
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from collections.abc import Mapping
@@ -176,7 +177,7 @@ def parse_file(text: str, file: str, around: Surroundings = NOWHERE) -> Pipeline
         document = codec.parse_yaml(text, file)
     except FormatError as error:
         raise FormatError(error.message, hint=error.hint or _NOT_YAML) from None
-    at = Place(file, document, ())
+    at = Place(file, document, (), root=around.root)
     problem = schema.validate(document.value)
     if problem is not None:
         stage = str(problem.path[1]) if problem.path[:1] == ("stages",) and len(problem.path) > 1 else ""
@@ -195,12 +196,12 @@ def parse_file(text: str, file: str, around: Surroundings = NOWHERE) -> Pipeline
     return Pipeline(file, found, *(context.resolved(key, top.get(key)) for key in TOP_RESOLVED))
 
 
-def parse_stage(name: str, fields: Mapping[str, Any], file: str) -> Stage:
+def parse_stage(name: str, fields: Mapping[str, Any], file: str, root: str = "") -> Stage:
     """The Stage that ``fields``, the mapping below its name in ``mlvc.yaml``, describe; templates stay as they are.
 
-    PipelineError as from parse.
+    ``root``: see Surroundings. PipelineError as from parse.
     """
-    at = Place(file, None, (), name)
+    at = Place(file, None, (), name, root)
     _check_name(at, name)
     return _stage(at, name, _mapping(at, fields, STAGE_KEYS, "a stage"))
 
@@ -304,20 +305,43 @@ _PLAIN = re.compile(rf"{_PART}(?:/{_PART})*", re.ASCII)
 """Paths that are as they are written: most are, and this is three times as fast as to ask what they come to."""
 
 
-def _inside(at: Place, directory: str, text: str, *, root: bool = False) -> str:
-    """``text``, relative to ``directory``, as a path of the repository."""
+def _inside(at: Place, directory: str, text: str, *, root: bool = False, outside: bool = False) -> str:
+    """``text``, relative to ``directory``, as a path of the repository.
+
+    ``root``: that itself will do. ``outside``: so will a path outside, which stays absolute, or relative to it.
+    """
     if _PLAIN.fullmatch(text):
         return f"{directory}/{text}" if directory else text
     if "://" in text:
         at.fail(f"'{text}' is an address, and stages work on paths of the repository", hint=_COPY)
     path = posixpath.normpath(posixpath.join(directory, text)) if text else ""
+    if path.startswith(("../", "/")) and at.root:
+        path = _below(path, at.root)
     if path in ("", ".") and not root:
         at.fail(f"'{text}' is the repository itself", hint="name what is in it")
-    if path.startswith(("../", "/")) or path == ".." or re.match(r"[A-Za-z]:[\\/]", text) or "\0" in path:
+    if (path.startswith(("../", "/")) or path == "..") and outside:
+        _check_outside(at, text)
+    elif path.startswith(("../", "/")) or path == ".." or re.match(r"[A-Za-z]:[\\/]", text) or "\0" in path:
         at.fail(f"'{text}' is outside the repository", hint=_COPY)
     if ".git" in path.lower().split("/"):
         at.fail(f"'{text}' belongs to Git", hint="choose another place")
     return "" if path == "." else path
+
+
+def _below(path: str, root: str) -> str:
+    """A path that is absolute or leads up, relative to ``root`` where it lies there, else as it is."""
+    absolute = posixpath.normpath(posixpath.join(root, path))
+    if absolute == root:
+        return "."
+    return absolute.removeprefix(root + "/") if absolute.startswith(root + "/") else path
+
+
+def _check_outside(at: Place, text: str) -> None:
+    """PipelineError where the path of a dependency outside of the repository is of no use."""
+    if globs.is_pattern(text):
+        at.fail(f"'{text}' is outside the repository, where no pattern is looked for", hint="name the directory")
+    if "\0" in text or os.name == "nt":
+        at.fail(f"'{text}' is outside the repository", hint=_COPY)
 
 
 def _items(at: Place, value: object) -> Iterator[tuple[Place, Any]]:
@@ -332,7 +356,7 @@ def _items(at: Place, value: object) -> Iterator[tuple[Place, Any]]:
 def _paths(at: Place, wdir: str, value: object) -> dict[str, None]:
     found: dict[str, None] = {}
     for here, item in _items(at, value):
-        path = _inside(here, wdir, _text(here, item))
+        path = _inside(here, wdir, _text(here, item), outside=at.path[-1] == "deps")
         if path in found:
             here.fail(f"'{path}' is named twice in '{at.path[-1]}'", hint=_TWICE)
         found[path] = None

@@ -21,7 +21,7 @@ from mlvc.pipeline.params import Values
 from mlvc.pipeline.plan import Action, Decision, Known, Seen
 from mlvc.pipeline.run import Inputs, Run, key_of
 from mlvc.pipeline.spec import Stage
-from mlvc.pipeline.tools import Options, Tools
+from mlvc.pipeline.tools import Options, Tools, with_links
 from mlvc.pointer import Content
 
 
@@ -64,6 +64,8 @@ class Survey:
         problems: dict[str, MlvcError] = {}
         if strict:
             problems.update(plans.lacking(self.graph, self.names, contents))
+        whole = {stage.name: self._linked(stage, contents) for stage in stages}
+        graph = replace(self.graph, stages={**self.graph.stages, **whole})
         params: dict[str, Values] = {}
         for stage in stages:
             try:
@@ -71,13 +73,15 @@ class Survey:
             except MlvcError as error:
                 problems.setdefault(stage.name, error)
         seen = Seen(contents, params, self.tools.env, problems)
-        decisions = plans.plan(self.graph, self.names, seen, self._known())
+        decisions = plans.plan(graph, self.names, seen, self._known())
         if strict:
             self._problems = problems
         else:
             decisions = tuple(replace(d, action=Action.RUN, problem=None) if d.problem else d for d in decisions)
         return tuple(
-            decision if decision.stage in problems else self._counted(decision, contents, params[decision.stage])
+            decision
+            if decision.stage in problems
+            else self._counted(whole[decision.stage], decision, contents, params[decision.stage])
             for decision in decisions
         )
 
@@ -101,21 +105,26 @@ class Survey:
         if stage.name in self._problems:
             raise self._problems[stage.name]
         contents = self.tools.tree.identify(_paths(stage))
+        stage = self._linked(stage, contents)
         params = self._params(stage)
         decision = plans.decide(stage, contents, params, self._known(), env=self.tools.env)
         if decision.action is Action.STUCK:
             raise failures.of_stuck(decision)
-        return self._counted(decision, contents, params)
+        return self._counted(stage, decision, contents, params)
 
-    def inputs(self, stage: Stage) -> Inputs:
-        """What a Run takes now; StageFailedError where a Stage before it did not make a dependency."""
+    def inputs(self, stage: Stage) -> tuple[Stage, Inputs]:
+        """What a Run takes now, and the Stage with all that it depends on.
+
+        StageFailedError where a Stage before it did not make a dependency.
+        """
         contents = self.tools.tree.identify(stage.deps)
+        stage = self._linked(stage, contents)
         params = self.tools.params.values(stage.params, place=partial(where.before, stage))
         taken = plans.inputs_of(stage, contents, params, self.tools.env)
         if taken is None:
             missing = next(path for path in stage.deps if contents.get(path) is None)
             raise failures.of_dependency(stage, missing, self.graph.makers.get(missing, ()))
-        return taken
+        return stage, taken
 
     def stands(self, stage: Stage, key: Oid) -> bool:
         """Whether the Run of ``key`` was made without being stored, and stands there as it was made."""
@@ -155,6 +164,7 @@ class Survey:
             self.tools.runs.lookup if self.options.run_cache else _nothing,
             self.tools.tree.available,
             frozenset(self.forced),
+            self.tools.tree.why,
         )
 
     def _params(self, stage: Stage, *, placed: bool = True) -> Values:
@@ -166,9 +176,17 @@ class Survey:
             return self.tools.params.values(stage.params, pending=pending)
         return self.tools.params.values(stage.params, pending=pending, place=partial(where.before, stage))
 
-    def _counted(self, decision: Decision, contents: Mapping[str, Content | None], params: Values) -> Decision:
+    def _linked(self, stage: Stage, contents: dict[str, Content | None]) -> Stage:
+        """See with_links; ``contents``, which were just identified, get what it adds."""
+        whole = with_links(stage, self.tools.tree)
+        if whole is not stage:
+            contents |= self.tools.tree.identify([path for path in whole.deps if path not in contents])
+        return whole
+
+    def _counted(
+        self, stage: Stage, decision: Decision, contents: Mapping[str, Content | None], params: Values
+    ) -> Decision:
         """The Decision to run a Stage with ``each``, which says how many items changed."""
-        stage = self.graph.stages[decision.stage]
         if not stage.each or decision.action is not Action.RUN or decision.waits:
             return decision
         taken = plans.inputs_of(stage, contents, params, self.tools.env)

@@ -64,6 +64,14 @@ def encode(defined: bytes, stage: str, items: Content) -> bytes:
     return codec.dump_json(value).encode()
 
 
+def stage_of(data: bytes) -> str:
+    """The Stage that a record is about, for a person; '' for what is no record."""
+    try:
+        return str(codec.load_json(data.decode(), "a record of items")["stage"])
+    except (FormatError, KeyError, TypeError, ValueError):
+        return ""
+
+
 def decode(data: bytes) -> tuple[bytes, Content] | None:
     """Definition and table of a record; None for anything that is not one."""
     try:

@@ -68,5 +68,27 @@ class Advanced:
     failed: int = 0
 
 
-Told = Considered | Started | Printed | Waiting | Advanced | StageResult
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The commands of a Stage have ended, and something that they started still runs, in these process groups."""
+
+    stage: str
+    groups: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What lies in a directory that a Stage reads or has written, and is no part of it."""
+
+    stage: str
+    path: str
+    """The directory."""
+    role: str
+    """``dependency`` or ``output``."""
+    names: tuple[str, ...]
+    """The first few of them, from the root."""
+    count: int
+
+
+Told = Considered | Started | Printed | Waiting | Advanced | Left | LeftOut | StageResult
 Listener = Callable[[Told], object]

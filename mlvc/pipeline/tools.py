@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from mlvc.errors import MlvcError
@@ -18,8 +18,9 @@ from mlvc.pipeline.logs import Logs
 from mlvc.pipeline.params import ParamFiles
 from mlvc.pipeline.plan import Decision
 from mlvc.pipeline.run import Run
+from mlvc.pipeline.spec import Stage
 from mlvc.pipeline.tables import Tables
-from mlvc.pipeline.told import Listener, StageResult
+from mlvc.pipeline.told import Left, Listener, StageResult
 from mlvc.pointer import Content
 from mlvc.progress import Progress
 
@@ -30,6 +31,15 @@ class Tree(Protocol):
     def identify(self, paths: Sequence[str]) -> dict[str, Content | None]:
         """The content on disk now of each of ``paths``; None where nothing is there."""
 
+    def left_out(self, path: str) -> Sequence[str]:
+        """What was no part of ``path``, a directory, although it lay there, when that was last looked at."""
+
+    def leading(self, path: str, outs: Collection[str]) -> Sequence[str]:
+        """The links in the directory ``path``, as it was last looked at, that lead out of it to something else.
+
+        So do links in what these lead to. None that leads around the directory, or to what overlaps ``outs``.
+        """
+
     def store(self, paths: Sequence[str]) -> dict[str, Content]:
         """The content of each of ``paths``, durable in the Store on return; without those where nothing is."""
 
@@ -39,10 +49,14 @@ class Tree(Protocol):
     def available(self, contents: Iterable[Content]) -> bool:
         """Whether every object of all of ``contents`` can be had here."""
 
+    def why(self, content: Content) -> str:
+        """Why ``content`` was not available on the Remotes that were asked; '' where none was, or where it was."""
+
     def ready(self, deps: Sequence[str], outs: Sequence[str]) -> None:
         """A command is about to run: bring those of ``deps`` that were only taken to be there.
 
-        From now on ``outs`` are what stands on the disk. ObjectsMissingError or DamagedError where one cannot be had.
+        The directories that ``outs`` lie in are there afterwards. From now on ``outs`` are what stands on the disk.
+        ObjectsMissingError or DamagedError where one cannot be had.
         """
 
     def remove(self, paths: Sequence[str]) -> None:
@@ -50,6 +64,13 @@ class Tree(Protocol):
 
     def set_aside(self, paths: Sequence[str]) -> str:
         """Move what a command that failed left at ``paths`` out of the working tree. Where to; '' where nothing was."""
+
+
+def with_links(stage: Stage, tree: Tree) -> Stage:
+    """The Stage, which depends on what links lead to out of its dependencies, too; ``tree`` has looked at these."""
+    outs = [out.path for out in stage.outs]
+    found = [link for path in stage.deps for link in tree.leading(path, outs)]
+    return replace(stage, deps=tuple(dict.fromkeys((*stage.deps, *found)))) if found else stage
 
 
 class Records(Protocol):
@@ -167,6 +188,8 @@ class ReproResult:
     """Why Stages failed: StageFailedError for a command, in the order of ``stages``."""
     record: tuple[str, ...] = ()
     """What is to be recorded in Git afterwards."""
+    left: tuple[Left, ...] = ()
+    """What Stages left in the background; it may still write to their outputs."""
 
     @property
     def error(self) -> MlvcError | None:

@@ -27,6 +27,8 @@ class Surroundings:
     load: Callable[[str], Any] = lambda _: None
     """The value of the parameter file at a repository-relative path, None where there is no file; see params.loader."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    root: str = ""
+    """The absolute path of the repository; '' where it is not known, and no absolute path is in it."""
 
 
 NOWHERE = Surroundings()

@@ -25,6 +25,15 @@ def of(stage: Stage, named: str | ParamRef = "") -> str:
     return f"{stage.file}, line {line}, column {column}"
 
 
+def of_key(stage: Stage, key: str) -> str:
+    """File, line and column of a key of ``stage``."""
+    at = stage.at
+    if at is None or at.document is None:
+        return of(stage)
+    line, column = at.document.position((*at.path, key))
+    return f"{stage.file}, line {line}, column {column}"
+
+
 def before(stage: Stage, named: str | ParamRef = "") -> str:
     """What a message about it begins with: the same, and the Stage."""
     return f"{of(stage, named)}: stage '{stage.name}': "

@@ -129,31 +129,40 @@ class Bundles(Records):
     def __init__(self, blobs: Blobs, hashing: Hashing, known: str) -> None:
         super().__init__(hashing, known)
         self.blobs = blobs
+        self.damaged: set[str] = set()
+        """Bundles of the last listing that do not hash to their names."""
+        self.strange: set[str] = set()
+        """Bundles of the last listing that are as they were written, and that this mlvc does not read."""
 
-    def refresh(self, *, keep: bool = True) -> int:
+    def refresh(self, *, keep: bool = True, again: bool = False) -> int:
         """Read the listing, and the bundles that are not here yet. How many records are new here.
 
-        One request for the listing and one for each new bundle. With ``keep``, copies are made, and those of bundles
-        that are no longer there go; otherwise nothing is written. FileNotFoundError where bundles keep changing.
+        One request for the listing and one for each new bundle; with ``again`` one for each bundle there. With
+        ``keep``, copies are made, and those of bundles that are no longer there go; otherwise nothing is written.
+        FileNotFoundError where bundles keep changing.
         """
         keep = keep and bool(self.known)
         for tries in range(4):
             listed = self._listed()
             before = self._here()
+            read = self._records.keys() | {name for name in before if self._size_here(name) == listed.get(name)}
             try:
-                new = {name: self._fetched(name) for name in sorted(listed.keys() - before - self._records.keys())}
+                new = {name: self._fetched(name) for name in sorted(listed if again else listed.keys() - read)}
             except FileNotFoundError:
                 if tries == 3:
                     raise
                 continue  # somebody merged bundles meanwhile
             break
         had = self.keys() if new else set()
+        self.damaged, self.strange = set(), set()
         for name, data in new.items():
             records = self._decoded(name, data)
             if records is not None:
                 self._records[name] = records
                 if keep:
                     files.replace(self._path(name), data)
+            else:
+                (self.strange if self.hashing.of(data).hex() == name else self.damaged).add(name)
         for name in before - listed.keys() if keep else ():
             files.remove(self._path(name))
         gone = self._records.keys() - listed.keys()
@@ -169,6 +178,23 @@ class Bundles(Records):
         for start in range(0, len(new), _MOST):
             self._write(new[start : start + _MOST])
         return len(new)
+
+    def copied(self) -> dict[str, Mapping[bytes, tuple[bytes, ...]]]:
+        """The records of the damaged bundles of which there is a copy here."""
+        self._all()
+        return {name: self._records[name] for name in self.damaged & self._records.keys()}
+
+    def mend(self) -> int:
+        """Write damaged bundles again of which there is a copy here, as they were. How many records are in them."""
+        count = 0
+        for name, records in sorted(self.copied().items()):
+            # Not encoded anew: another version of zstd may make other bytes.
+            data = files.read_or_none(self._path(name)) or b""
+            if self.hashing.of(data).hex() == name:
+                self.blobs.write(f"{BUNDLES}/{name}{SUFFIX}", [data])
+                self.damaged.discard(name)
+                count += sum(len(found) for found in records.values())
+        return count
 
     def merge(self) -> None:
         """Write small bundles as one where there are very many. Harmless beside another client that does the same."""
@@ -188,6 +214,12 @@ class Bundles(Records):
         found = self.blobs.list(BUNDLES)
         return {name.removesuffix(SUFFIX): size for name, size in found.items() if self._is_name(name)}
 
+    def _size_here(self, name: str) -> int:
+        try:
+            return os.stat(self._path(name)).st_size
+        except FileNotFoundError:
+            return -1
+
     def _fetched(self, name: str) -> bytes:
         return self.blobs.read(f"{BUNDLES}/{name}{SUFFIX}")
 
@@ -196,6 +228,7 @@ class Bundles(Records):
         name = self.hashing.of(data).hex()
         self.blobs.write(f"{BUNDLES}/{name}{SUFFIX}", [data])
         self._records[name] = decode(data, self.hashing.size)
+        self.damaged.discard(name)
         if self.known:
             files.replace(self._path(name), data)
         return name

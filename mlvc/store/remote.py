@@ -15,6 +15,7 @@ from mlvc.hashing import Hashing
 from mlvc.store.ahead import Ahead
 from mlvc.store.base import Lost
 from mlvc.store.blobs import BUNDLES, FRAGMENTS, PACKS, Blobs, in_one_line, pack_blocks
+from mlvc.store.bundles import SUFFIX as RUNS
 from mlvc.store.bundles import Bundles, Record
 from mlvc.store.catalog import Catalog, Location
 from mlvc.store.pack import SUFFIX, PackIndex, SealedPack, decode_footer, encode_footer
@@ -77,6 +78,7 @@ class RemoteStore:
         self.bad_fragments: set[str] = set()
         """Index fragments in the last listing that were found damaged. What they list counts as absent."""
         self._bad_file = "" if catalog_path == ":memory:" else os.path.join(os.path.dirname(catalog_path), DAMAGED)
+        self._told: set[str] = set()
         self.is_new = False
         """Whether ``begin`` found nothing, so that ``make`` has a Remote to make."""
         known = os.path.join(os.path.dirname(catalog_path), BUNDLES) if self._bad_file else ""
@@ -160,6 +162,15 @@ class RemoteStore:
         if self._bad_file and packs:
             names = sorted(self._found_bad().union(packs))
             files.replace(self._bad_file, "".join(f"{name}\n" for name in names).encode())
+
+    def untold(self, packs: Collection[str]) -> list[str]:
+        """The addresses of these damaged Packs, and of other damage found there, that a person was not told of yet."""
+        found = [self.where(name) for name in sorted(packs)]
+        found += [self.where_fragment(name) for name in sorted(self.bad_fragments)]
+        found += self.bad_bundles()
+        found = [place for place in found if place not in self._told]
+        self._told.update(found)
+        return found
 
     def settled(self) -> None:
         """Forget damaged Packs: all that was to be sent is in others now."""
@@ -359,18 +370,22 @@ class RemoteStore:
 
     # -- the records of Runs
 
-    def fetch_records(self, *, keep: bool = True) -> int:
+    def bad_bundles(self) -> list[str]:
+        """The addresses of bundles that were found damaged, for a person."""
+        return [f"{self.url.rstrip('/')}/{BUNDLES}/{name}{RUNS}" for name in sorted(self.bundles.damaged)]
+
+    def fetch_records(self, *, keep: bool = True, again: bool = False) -> int:
         """Read the bundles that are new there. How many records are new here. RemoteError; see Bundles.refresh."""
         try:
-            return 0 if self.is_new else self.bundles.refresh(keep=keep)
+            return 0 if self.is_new else self.bundles.refresh(keep=keep, again=again)
         except OSError as error:
             raise self._unreachable(error) from None
 
     def send_records(self, records: Sequence[Record]) -> int:
-        """Send records that are not there, after all that they name. How many were new. RemoteError."""
+        """Mend bundles, and send records that are not there, after all that they name. How many came. RemoteError."""
         self.make()
         try:
-            sent = self.bundles.add(records)
+            sent = self.bundles.mend() + self.bundles.add(records)
         except OSError as error:
             raise self._unreachable(error) from None
         with suppress(OSError):  # as of fragments

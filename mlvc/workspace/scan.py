@@ -43,8 +43,10 @@ class Scan:
 
     ``dirs`` has the Records of files that are as the Index knows them, by directory; what it does not know
     is in ``fresh``, without an Oid, until it is hashed. ``clean`` says that nothing differs from the Index at all.
-    ``refused`` has a sentence for each path that cannot be tracked, ``left_out`` the paths that never are.
-    ``links``: where symbolic links lead, by Oid, as it was read.
+    ``refused`` has a sentence for each path that cannot be tracked, ``left_out`` the paths that never are, ``ignored``
+    those that ``.mlvcignore`` names.
+    ``links``: where symbolic links lead, by Oid, as it was read. ``linked``: the paths of links. ``through``: one that
+    leaves the repository is a link as any other, and not refused.
     """
 
     top: str
@@ -56,8 +58,11 @@ class Scan:
     gone: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
     links: dict[bytes, bytes] = field(default_factory=dict)
+    linked: list[str] = field(default_factory=list)
     since: int = 0
+    through: bool = False
 
     @property
     def clean(self) -> bool:
@@ -91,10 +96,13 @@ class Scanner:
         self._hashing = hashing
         self._nothing = hashing.of(b"")
 
-    def scan(self, path: str, known: dict[str, Records], *, since: int, inside: bool = False) -> Scan:
+    def scan(
+        self, path: str, known: dict[str, Records], *, since: int, inside: bool = False, through: bool = False
+    ) -> Scan:
         """What is at ``path``, a file or a directory, beside what the Index knows of it.
 
-        ``inside``: it is part of a tracked directory, where a symbolic link is an entry as any other.
+        ``inside``: it is part of a tracked directory, where a symbolic link is an entry as any other. ``through``: see
+        Scan.
         ``since`` is the file system's clock before the walk (nanoseconds): what changed then or
         later is not believed when it is recorded.
         """
@@ -106,7 +114,7 @@ class Scanner:
                 path, is_dir=False, exists=False, gone=[p for p in known if p == path or p.startswith(path + "/")]
             )
         if info.st_mode & _TYPE == _DIRECTORY:
-            return self._walk(path, known, since)
+            return self._walk(Scan(path, is_dir=True, since=since, through=through), known)
         return self._single(path, info, known, since, inside=inside)
 
     def is_ignored(self, path: str) -> bool:
@@ -124,8 +132,8 @@ class Scanner:
             found.dirs[directory][name] = record
         return found
 
-    def _walk(self, top: str, known: dict[str, Records], since: int) -> Scan:
-        found = Scan(top, is_dir=True, since=since)
+    def _walk(self, found: Scan, known: dict[str, Records]) -> Scan:
+        top = found.top
         pending = [top]
         while pending:
             directory = pending.pop()
@@ -155,12 +163,11 @@ class Scanner:
                 ):
                     self._left_out(found, directory, name)
                     continue
-                if kind == _DIRECTORY:
-                    if name.isascii() or _is_utf8(name):
-                        below.append(prefix + name)
-                    else:
-                        strange.append((name, info))
-                    continue
+                if kind != _REGULAR:
+                    if kind == _DIRECTORY:
+                        _put_directory(below, strange, prefix, name, info)
+                        continue
+                    found.linked += [prefix + name] if kind == _LINK else []
                 record = get(name)
                 # The comparison stands here and not in a function: it runs for every file of every status.
                 if (
@@ -192,6 +199,8 @@ class Scanner:
         path = _path(directory, name)
         if name in ALWAYS:
             found.left_out.append(path)
+        elif not name.startswith(TEMPORARY):
+            found.ignored.append(path)
         if name == ROOT and directory and os.path.exists(f"{self._root}/{path}/{SETTINGS}"):
             found.refused[directory] = f"{directory} is an mlvc root of its own"
 
@@ -275,7 +284,8 @@ class Scanner:
         if not _is_utf8(target):
             found.refused[path] = f"{path} is a symbolic link to {_shown(target)}, which is not UTF-8"
             return
-        if os.path.isabs(target) or not (goal + os.sep).startswith(self._root.rstrip(os.sep) + os.sep):
+        leaves = os.path.isabs(target) or not (goal + os.sep).startswith(self._root.rstrip(os.sep) + os.sep)
+        if leaves and not found.through:
             found.refused[path] = f"{path} is a symbolic link that leaves the repository: {target}"
             return
         if not inside:
@@ -284,7 +294,19 @@ class Scanner:
         data = target.replace(os.sep, "/").encode()
         found.links[self._hashing.of(data)] = data
         record = _believed(_record(info, SYMLINK, self._hashing.of(data)), found.since)
+        if leaves:
+            record = record._replace(mtime=NEVER)  # whoever does not look through it has to meet it
         found.dirs[directory][name] = record._replace(size=len(data))
+
+
+def _put_directory(
+    below: list[str], strange: list[tuple[str, os.stat_result]], prefix: str, name: str, info: os.stat_result
+) -> None:
+    """Put a directory among those that are to be walked, or where its name is not UTF-8, among what is strange."""
+    if name.isascii() or _is_utf8(name):
+        below.append(prefix + name)
+    else:
+        strange.append((name, info))
 
 
 def _stats(entries: Iterable[os.DirEntry[str]]) -> list[tuple[str, os.stat_result]]:

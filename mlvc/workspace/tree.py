@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mlvc import files, globs, manifest
 from mlvc.hashing import Hashing
-from mlvc.ignore import ALWAYS, Ignore
+from mlvc.ignore import ALWAYS, BYPRODUCTS, Ignore
 from mlvc.manifest import EMPTY_DIR, EXECUTABLE, Entry
 from mlvc.oid import Oid
 from mlvc.pointer import Content
@@ -27,6 +27,12 @@ class Look:
     content: Content | None
     scan: Scan
     objects: tuple[tuple[bytes, bytes], ...] = ()
+
+    @property
+    def without(self) -> list[str]:
+        """What lies there, is no part of the content, and is not made anew by itself; sorted. See ignore."""
+        kept = (path for path in self.scan.left_out if path.rpartition("/")[2] not in BYPRODUCTS)
+        return sorted([*kept, *self.scan.ignored])
 
     def entries(self) -> list[Entry]:
         """The files, relative to ``path``; one with an empty path where it is a file."""
@@ -83,15 +89,15 @@ class WorkTree:
         """Whether ``.mlvcignore`` names ``path``."""
         return self._scanner.is_ignored(path)
 
-    def scan(self, path: str, since: int, *, inside: bool = False) -> Scan:
-        """One tracked path beside what the Index knows. ``inside``: see Scanner.scan."""
+    def scan(self, path: str, since: int, *, inside: bool = False, through: bool = False) -> Scan:
+        """One tracked path beside what the Index knows. ``inside``, ``through``: see Scanner.scan."""
         known = self.index.below(path)
         parent, _, name = path.rpartition("/")
         if path and path not in known:
             record = self.index.of_dir(parent).get(name)
             if record is not None:
                 known.setdefault(parent, {})[name] = record
-        return self._scanner.scan(path, known, since=since, inside=inside)
+        return self._scanner.scan(path, known, since=since, inside=inside, through=through)
 
     def look(
         self,
@@ -99,16 +105,17 @@ class WorkTree:
         *,
         lenient: bool = False,
         inside: Collection[str] = (),
+        through: bool = False,
         progress: Progress = QUIET,
     ) -> dict[str, Look]:
         """The content at each path, hashing what the Index does not know. Nothing is stored.
 
         What cannot be tracked is an error; if ``lenient``, it is left out, and in ``scan.refused``. ``inside``: those
-        of the paths that are parts of tracked directories.
+        of the paths that are parts of tracked directories. ``through``: see Scan.
         """
         since = self.begin()
         progress.start("looking at files")
-        scans = {path: self.scan(path, since, inside=path in inside) for path in paths}
+        scans = {path: self.scan(path, since, inside=path in inside, through=through) for path in paths}
         if not lenient:
             refuse(scans.values())
         self._tell("hashing", scans.values(), progress)
@@ -123,7 +130,7 @@ class WorkTree:
     def fitting(self, pattern: str, *, progress: Progress = QUIET) -> Look:
         """The files that fit ``pattern`` (see globs), as the content of the directory that all of them lie below.
 
-        As ``look``; None where none fits. Only what may fit is walked and hashed.
+        As ``look`` with ``through``; None where none fits. Only what may fit is walked and hashed.
         """
         top = globs.fixed(pattern)
         fits, leads, ignore = globs.fits(pattern), globs.leads(pattern), self._ignore
@@ -135,7 +142,9 @@ class WorkTree:
         known = {top: self.index.of_dir(top)} if globs.is_flat(pattern) else self.index.below(top)
         fitting = {path: _only(records, path, fits) for path, records in known.items()}
         scanner = Scanner(self.root, ignore=left_out, loose=self._loose, hashing=self.hashing)
-        scan = scanner.scan(top, fitting, since=since)
+        scan = scanner.scan(top, fitting, since=since, through=True)
+        scan.left_out.clear()
+        scan.ignored.clear()  # mostly what does not fit
         if not scan.is_dir:
             return Look(pattern, None, scan)
         refuse([scan])

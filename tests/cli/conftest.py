@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import shell
+from tests.helpers import sharing, shell
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +58,9 @@ def _copy(
         make(folder / "project")
         scenes[name] = folder
     return shell.copied(scenes[name], tmp_path / "work" / "scene") / "project"
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """A repository whose pipeline has run and whose data, but no Runs, are on the Remote."""
+    return sharing.project(tmp_path / "here")

@@ -223,3 +223,12 @@ def test_half_of_a_pair_of_utf_16_does_no_harm(root: Path) -> None:
     (root / "odd.json").write_text('[{"a": "\\\\ud800", "b": 1}]')
     run_mlvc("plots", "show", "odd.json", "-o", "page.html", cwd=root)
     assert (root / "page.html").exists()
+
+
+def test_a_table_without_records_is_not_called_missing(root: Path) -> None:
+    (root / "a.csv").write_text("step,loss\n")
+    git("add", "-A", cwd=root)
+    git("commit", "-qm", "empty", cwd=root)
+    done = run_mlvc("plots", "show", "a.csv", cwd=root, check=False)
+    assert done.code != 0
+    assert "the plot 'a.csv' has no data: a.csv has nothing below its first line" in done.err

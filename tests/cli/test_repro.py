@@ -236,14 +236,27 @@ def test_two_that_do_not_overlap_run_side_by_side_and_both_are_recorded(
     assert run_mlvc("repro", cwd=pipeline).err.strip() == "pipeline: 2 unchanged"
 
 
-def test_what_a_command_leaves_in_the_background_is_not_waited_for(pipeline: Path) -> None:
-    text = "stages:\n  s: {cmd: 'sleep 60 > /dev/null 2>&1 & echo $! > pid; echo > out', outs: [out]}\n"
-    (pipeline / "mlvc.yaml").write_text(text)
+@pytest.mark.parametrize("end", ["", "; exit 3", "; test -e again || { touch again; false; }"])
+def test_what_a_command_leaves_in_the_background_is_not_waited_for_and_told(pipeline: Path, end: str) -> None:
+    command = f"sleep 60 > /dev/null 2>&1 & echo $! >> pids; echo $$ >> groups; echo > out{end}"
+    retries = 1 if "again" in end else 0
+    stages = {"s": {"cmd": [command, "true"], "outs": ["out"], "retries": retries}, "t": {"cmd": "true & true"}}
+    (pipeline / "mlvc.yaml").write_text(json.dumps({"stages": stages}))
     try:
-        run_mlvc("repro", cwd=pipeline)
-        run_mlvc("repro", cwd=pipeline)
+        result = run_mlvc("repro", "-q", "-k", cwd=pipeline, check=False)
+        group = (pipeline / "groups").read_text().splitlines()[0]
+        (told,) = (line for line in result.err.splitlines() if "background" in line)
+        assert told.startswith(f"mlvc: stage 's' left something running in the background (process group {group})")
+        assert f"`kill -- -{group}` ends it" in result.err
+        assert result.code == (7 if "exit" in end else 0)
+        if not end:
+            assert run_mlvc("repro", "s", cwd=pipeline).err == "pipeline: 1 unchanged\n"
+            forced = run_mlvc("repro", "s", "--force", "--json", cwd=pipeline)
+            (event,) = events(forced, "left")
+            assert event["groups"] == [int((pipeline / "groups").read_text().splitlines()[1])]
     finally:
-        os.kill(int((pipeline / "pid").read_text()), signal.SIGKILL)
+        for pid in (pipeline / "pids").read_text().split():
+            os.kill(int(pid), signal.SIGKILL)
 
 
 # -- stage and dag -----------------------------------------------------------------------------
@@ -281,6 +294,44 @@ def test_stage_add_with_every_option(project: Path) -> None:
     run_mlvc("stage", "add", "-f", "-n", "train", "-o", "out.bin", "touch out.bin", cwd=project)
     assert ran(project, "repro", "train") == []
     assert (project / "out.bin").exists()
+
+
+def test_stage_add_takes_each_kind_of_output_and_what_is_said_of_items(project: Path) -> None:
+    shell.write(project, {"params.yaml": b"lr: 1\n"})
+    run_mlvc(
+        *("stage", "add", "-n", "s", "--outs-persist-no-cache", "kept", "--plots", "p.csv", "--plots-no-cache"),
+        *("q.csv", "--timeout", "10m", "--retries", "2", "--resource", "gpu=1", "--when", "lr > 0", "true"),
+        cwd=project,
+    )
+    run_mlvc(
+        *("stage", "add", "-n", "t", "--each", "data/*.txt", "--batch", "16", "-o", "made", "sh run.sh ${items}"),
+        cwd=project,
+    )
+    *_, s, t = json.loads(run_mlvc("stage", "list", "--json", cwd=project).out)
+    assert [(out["path"], out["role"], out["cache"], out["persist"]) for out in s["outputs"]] == [
+        ("kept", "outs", False, True),
+        ("p.csv", "plots", True, False),
+        ("q.csv", "plots", False, False),
+    ]
+    assert (s["timeout"], s["retries"], s["resources"], s["skip"]) == (600, 2, {"gpu": 1}, "")
+    assert (t["each"], t["batch"]) == ("data/*.txt", 16)
+    before = shell.image(project)
+    done = run_mlvc("stage", "add", "-n", "u", "--batch", "2", "-o", "x", "true", cwd=project, check=False)
+    shell.refused(done, 2, "'batch' is of no use without 'each'")
+    assert shell.image(project) == before
+
+
+def test_stage_add_runs_the_stage_if_asked_and_no_other(pipeline: Path) -> None:
+    shell.write(pipeline, {"sub/x": b""})
+    told = run_mlvc("stage", "add", "-n", "upper", "-o", "new", "--run", "echo new > new", cwd=pipeline / "sub").err
+    assert "stage 'upper' is in sub/mlvc.yaml" in told
+    assert "Running stage 'sub/mlvc.yaml:upper': never run" in told
+    assert "hint: run it" not in told
+    assert (pipeline / "sub/new").exists()
+    assert not (pipeline / "upper.txt").exists()
+    args = ("stage", "add", "-n", "fails", "--run", "exit 3")
+    shell.refused(run_mlvc(*args, cwd=pipeline, check=False), 7, "failed with exit code 3")
+    assert "fails" in run_mlvc("stage", "list", cwd=pipeline).out
 
 
 def test_stage_add_that_makes_no_sense_changes_nothing(pipeline: Path) -> None:

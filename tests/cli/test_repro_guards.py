@@ -225,3 +225,13 @@ def test_a_lockfile_that_names_what_mlvc_or_git_reads_is_refused(root, path):
     done = fails(2, "checkout", "--force")
     assert f"names the output '{path}', which Git or mlvc reads" in done.err
     assert before == {p: p.read_bytes() for p in root.rglob("*") if p.is_file() and ".git/" not in str(p)}
+
+
+def test_a_parameter_that_is_named_twice_is_told_once(root):
+    Path("params.yaml").write_text("train: {lr: 1, n: 1}\n")
+    pipeline("stages:\n  a: {cmd: echo > out, params: [train.lr, train], outs: [out]}\n")
+    run_mlvc("repro")
+    Path("params.yaml").write_text("train: {lr: 2, n: 1}\n")
+    (decision,) = json.loads(run_mlvc("repro", "--dry-run", "--json").out)
+    assert decision["reasons"] == ["parameter params.yaml:train.lr is 2, was 1"]
+    assert run_mlvc("why", "a").out.count("train.lr") == 1

@@ -10,65 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import SOURCES, git, run, run_mlvc, shell
+from tests.helpers.sharing import PIPELINE, bundles, computed, outcomes, ran, store
 from tests.helpers.shell import refused
-
-PIPELINE = """\
-stages:
-  upper:
-    cmd: echo upper >> log; mkdir up; for n in a b; do tr a-z A-Z < data/$n > up/$n; done
-    deps: [data]
-    outs: [up]
-  count:
-    cmd: echo count >> log; cat up/a up/b > all; wc -c < all > count.json
-    deps: [up]
-    params: [times]
-    outs: [all]
-    metrics: [{count.json: {cache: false}}]
-"""
-
-
-@pytest.fixture
-def shared(tmp_path: Path) -> Path:
-    """A repository whose pipeline has run and whose data, but no Runs, are on the Remote."""
-    root = shell.project(tmp_path / "here")
-    shutil.rmtree(root / "data", ignore_errors=True)
-    shell.write(
-        root,
-        {"data/a": b"a\n", "data/b": b"b\n", "mlvc.yaml": PIPELINE.encode(), "params.yaml": b"times: 1\n"}
-        | {".gitignore": b"/log\n"},
-    )
-    run_mlvc("add", "data", cwd=root)
-    run_mlvc("repro", cwd=root)
-    shell.commit(root)
-    run_mlvc("push", cwd=root)
-    return root
-
-
-def computed(root: Path, times: int) -> None:
-    """Run the pipeline with another parameter, send the Run, and go back: only the Run cache knows of it."""
-    shell.write(root, {"params.yaml": b"times: %d\n" % times})
-    run_mlvc("repro", cwd=root)
-    run_mlvc("push", "--run-cache", cwd=root)
-    git("checkout", "--quiet", ".", cwd=root)
-
-
-def ran(root: Path, *args: str, check: bool = True) -> list[str]:
-    log = root / "log"
-    log.unlink(missing_ok=True)
-    run_mlvc("repro", *args, cwd=root, check=check)
-    return log.read_text().split() if log.exists() else []
-
-
-def outcomes(root: Path, *args: str) -> dict[str, str]:
-    return {
-        item["stage"]: item["action"]
-        for item in json.loads(run_mlvc("repro", "--dry-run", "--json", *args, cwd=root).out)
-    }
-
-
-def bundles(root: Path) -> list[Path]:
-    place = Path(run_mlvc("config", "remote.store.url", cwd=root).out.strip())
-    return sorted((root / place / "runs").iterdir())
 
 
 def test_what_a_colleague_computed_is_brought_and_not_computed(shared: Path) -> None:
@@ -93,6 +36,23 @@ def test_what_a_stage_needs_is_fetched_when_it_runs_and_no_sooner(shared: Path) 
     shell.write(clone, {"mlvc.yaml": PIPELINE.replace("a-z A-Z", "a-y A-Y").encode()})
     assert ran(clone, "--pull") == ["upper"]  # it comes out as before
     assert (clone / "data/a").read_bytes() == b"a\n"
+
+
+def test_what_was_not_needed_is_no_reason_to_run(shared: Path) -> None:
+    clone = shell.clone(shared)
+    assert ran(clone, "--pull") == []
+    told = json.loads(run_mlvc("status", "--json", cwd=clone).out)
+    assert [item["path"] for item in told["working_tree"]] == ["data"]
+    assert told["stages"] == []
+    assert run_mlvc("why", "upper", cwd=clone).out.startswith("upper: unchanged")
+    shell.write(clone, {"params.yaml": b"times: 5\n"})
+    told = json.loads(run_mlvc("status", "--json", cwd=clone).out)
+    assert [item["stage"] for item in told["stages"]] == ["count"]
+    # What a Stage makes and is not here is one; and what is neither here nor tracked.
+    shutil.rmtree(clone / "up")
+    (clone / "data.mlvc").unlink()
+    told = json.loads(run_mlvc("status", "--json", cwd=clone).out)
+    assert told["stages"][0]["reasons"] == ["dependency data is missing", "output up is missing"]
 
 
 def test_a_part_of_a_tracked_directory_is_fetched(shared: Path) -> None:
@@ -129,8 +89,8 @@ def test_a_run_whose_outputs_cannot_be_had_is_no_hit(shared: Path) -> None:
     shell.write(clone, {"params.yaml": b"times: 2\n"})
     assert outcomes(clone)["count"] == "run"  # its object is only on the Remote, and nobody said --pull
     assert outcomes(clone, "--pull")["count"] == "restore"
-    store = shared / run_mlvc("config", "remote.store.url", cwd=shared).out.strip()
-    for pack in (store / "packs").iterdir():
+    place = store(shared)
+    for pack in (place / "packs").iterdir():
         pack.unlink()
     assert outcomes(clone, "--pull")["count"] == "run"
     assert ran(clone, "--pull") == ["count"]
@@ -231,8 +191,8 @@ def test_the_remote_is_asked_once(shared: Path) -> None:
 
 def test_a_remote_that_is_gone_ends_it_before_anything_runs(shared: Path) -> None:
     clone = shell.clone(shared)
-    store = shared / run_mlvc("config", "remote.store.url", cwd=shared).out.strip()
-    shutil.rmtree(store)
+    place = store(shared)
+    shutil.rmtree(place)
     refused(run_mlvc("repro", "--pull", cwd=clone, check=False), 6, "remote 'store'")
     assert not (clone / "log").exists()
 
@@ -273,8 +233,8 @@ def test_kill_9_leaves_no_run_without_its_outputs(shared: Path) -> None:
         },
     )
     run_mlvc("repro", cwd=shared)
-    store = shared / run_mlvc("config", "remote.store.url", cwd=shared).out.strip()
-    shutil.rmtree(store)
+    place = store(shared)
+    shutil.rmtree(place)
     shutil.rmtree(shared / ".git/mlvc/remotes")
     codes = []
     for count in range(10):
@@ -283,7 +243,7 @@ def test_kill_9_leaves_no_run_without_its_outputs(shared: Path) -> None:
                 [sys.executable, "-c", KILLED, str(count)], cwd=shared, check=False, env={"PYTHONPATH": str(SOURCES)}
             ).code
         )
-        runs = list((store / "runs").iterdir()) if (store / "runs").exists() else []
+        runs = list((place / "runs").iterdir()) if (place / "runs").exists() else []
         clone = shell.clone(shared, shared.parent / f"clone{count}")
         if runs:
             shell.write(clone, {"params.yaml": b"times: 2\n", "mlvc.yaml": (shared / "mlvc.yaml").read_bytes()})

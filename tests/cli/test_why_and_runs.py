@@ -52,6 +52,15 @@ def test_unchanged(pipeline: Path) -> None:
     assert (told["action"], told["paths"], told["params"], told["command"]) == ("unchanged", [], [], None)
 
 
+def test_a_variable_that_changed_is_told_once(pipeline: Path) -> None:
+    for env in ({"LET": "now"}, {}):
+        told = run_mlvc("why", "first", cwd=pipeline, env=env).out
+        assert told.count("LET") == len(env)
+    text = (pipeline / "mlvc.yaml").read_text()
+    shell.write(pipeline, {"mlvc.yaml": text.replace("FIXED: x", "FIXED: y").encode()})
+    assert run_mlvc("why", "first", cwd=pipeline).out == 'first: would run\n  variable FIXED: "x" -> "y"\n'
+
+
 def test_each_file_and_each_parameter_that_changed(pipeline: Path) -> None:
     shell.write(pipeline, {"data/new": b"new\n", "data/01": b"other\n", "params.yaml": b"a: 1.0\ndeep: {b: 5, d: 3}\n"})
     (pipeline / "data/02").unlink()

@@ -89,6 +89,8 @@ More values may come in later versions.
 | | `line` | they printed a line |
 | | `items` | how many of its items are done, of a Stage with `each` |
 | | `waiting` | it waits for another `mlvc repro` |
+| | `left` | its commands have ended, and something that they started in the background runs on |
+| | `left_out` | something in an output, or in a dependency, is no part of it |
 | | `finished` | what became of it |
 | | `summary` | the last line: nothing is left to do |
 | `outcome` of `mlvc reproduce` | `ran`, `failed`, `blocked` | as above |

@@ -23,9 +23,7 @@ DIFFERENT = {
     "other-date": {"s": ("2024-05-01",)},
     "other-frozen": {"s": ("x",)},
     "other-mapping-of-outs": {"s": ("x",)},
-    **dict.fromkeys(
-        ("other-map-for-cmd", "other-matrix-of-nothing", "other-name", "other-address", "other-outside", "other-twice")
-    ),
+    **dict.fromkeys(("other-map-for-cmd", "other-matrix-of-nothing", "other-name", "other-address", "other-twice")),
     **dict.fromkeys(("other-checkpoint", "other-datasets", "other-beside-foreach")),
 }
 """Cases in which mlvc differs on purpose: its commands, or None where it refuses them.

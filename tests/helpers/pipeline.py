@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mlvc.errors import WouldOverwriteError
@@ -54,6 +54,14 @@ class FakeTree:
             return content(found[""])
         return Content("dir", oid_of(HASHING, repr(found).encode()), sum(map(len, found.values())), len(found))
 
+    def left_out(self, path: str) -> Sequence[str]:
+        """See Tree."""
+        return ()
+
+    def leading(self, path: str, outs: Collection[str]) -> Sequence[str]:
+        """See Tree."""
+        return ()
+
     def store(self, paths: Sequence[str]) -> dict[str, Content]:
         """See Tree."""
         found = {path: made for path in paths if (made := self._identify(path)) is not None}
@@ -70,6 +78,9 @@ class FakeTree:
             for name in self.below(path):
                 del self.files[path + name]
             self.files |= {path + rest: data for rest, data in self.objects[wanted.oid].items()}
+
+    def why(self, content: Content) -> str:
+        return ""
 
     def available(self, contents: Iterable[Content]) -> bool:
         """See Tree."""

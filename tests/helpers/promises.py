@@ -68,7 +68,7 @@ def check(arguments: Sequence[str], code: int, printed: str) -> None:
     if not arguments or arguments[0] not in COMMANDS:
         return
     typed = f"mlvc {' '.join(arguments)}"
-    codes = codes_of(arguments[0])
+    codes = codes_of(" ".join(arguments[:2]))
     # A signal ends a process with a negative code.
     assert code in {*codes, BUG, INTERRUPTED} or code < 0, f"`{typed}` ended with {code}, and its help does not say so"
     if "--json" in arguments and printed:

@@ -101,6 +101,43 @@ def test_a_damaged_bundle_is_as_if_it_were_not_there_until_it_is_whole(place: Co
     assert here.refresh() == len(decode(good, HASHING.size))
 
 
+def test_a_damaged_bundle_is_mended_by_whoever_has_a_copy(place: Counted, tmp_path: Path) -> None:
+    there = client(place, tmp_path / "known")
+    there.add(records(3))
+    (name,) = place.list("runs")
+    good = place.read(f"runs/{name}")
+    for bad in (good[:-1], good[:-1] + bytes([good[-1] ^ 1])):
+        place.write(f"runs/{name}", [bad])
+        stranger = client(place)
+        assert stranger.refresh() == stranger.mend() == 0
+        assert f"{min(stranger.damaged)}.runs" == name
+        again = client(place, tmp_path / "known")
+        assert again.refresh(again=True) == 0
+        assert again.damaged == stranger.damaged
+        assert again.keys() == {key for key, _ in records(3)}
+        assert again.mend() == 3
+        assert again.damaged == set()
+        assert place.read(f"runs/{name}") == good
+
+
+def test_a_bundle_of_another_size_is_read_again_without_being_asked(place: Counted, tmp_path: Path) -> None:
+    client(place, tmp_path / "known").add(records(3))
+    (name,) = place.list("runs")
+    place.write(f"runs/{name}", [b"short"])
+    here = client(place, tmp_path / "known")
+    here.refresh()
+    assert [f"{bad}.runs" for bad in here.damaged] == [name]
+
+
+def test_a_bundle_of_a_newer_version_is_not_damaged(place: Counted) -> None:
+    data = encode(records(3), HASHING.size)
+    data = data[:8] + b"\2" + data[9:]
+    place.write(f"runs/{HASHING.of(data).hex()}.runs", [data])
+    here = client(place)
+    assert here.refresh() == 0
+    assert (len(here.strange), here.damaged) == (1, set())
+
+
 def test_a_damaged_copy_is_read_again(place: Counted, tmp_path: Path) -> None:
     client(place).add(records(3))
     client(place, tmp_path / "known").refresh()

@@ -139,3 +139,20 @@ def test_nothing_heavy_is_loaded_before_it_is_used():
 def test_the_nearest_word():
     assert codec.nearest("dpes", ["desc", "deps"]) == "deps"
     assert codec.nearest("zzz", ["desc", "deps"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: &a [x, *a]\n", "f.yaml, line 1: a value that contains itself"),
+        (
+            "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 25)),
+            "f.yaml has aliases that stand for more than a million values",
+        ),
+    ],
+)
+def test_aliases_that_stand_for_too_much(text, said):
+    with pytest.raises(FormatError) as caught:
+        codec.load_yaml(text, "f.yaml")
+    assert caught.value.message == said
+    assert "an alias (`*name`) stands for all that its anchor (`&name`) has" in caught.value.hint

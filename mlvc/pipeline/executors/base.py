@@ -49,6 +49,8 @@ class Ended:
     timed_out: bool = False
     fault: Exception | None = None
     """What kept a command from being started."""
+    left: tuple[int, ...] = ()
+    """The process groups of commands that have ended, of which something still runs in the background."""
 
 
 Post = Callable[[Ended], object]

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlvc import files
@@ -24,6 +24,8 @@ WINDOWS = sys.platform == "win32"
 _SOON = 0.05
 """Seconds until somebody sees what a command printed."""
 _PIECE = 1 << 16
+_MOMENT = 0.2
+"""Seconds in which what a command started has to end with it; a program that copies its output takes that long."""
 
 
 class _Tail:
@@ -106,25 +108,29 @@ class Local:
 
     def _work(self, job: Job, post: Post) -> None:
         began = time.monotonic()
+        groups: list[int] = []
         try:
-            ended = self._all(job, began + job.timeout if job.timeout else None)
+            ended = self._all(job, began + job.timeout if job.timeout else None, groups)
         except Exception as error:  # noqa: BLE001  (it is raised where the end is taken in)
             ended = (0, "", False, error)
         code, command, timed_out, fault = ended
         seconds = time.monotonic() - began
+        left = _left(groups)
         try:
             self._tail.end(job)
         finally:
             with self._exclusive:
                 self._threads.pop(job, None)
-            post(Ended(job, code, command, seconds, timed_out, fault))
+            post(Ended(job, code, command, seconds, timed_out, fault, left))
 
-    def _all(self, job: Job, until: float | None) -> tuple[int, str, bool, Exception | None]:
+    def _all(self, job: Job, until: float | None, groups: list[int]) -> tuple[int, str, bool, Exception | None]:
+        """Run the commands, and note the process group of each."""
         code, command = 0, ""
         for command in job.commands:
             process = self._begin(job, command)
             if process is None:
                 return -signal.SIGINT, command, False, None
+            groups.append(process.pid)
             try:
                 code = process.wait(None if until is None else max(0.0, until - time.monotonic()))
             except subprocess.TimeoutExpired:
@@ -231,6 +237,36 @@ def _group_runs(group: int) -> bool:
     except (ProcessLookupError, PermissionError):
         return False
     return True
+
+
+def _left(groups: Sequence[int]) -> tuple[int, ...]:
+    """Those of which something still runs after their command has ended, and does a moment later.
+
+    Mostly that is one call of the system for each: only where there is something it is waited for, as it may end with
+    its command. What made itself a session or a group of its own is not found.
+    """
+    left = [group for group in groups if _group_runs(group)]
+    until = time.monotonic() + _MOMENT
+    while left and time.monotonic() < until:
+        time.sleep(_MOMENT / 10)
+        left = [group for group in left if _group_runs(group)]
+    return tuple(group for group in left if not _all_zombies(group))
+
+
+def _all_zombies(group: int) -> bool:
+    """Whether of a group only what has ended is there, since nobody asks for its code, as in some containers."""
+    try:
+        processes = [name for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return False
+    states = []
+    for process in processes:
+        with contextlib.suppress(OSError, IndexError):
+            with open(f"/proc/{process}/stat", "rb") as file:
+                state, _, its_group, *_ = file.read().rpartition(b")")[2].split()
+            if int(its_group) == group:
+                states.append(state)
+    return bool(states) and all(state in b"ZX" for state in states)
 
 
 def shell_of(environment: Mapping[str, str]) -> str | None:

@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mlvc
-from mlvc.pipeline.claims import Held, HeldClaims, Share, overlap
+from mlvc.pipeline.claimfiles import HeldClaims, overlap
+from mlvc.pipeline.claims import Held, Share
 
 ROOT = str(Path(mlvc.__file__).parents[1])
 OTHER = """
 import subprocess, sys
-from mlvc.pipeline.claims import HeldClaims
+from mlvc.pipeline.claimfiles import HeldClaims
 claims = HeldClaims(sys.argv[1])
 claim = claims.claim("theirs", ["r", "deep/d"], ["w", "dir"])
 if len(sys.argv) > 2:

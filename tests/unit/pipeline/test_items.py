@@ -14,6 +14,7 @@ from mlvc.pipeline import each, items
 from mlvc.pipeline.each import Table
 from mlvc.pipeline.executors.base import Ended, Job
 from mlvc.pipeline.items import Around, ItemRun
+from mlvc.pipeline.slots import Slots
 from mlvc.pipeline.spec import Out, Stage
 from mlvc.pointer import Content
 from tests.helpers.pipeline import HASHING, Notes
@@ -79,17 +80,54 @@ class Tree:
         return content
 
 
+class Apart:
+    """Directories that are empty, of which it is told what became of them."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.log: list[str] = []
+        self.written = ""
+
+    def make_shared(self, stage: Stage) -> str:
+        assert stage.each
+        found = self.place / f"slot{len(self.log)}"
+        self.log.append(f"make {found.name}")
+        found.mkdir()
+        return str(found)
+
+    def lend(self, place: str, items: Sequence[Entry]) -> None:
+        self.log.append(f"lend {Path(place).name} {' '.join(item.path for item in items)}")
+
+    def tidy(self, place: str) -> str:
+        self.log.append(f"tidy {Path(place).name}")
+        return self.written
+
+    def remove(self, place: str) -> None:
+        self.log.append(f"remove {Path(place).name}")
+
+    def exists(self, path: str) -> bool:
+        return path == "other"
+
+
 class Scene:
     """An ItemRun, and what happens around it."""
 
-    def __init__(self, place: Path, names: str, stage: Stage = STAGE, known: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        place: Path,
+        names: str,
+        stage: Stage = STAGE,
+        known: Mapping[str, str] | None = None,
+        apart: Apart | None = None,
+    ) -> None:
         self.tree = Tree(place)
         self.notes = Notes()
         self.records: list[Content] = []
         self.changed = ""
         items = {key(name): Entry(f"raw/{name}", FILE, 1, HASHING.of(name.encode())) for name in names}
         rows = {key(name): (Entry(text, FILE, 1, HASHING.of(b"1")),) for name, text in (known or {}).items()}
-        around = Around(self.tree, HASHING, self.notes, self._record, lambda: self.changed)
+        slots = Slots(apart, stage, lambda root: Job("up", stage.cmd, root, root=root)) if apart else None  # type: ignore[arg-type]
+        around = Around(self.tree, HASHING, self.notes, self._record, lambda: self.changed, slots)
         work = each.plan(items, [rows])
         self.run = ItemRun(stage, work, Job("up", stage.cmd, str(place)), around)
 
@@ -280,6 +318,49 @@ def test_one_that_could_not_be_started(tmp_path: Path) -> None:
     assert scene.run.is_over
     with pytest.raises(StageFailedError, match="raw/a: no shell"):
         scene.run.finish()
+
+
+def test_a_directory_is_made_for_each_command_that_runs_at_a_time(tmp_path: Path) -> None:
+    apart = Apart(tmp_path)
+    scene = Scene(tmp_path, "abcd", apart=apart)
+    first, second = scene.run.next(), scene.run.next()
+    assert first is not None
+    assert second is not None
+    assert first.root != second.root
+    scene.end(first, a="1")
+    third = scene.run.next()
+    assert third is not None
+    assert third.root == first.root
+    apart.written = "tool"
+    scene.end(third, c="1")
+    apart.written = ""
+    fourth = scene.run.next()
+    assert fourth is not None
+    assert fourth.root not in (first.root, second.root), "one that was written to is of no use"
+    scene.run.give_up(fourth, SystemFailureError("no shell"))
+    scene.end(second, 1, "no such file: other\n")
+    with pytest.raises(
+        StageFailedError, match="raw/c: 'tool' changed while it ran; raw/d: no shell; raw/b with"
+    ) as caught:
+        scene.run.finish()
+    assert caught.value.hint.startswith("their output names other, which these items do not depend on")
+    scene.run.close()
+    made = [line.split()[1] for line in apart.log if line.startswith("make")]
+    gone = [line.split()[1] for line in apart.log if line.startswith("remove")]
+    assert sorted(made) == sorted(gone)
+    assert apart.log.count(f"tidy {made[-1]}") == 1, "also where nothing could be started"
+
+
+def test_what_a_try_before_the_last_lacked_is_not_told(tmp_path: Path) -> None:
+    stage = Stage("up", "mlvc.yaml", 2, STAGE.cmd, each="raw/*", outs=STAGE.outs, retries=1)
+    scene = Scene(tmp_path, "a", stage, apart=Apart(tmp_path))
+    for text in ("other", "nothing"):
+        job = scene.run.next()
+        assert job is not None
+        scene.end(job, 1, text)
+    with pytest.raises(StageFailedError) as caught:
+        scene.run.finish()
+    assert caught.value.hint.startswith("with --isolated a command finds only its items")
 
 
 def test_what_was_stopped_has_not_failed(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import mlvc
 from mlvc.errors import PipelineError, StageFailedError, SystemFailureError
 from mlvc.hashing import Hashing
 from mlvc.pipeline import graph, runner, spec
+from mlvc.pipeline.executors import local
 from mlvc.pipeline.executors.base import Ended, Job
 from mlvc.pipeline.executors.local import Local
 from mlvc.pipeline.lockfile import LockfileStore
@@ -133,6 +134,23 @@ def test_what_stays_in_the_background_holds_nothing_up_and_what_it_prints_later_
         time.sleep(0.05)
     assert text(shown) == "now\nlate\n"
     assert heard == [b"now\n"]
+
+
+def test_what_stays_in_the_background_is_named_by_its_process_group(tmp_path, run):
+    done = run(["sleep 60 > /dev/null 2>&1 & echo $$ > group; echo $! > pid", "sleep 0.01 & true"])
+    try:
+        assert done.left == (int((tmp_path / "group").read_text()),)
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="nothing tells what has ended and was not waited for")
+def test_what_has_ended_and_nobody_has_waited_for_does_not_count_as_left():
+    with subprocess.Popen(["true"], start_new_session=True) as process:
+        while Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+            time.sleep(0.01)
+        os.killpg(process.pid, 0)
+        assert local._left([process.pid]) == ()
 
 
 def test_a_timeout_is_for_all_commands_together_and_ends_the_whole_group(tmp_path, run):

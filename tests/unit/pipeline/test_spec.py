@@ -125,8 +125,8 @@ def test_no_stages(text):
     [
         ("cmd: x\n    dpes: [a]", 4, "'dpes' is not a key of a stage", "did you mean 'deps'?"),
         ("cmd: x\n    zzz: 1", 4, "'zzz' is not a key of a stage", "known are cmd, wdir"),
-        ("cmd: x\n    deps: [../a]", 4, "'../a' is outside the repository", ""),
-        ("cmd: x\n    deps: [/a]", 4, "'/a' is outside the repository", ""),
+        ("cmd: x\n    outs: [../a]", 4, "'../a' is outside the repository", ""),
+        ("cmd: x\n    outs: [/a]", 4, "'/a' is outside the repository", ""),
         ("cmd: x\n    deps: ['C:\\a']", 4, "is outside the repository", ""),
         ("cmd: x\n    wdir: ..", 4, "'..' is outside the repository", ""),
         ("cmd: x\n    deps:\n    - a\n    - s3://b/c", 6, "'s3://b/c' is an address", ""),
@@ -274,7 +274,7 @@ def test_a_stage_that_is_there_is_replaced_only_when_asked():
 
 def test_a_stage_that_is_not_valid_is_not_added():
     with pytest.raises(PipelineError, match="outside the repository"):
-        add_stage("", "a", {"cmd": "x", "deps": ["../x"]})
+        add_stage("", "a", {"cmd": "x", "outs": ["../x"]})
     with pytest.raises(PipelineError, match="stage name 'a b'"):
         add_stage("", "a b", {"cmd": "x"})
 

@@ -85,3 +85,37 @@ def test_what_was_made_is_moved(source):
     assert (source / "new/deep/x").stat().st_ino == inode
     assert not (target / "new/deep").exists()
     assert not (source / "not made").exists()
+
+
+def stray(source):
+    (source / "d/new/deep").mkdir(parents=True)
+    (source / "d/new/deep/x").write_bytes(b"x")
+    (source / "top").write_bytes(b"x")
+    (source / "d/to").symlink_to("/nowhere")
+
+
+def test_what_is_new_goes(source):
+    before = isolated.standing(str(source))
+    stray(source)
+    assert isolated.tidy(str(source), before) == ""
+    assert isolated.standing(str(source)) == before
+
+
+@pytest.mark.parametrize(
+    ("path", "change"),
+    [
+        ("d/small", lambda path: path.write_bytes(b"other")),
+        ("d/run", lambda path: path.chmod(0o644)),
+        ("large", lambda path: path.unlink()),
+        ("d/e", lambda path: path.rmdir()),
+        ("d/link", lambda path: (path.unlink(), path.symlink_to("run"))),
+        ("d/small", lambda path: (path.unlink(), path.mkdir())),
+        ("d/e", lambda path: (path.rmdir(), path.write_bytes(b""))),
+    ],
+)
+def test_what_is_not_as_it_was_is_named(source, path, change):
+    before = isolated.standing(str(source))
+    change(source / path)
+    stray(source)
+    assert isolated.tidy(str(source), before) == path
+    assert not (source / "top").exists()
