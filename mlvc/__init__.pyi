@@ -1,6 +1,7 @@
 from mlvc.api.browse import Listing as Listing
 from mlvc.api.browse import Usage as Usage
 from mlvc.api.checkout import CheckedOut as CheckedOut
+from mlvc.api.compared import Reproduced as Reproduced
 from mlvc.api.destroy import Plan as Plan
 from mlvc.api.doctor import Report as Report
 from mlvc.api.fsck import Verified as Verified
@@ -14,7 +15,6 @@ from mlvc.api.metrics import Metrics as Metrics
 from mlvc.api.metrics import ValuesDiff as ValuesDiff
 from mlvc.api.move import Moved as Moved
 from mlvc.api.remove import Removed as Removed
-from mlvc.api.reproduce import Reproduced as Reproduced
 from mlvc.api.resolve import Resolved as Resolved
 from mlvc.api.status import Diff as Diff
 from mlvc.api.status import Status as Status

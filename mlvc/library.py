@@ -35,6 +35,7 @@ from mlvc.api import status as compared
 from mlvc.api import unprotect as unprotecting
 from mlvc.api.browse import Listing, Usage
 from mlvc.api.checkout import CheckedOut
+from mlvc.api.compared import Reproduced
 from mlvc.api.destroy import Plan
 from mlvc.api.doctor import Report
 from mlvc.api.elsewhere import Source, Surroundings
@@ -47,7 +48,6 @@ from mlvc.api.log import Log
 from mlvc.api.metrics import Metrics, ValuesDiff
 from mlvc.api.move import Moved
 from mlvc.api.remove import Removed
-from mlvc.api.reproduce import Reproduced
 from mlvc.api.resolve import Resolved
 from mlvc.api.status import Diff, Status
 from mlvc.api.track import Tracked

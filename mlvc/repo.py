@@ -26,7 +26,7 @@ from mlvc.roots import check_sparse, find, here, is_initialised, relative, roots
 from mlvc.store import local
 from mlvc.store.local import LocalStore
 from mlvc.workspace.index import Index
-from mlvc.workspace.link import REFLINK, can_reflink
+from mlvc.workspace.link import REFLINK, UNSHARED, can_reflink
 from mlvc.workspace.tree import WorkTree
 
 
@@ -42,6 +42,8 @@ class Repo:
     cwd: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     """The variables that mlvc was started with, for what a person says of them: ``${env.NAME}``."""
+    lends: bool = False
+    """Whether the working tree is for commands that may write to all that they find there."""
 
     @property
     def root(self) -> str:
@@ -137,7 +139,7 @@ class Repo:
     @property
     def links(self) -> tuple[str, ...]:
         """The link types to try, in order."""
-        return tuple(self.config.get("core.link"))
+        return UNSHARED if self.lends else tuple(self.config.get("core.link"))
 
     @cached_property
     def tree(self) -> WorkTree:
@@ -174,7 +176,7 @@ class Repo:
             shown = repr(os.fsencode(name)).removeprefix("b")
             raise UsageError(f"the name {shown} is not UTF-8", hint="rename it: only UTF-8 names are tracked") from None
         # Links above it are followed: what lies behind one has its own path, in the repository or not.
-        typed = os.path.join(self.root, self.cwd, name).rstrip(os.sep)
+        typed = os.path.join(self.root, self.cwd, name).rstrip(os.sep) or os.sep
         directory, last = os.path.split(typed)
         plain = last not in ("", os.curdir, os.pardir)
         absolute = os.path.join(os.path.realpath(directory), last) if plain else os.path.realpath(typed)
@@ -211,12 +213,13 @@ class Repo:
         path = os.path.join(self.git.own, "working")
         return files.turn(path, together=together, waits=lambda: progress.note(told))
 
-    def beside(self, git: Git) -> Repo:
+    def lent(self, git: Git) -> Repo:
         """Another working tree of the repository, with the settings and the Store of this one, which stays open.
 
-        Whoever asks for it closes its ``tree``, and not the whole of it.
+        Its files are for commands to read, and are never those of the Store. Whoever asks for it closes its ``tree``,
+        and not the whole of it.
         """
-        other = Repo(git, self.config, git.cwd, self.environment)
+        other = Repo(git, self.config, git.cwd, self.environment, lends=True)
         other.__dict__["store"] = self.store  # as if it had been opened there
         return other
 

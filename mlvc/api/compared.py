@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from mlvc import files, manifest
 from mlvc.errors import MlvcError
@@ -32,6 +33,59 @@ class OutputResult:
     path: str
     verdict: Verdict
     differences: tuple[Difference, ...] = ()
+
+
+NOT_RUN = "not run"
+
+
+@dataclass(frozen=True, slots=True)
+class StageResult:
+    """What came of one Stage.
+
+    ``outcome``: ``ran``, ``failed`` or ``blocked``. Or it did not run: ``frozen``, as what it had made is an input;
+    ``skipped``, as it is not to run and never did; ``not run``, although it was named or its outputs are recorded.
+    ``reasons``: what the revision itself has otherwise than its Lockfile says; why the Stage failed or did not run.
+    """
+
+    stage: str
+    outcome: str
+    reasons: tuple[str, ...]
+    seconds: float
+    outputs: tuple[OutputResult, ...]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing is to be said against it."""
+        if self.outcome in ("frozen", "skipped"):
+            return True
+        return self.outcome == "ran" and not self.reasons and all(out.verdict.is_good for out in self.outputs)
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduced:
+    """What came of all Stages that were asked for. ``kept``: where the working tree is, if it stays."""
+
+    rev: str
+    commit: str
+    stages: tuple[StageResult, ...]
+    error: MlvcError | None = None
+    """Why a Stage failed."""
+    kept: str = ""
+    touched: tuple[str, ...] = ()
+    """What is not as it was in the user's own working tree, where nothing was to change meanwhile."""
+
+    @property
+    def has_run(self) -> bool:
+        """Whether anything was made anew, so that something is shown."""
+        return any(stage.outcome == "ran" for stage in self.stages)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether something was made anew, and everything that was recorded came out as it was.
+
+        What frozen Stages had made counts as an input.
+        """
+        return self.has_run and all(stage.is_good for stage in self.stages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +133,7 @@ def compared(there: Repo, past: Past, out: Out, recorded: Content | None, look: 
     if made.kind != recorded.kind:
         difference = Difference(compare.KIND, recorded=recorded.kind, now=made.kind)
         return OutputResult(out.path, Verdict.DIFFERENT, (difference,))
-    if out.role == "metrics" or out.path in past.tolerance.files:
+    if has_values(out) and (out.role == "metrics" or out.path in past.tolerance.files):
         found = _values(there, past, out, recorded)
         if found is not None:
             return found
@@ -118,16 +172,48 @@ def _located(there: Repo, past: Past, path: str, difference: Difference, oid: by
     return difference
 
 
+def has_values(out: Out) -> bool:
+    """Whether values may be read from an output, so that a tolerance can be for it."""
+    return out.role == "metrics" or out.path.lower().endswith(params.SUFFIXES)
+
+
+def recorded_keys(there: Repo, past: Past, out: Out, recorded: Content) -> set[str] | None:
+    """The keys of all values of an output, dotted, as it was recorded; None where that cannot be read.
+
+    Of one that Git keeps it is what stands in the working tree ``there``, before anything has run.
+    """
+    full = os.path.join(there.root, out.path)
+    try:
+        data = files.read(full) if os.path.isfile(full) else b"".join(past.reader.stream(recorded.oid))
+    except MlvcError:
+        return None
+    value = _parsed(data, out.path)
+    return None if value is None else compare.keys(value)
+
+
+def _parsed(data: bytes, path: str) -> Any:
+    """The values of a file; None where it holds none. A text that is no file of values by its name may be a figure."""
+    if len(data) > _VALUES:
+        return None
+    try:
+        value = params.parse(data, path)
+    except MlvcError:
+        return None
+    is_named_so = path.lower().endswith(params.SUFFIXES)
+    return value if is_named_so or isinstance(value, int | float | dict) else None
+
+
 def _values(there: Repo, past: Past, out: Out, recorded: Content) -> OutputResult | None:
     """The verdict on a file of values; None where it is none."""
     full = os.path.join(there.root, out.path)
-    is_small = recorded.size <= _VALUES and os.stat(full).st_size <= _VALUES
-    if not is_small or not out.path.lower().endswith(params.SUFFIXES):
+    if recorded.size > _VALUES or os.stat(full).st_size > _VALUES:
         return None
     try:
-        old = params.parse(b"".join(past.stream(out.path, "", recorded.oid)), out.path)
-        new = params.parse(files.read(full), out.path)
+        old = _parsed(b"".join(past.stream(out.path, "", recorded.oid)), out.path)
     except MlvcError:
+        return None
+    new = _parsed(files.read(full), out.path)
+    if old is None or new is None:
         return None
     beyond, within = compare.values(old, new, past.tolerance.of(out.path))
     if beyond:

@@ -71,7 +71,7 @@ class RepoIsolation:
     def _fill(self, place: str, entries: Sequence[Entry], whose: str) -> None:
         repo = self._repo
         try:
-            isolated.fill(repo.root, place, entries, repo.links)
+            isolated.fill(repo.root, place, entries)
         except FileNotFoundError as error:
             name = os.path.relpath(os.fsdecode(error.filename), repo.root)
             raise PipelineError(

@@ -6,16 +6,19 @@ cache and all branches are left alone; objects that had to be fetched stay in th
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
-from mlvc import files, git, globs, snapshot
-from mlvc.api import described, elsewhere, lost, pipeline, remotes, sharing, stagetree, targets
-from mlvc.api.compared import OutputResult, Past, compared
+from mlvc import files, git
+from mlvc.api import described, elsewhere, inputs, pipeline, remotes, stagetree, targets, untouched
+from mlvc.api.compared import NOT_RUN, OutputResult, Past, Reproduced, StageResult, compared, has_values, recorded_keys
 from mlvc.api.each import RepoItems
-from mlvc.errors import MlvcError, ObjectsMissingError, PipelineError, StageFailedError, UsageError
+from mlvc.api.inputs import Wanted
+from mlvc.errors import FormatError, MlvcError, PipelineError, StageFailedError, UsageError
 from mlvc.git import apart
 from mlvc.oid import Oid
 from mlvc.pipeline import graph, plan, runner, tools
@@ -31,8 +34,8 @@ from mlvc.pipeline.tables import Tables
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
 from mlvc.repo import Repo
+from mlvc.snapshot import LOCK_REPAIR
 from mlvc.store.base import Reader
-from mlvc.workspace import checkout
 from mlvc.workspace.tree import Look
 
 
@@ -54,45 +57,6 @@ class Options:
     """A directory, which must not be there yet, for the working tree; it stays. '': one that does not."""
 
 
-@dataclass(frozen=True, slots=True)
-class StageResult:
-    """What came of one Stage.
-
-    ``outcome``: ``ran``, ``failed``, ``blocked`` or ``not run``. ``reasons``: what the revision itself has otherwise
-    than its Lockfile says; why the Stage failed or did not run.
-    """
-
-    stage: str
-    outcome: str
-    reasons: tuple[str, ...]
-    seconds: float
-    outputs: tuple[OutputResult, ...]
-
-    @property
-    def is_good(self) -> bool:
-        """Whether all of it is as it was recorded."""
-        if self.outcome == "not run":
-            return True
-        return self.outcome == "ran" and not self.reasons and all(out.verdict.is_good for out in self.outputs)
-
-
-@dataclass(frozen=True, slots=True)
-class Reproduced:
-    """What came of all Stages that were asked for. ``kept``: where the working tree is, if it stays."""
-
-    rev: str
-    commit: str
-    stages: tuple[StageResult, ...]
-    error: MlvcError | None = None
-    """Why a Stage failed."""
-    kept: str = ""
-
-    @property
-    def is_good(self) -> bool:
-        """Whether everything came out as it was recorded."""
-        return all(stage.is_good for stage in self.stages)
-
-
 def reproduce(
     repo: Repo,
     environment: Mapping[str, str],
@@ -105,7 +69,8 @@ def reproduce(
     """Run the Stages of ``rev`` anew, in a working tree of its own, and compare what comes out with its Lockfile.
 
     UsageError where ``rev`` is no revision or has no Lockfile; ObjectsMissingError or DamagedError where inputs cannot
-    be had, and then nothing has run. A crash leaves a working tree that the next one, or ``mlvc gc``, removes.
+    be had, and then nothing has run. A crash leaves a working tree that the next one, or ``mlvc gc``, removes; where it
+    is to be kept, it stays.
     """
     options = options or Options()
     commit = git.resolve(repo.git, rev)
@@ -130,17 +95,20 @@ def reproduce(
             listener=telling.listener,
             hears=telling.hears,
         )
-        before = _reasons(job, tools)
+        before = _reasons(repo, job, tools)
         kept = dict(_taken_away(there, scratch, job))
+        own = untouched.seen(repo)
         ran = runner.repro(job.run, tools, _how(repo, options))
+        touched = tuple(own.differing(repo))
         with _reading(repo, options) as reader:
             stages = tuple(_results(there, job, ran, before, Past(reader, options.tolerance, kept)))
-        return Reproduced(rev, commit, stages, _told(ran.error, options), there.git.top if options.keep else "")
+        place = there.git.top if options.keep else ""
+        return Reproduced(rev, commit, stages, _told(ran.error, options), place, touched)
 
 
 def _how(repo: Repo, options: Options) -> tools.Options:
     limits = pipeline.limits(repo)
-    return tools.Options(force=True, keep_going=True, run_cache=False, jobs=options.jobs, limits=limits)
+    return tools.Options(force=True, keep_going=True, run_cache=False, explain=False, jobs=options.jobs, limits=limits)
 
 
 def _told(error: MlvcError | None, options: Options) -> MlvcError | None:
@@ -168,7 +136,7 @@ def _working_tree(repo: Repo, commit: str, keep: str) -> Iterator[tuple[Repo, st
         files.make_dirs(own)
         try:
             found = apart.add(repo.git, commit, place)
-            there = repo.beside(replace(found, cwd=repo.cwd))
+            there = repo.lent(replace(found, cwd=repo.cwd))
             try:
                 yield there, os.path.join(own, "aside")
             finally:
@@ -240,14 +208,24 @@ class _Asked:
     options: Options
 
 
+class _Left(NamedTuple):
+    """What is to be said of a Stage that does not run. See StageResult."""
+
+    outcome: str
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """``chosen``: the Stages asked for, in order. ``run``: the Graph of those that run. ``left``: why others do not."""
+    """``chosen``: the Stages asked for, in order. ``run``: the Graph of those that run. ``left``: why others do not.
+
+    Among these are Stages that only the Lockfile has.
+    """
 
     asked: _Asked
     chosen: tuple[Stage, ...]
     run: Graph
-    left: Mapping[str, str]
+    left: Mapping[str, _Left]
 
 
 def _lockfile(repo: Repo, commit: str, rev: str) -> Lockfile:
@@ -255,37 +233,118 @@ def _lockfile(repo: Repo, commit: str, rev: str) -> Lockfile:
     if LOCKFILE not in tree:
         raise UsageError(
             f"there is no {LOCKFILE} at {rev}, so nothing says what came out there",
-            hint="name a revision that was committed after `mlvc repro`",
+            hint=_no_lockfile(repo, commit, rev, tree),
         )
-    return decode(git.blobs(repo.git, [tree[LOCKFILE]])[tree[LOCKFILE]], f"{rev}:{LOCKFILE}")
+    try:
+        return decode(git.blobs(repo.git, [tree[LOCKFILE]])[tree[LOCKFILE]], f"{rev}:{LOCKFILE}")
+    except FormatError as error:
+        hint = error.hint if error.hint != LOCK_REPAIR else _ELSEWHERE
+        raise FormatError(error.message, hint=hint) from None
+
+
+def _no_lockfile(repo: Repo, commit: str, rev: str, tree: Collection[str]) -> str:
+    """What there is instead."""
+    if "dvc.lock" in tree:
+        return "dvc.lock is there, which DVC wrote: name a revision that was committed after `mlvc repro`"
+    top = replace(repo.git, root=repo.git.top, prefix="")
+    for path in git.tree(top, commit):
+        folder, _, name = path.rpartition("/")
+        if name == LOCKFILE and folder != repo.git.prefix:
+            beside = os.path.relpath(f"{repo.git.top}-{commit[:7]}", os.path.join(repo.root, repo.cwd))
+            inside = os.path.join(beside, folder).rstrip(os.sep)
+            return (
+                f"{path} is there, for the root was another one: `git worktree add --detach {beside} {rev}`, "
+                f"and in {inside} `mlvc reproduce {rev}`"
+            )
+    return "name a revision that was committed after `mlvc repro`"
 
 
 def _prepared(repo: Repo, there: Repo, asked: _Asked, images: Containers, progress: Progress) -> _Job:
     """What is to be done, with all inputs in place."""
+    words = [_word(repo, word) for word in asked.options.targets]
     try:
-        whole = described.load(there)
-        job = _chosen(there, whole, asked)
+        job = _chosen(there, described.load(there), asked, words)
         job = replace(job, run=_with_images(there, job, images))
+    except FormatError as error:
+        raise FormatError(f"at {asked.rev}: {error.message}", hint=_ELSEWHERE) from None
     except PipelineError as error:
         raise type(error)(f"at {asked.rev}: {error.message}", hint=error.hint) from None
-    for path in asked.options.tolerance.files - {out.path for stage in job.chosen for out in stage.outs}:
-        raise UsageError(f"a tolerance names {path}, which is no output of these stages", hint="correct the path")
-    needed = _needed(job)
-    _place_inputs(repo, there, job, needed, progress)
-    _check_there(there, job, needed, progress)
+    _check_tolerance(repo, there, job)
+    options, stages = asked.options, asked.locked.stages
+    homes = frozenset(out.remote for stage in job.chosen for out in stage.outs)
+    wanted = Wanted(asked.rev, asked.commit, job.run, stages, homes, options.remote, options.fetch)
+    inputs.bring(repo, there, wanted, progress)
     return job
 
 
-def _chosen(there: Repo, whole: Graph, asked: _Asked) -> _Job:
+_ELSEWHERE = "what is committed stays as it is: name another revision, at which this was right"
+
+
+def _word(repo: Repo, word: str) -> str:
+    """A target as it is to be said in the other working tree, where no absolute path of the user's own is.
+
+    UsageError for a path outside of the repository, which names that and not the other working tree.
+    """
+    outside = os.path.normpath(os.path.join(repo.cwd, word)).split(os.sep)[0] == os.pardir
+    if os.path.isabs(word) or outside:
+        return os.path.relpath(repo.path(word) or os.curdir, repo.cwd or os.curdir)
+    return word
+
+
+def _chosen(there: Repo, whole: Graph, asked: _Asked, words: Sequence[str]) -> _Job:
     if not whole.stages:
-        raise UsageError(f"there is no pipeline at {asked.rev}")
-    named = [name for word in asked.options.targets for name in targets.targets(there, whole, word)]
+        raise UsageError(f"there is no pipeline at {asked.rev}", hint="name a revision that has stages in mlvc.yaml")
+    found = [targets.targets(there, whole, word) for word in words]
+    named = [name for group in found for name in group]
+    alone = {group[0] for group in found if len(group) == 1}
     names = graph.select(whole, named, single=asked.options.single)
-    frozen = {name for name in names if whole.stages[name].frozen and name not in named}
-    left = {name: whole.skipped.get(name, "it is frozen" if name in frozen else "") for name in names}
+    left = {name: why for name in names if (why := _left(whole, name, asked, named, alone)) is not None}
     chosen = tuple(whole.stages[name] for name in names)
-    run = [replace(stage, frozen=False) for stage in chosen if not left[stage.name]]
-    return _Job(asked, chosen, graph.build(run), {name: why for name, why in left.items() if why})
+    run = [replace(stage, frozen=False) for stage in chosen if stage.name not in left]
+    if not words:
+        gone = asked.locked.stages.keys() - whole.stages.keys()
+        left |= {name: _Left(NOT_RUN, f"{LOCKFILE} has outputs of it, and no pipeline file has it") for name in gone}
+    return _Job(asked, chosen, graph.build(run), left)
+
+
+def _left(whole: Graph, name: str, asked: _Asked, named: Collection[str], alone: Collection[str]) -> _Left | None:
+    """Why a Stage is not run, None where it is. ``alone``: those ``named`` that some word means alone."""
+    if name in whole.skipped:
+        if name in asked.locked.stages:
+            return _Left(NOT_RUN, f"{whole.skipped[name]}, and {LOCKFILE} has its outputs")
+        return _Left(NOT_RUN if name in alone else "skipped", whole.skipped[name])
+    if whole.stages[name].frozen and name not in named:
+        return _Left("frozen", "it is frozen: its outputs are inputs here, and were not made anew")
+    return None
+
+
+def _check_tolerance(repo: Repo, there: Repo, job: _Job) -> None:
+    """UsageError where a tolerance is for no output of these Stages, or for no value in one."""
+    tolerance = job.asked.options.tolerance
+    outs = {out.path: out for stage in job.chosen for out in stage.outs}
+    recorded = {path: content for entry in job.asked.locked.stages.values() for path, content in entry.outs.items()}
+    for path in sorted(tolerance.files):
+        if path not in outs:
+            raise UsageError(f"a tolerance names {path}, which is no output of these stages", hint="correct the path")
+        is_dir = path in recorded and recorded[path].is_dir
+        if is_dir or not has_values(outs[path]):
+            raise UsageError(
+                f"a tolerance names {path}, which is {'a directory' if is_dir else 'no file of values'}",
+                hint="it is for files under 'metrics', and for those of YAML, JSON and TOML that you name",
+            )
+    named = [(path, key) for path, key in tolerance.by_key if key and path in recorded]
+    if not named:
+        return
+    with _reading(repo, job.asked.options) as reader:
+        past = Past(reader, tolerance)
+        for path, key in named:
+            keys = recorded_keys(there, past, outs[path], recorded[path])
+            if keys is not None and key not in keys:
+                near = difflib.get_close_matches(key, sorted(keys), 1)
+                raise UsageError(
+                    f"a tolerance names {path}:{key}, and no value in it is called so",
+                    hint=f"did you mean '{near[0]}'?" if near else "keys are written with dots: a.b is b in a",
+                )
 
 
 def _with_images(there: Repo, job: _Job, images: Containers) -> Graph:
@@ -300,72 +359,7 @@ def _with_images(there: Repo, job: _Job, images: Containers) -> Graph:
     return replace(run, stages=found)
 
 
-def _needed(job: _Job) -> list[str]:
-    """The inputs that no Stage makes which runs, and those in which other files may lie, too."""
-    inputs = (path for stage in job.run.stages.values() for path in graph.inputs(stage))
-    return [path for path in dict.fromkeys(inputs) if path not in job.run.outputs]
-
-
-def _place_inputs(repo: Repo, there: Repo, job: _Job, needed: Sequence[str], progress: Progress) -> None:
-    """Bring what is tracked of ``needed``, from the Store and where it is not there from a Remote."""
-    asked = job.asked
-    shot = snapshot.at(repo.git, asked.commit, asked.rev)
-    for path, error in shot.unreadable.items():
-        if _touches(path, needed):
-            raise error
-    tracked = {path: content for path, content in shot.contents().items() if path not in job.run.outputs}
-    wanted = {path: content for path, content in tracked.items() if _touches(path, needed)}
-    if not wanted:
-        return
-    progress.start("looking up objects")
-    if (
-        asked.options.fetch
-        and repo.config.remotes
-        and not stagetree.RepoTree(repo, progress).available(wanted.values())
-    ):
-        homes = {out.remote for stage in job.chosen for out in stage.outs} & repo.config.remotes.keys()
-        names = [remotes.chosen(repo.config, asked.options.remote), *sorted(homes)]
-        with sharing.afar(repo, names, progress, bring=True) as far:
-            far.has(list(wanted.values()))
-    plans, absent = checkout.plan(there.tree, repo.store, wanted, progress=progress)
-    absent |= checkout.execute(there.tree, repo.store, plans, links=repo.links, progress=progress).lost
-    progress.finish()
-    _raise(absent, "checked out", asked.rev)
-
-
-def _touches(path: str, needed: Iterable[str]) -> bool:
-    return any(
-        not one or path == one or path.startswith(one + "/") or one.startswith(path + "/")
-        for one in map(globs.fixed, needed)
-    )
-
-
-def _raise(absent: Mapping[str, str], verb: str, rev: str) -> None:
-    error = lost.check(absent, verb, rev=rev)
-    if error is not None:
-        raise error
-
-
-def _check_there(there: Repo, job: _Job, needed: Sequence[str], progress: Progress) -> None:
-    """ObjectsMissingError for an input that nobody has; a note of submodules, which are left out."""
-    inside = apart.submodules(there.git)
-    if inside:
-        progress.note(f"left out: submodules of Git ({', '.join(inside)})")
-    now = stagetree.RepoTree(there, progress).identify(needed)
-    for stage in job.run.stages.values():
-        for path in graph.inputs(stage):
-            if path in now and now[path] is None and path not in job.run.makers:
-                module = next((name for name in inside if _touches(name, [path])), "")
-                raise ObjectsMissingError(
-                    f"the dependency '{path}' of stage '{stage.name}' is neither in Git at {job.asked.rev} "
-                    "nor tracked there",
-                    hint=f"it lies in the submodule {module}, and submodules are left out"
-                    if module
-                    else "only what Git or mlvc keeps can be had again: add it, run the stage, and commit",
-                )
-
-
-def _reasons(job: _Job, tools: tools.Tools) -> dict[str, tuple[str, ...]]:
+def _reasons(repo: Repo, job: _Job, tools: tools.Tools) -> dict[str, tuple[str, ...]]:
     """By Stage: in what the revision is not what its own Lockfile says. What other Stages make is left open."""
     known = plan.Known(job.asked.locked, tools.hashing, lambda _: None, lambda _: False)
     found: dict[str, tuple[str, ...]] = {}
@@ -381,6 +375,10 @@ def _reasons(job: _Job, tools: tools.Tools) -> dict[str, tuple[str, ...]]:
         decision = plan.decide(asked, {**entry.outs, **now}, values, known, unknown=unknown, env=tools.env)
         count = len(decision.reasons) - len(decision.waits)
         found[stage.name] = decision.reasons[:count]
+    for stage in job.run.stages.values():
+        own = untouched.named(repo, stage)
+        if own:
+            found[stage.name] += (f"its command names {own}, where your files are and not those of {job.asked.rev}",)
     return found
 
 
@@ -419,17 +417,22 @@ def _results(
 ) -> Iterator[StageResult]:
     results = {result.stage: result for result in ran.stages}
     looks = there.tree.look([out.path for stage in job.chosen for out in stage.outs], lenient=True)
+    locked = job.asked.locked.stages
     for stage in job.chosen:
-        why = job.left.get(stage.name)
-        result = results.get(stage.name)
-        entry = job.asked.locked.stages.get(stage.name)
-        recorded: Mapping[str, Content] = entry.outs if entry is not None else {}
-        if why is not None or result is None:
-            outs = tuple(OutputResult(out.path, Verdict.LEFT) for out in stage.outs)
-            yield StageResult(stage.name, "not run", (why,) if why else (), 0.0, outs)
-        elif result.outcome != "ran":
-            outs = tuple(OutputResult(out.path, Verdict.UNMADE) for out in stage.outs)
-            yield StageResult(stage.name, result.outcome, result.reasons, result.seconds, outs)
-        else:
-            outs = tuple(compared(there, past, out, recorded.get(out.path), looks[out.path]) for out in stage.outs)
-            yield StageResult(stage.name, "ran", before[stage.name], result.seconds, outs)
+        left = job.left.get(stage.name)
+        if left is not None:
+            yield _not_run(stage.name, left, [out.path for out in stage.outs])
+            continue
+        result = results[stage.name]
+        recorded: Mapping[str, Content] = locked[stage.name].outs if stage.name in locked else {}
+        # Of one that failed, some outputs may have been made.
+        outs = tuple(compared(there, past, out, recorded.get(out.path), looks[out.path]) for out in stage.outs)
+        reasons = before[stage.name] if result.outcome == "ran" else result.reasons
+        yield StageResult(stage.name, result.outcome, reasons, result.seconds, outs)
+    described = {stage.name for stage in job.chosen}
+    for name in sorted(job.left.keys() - described):
+        yield _not_run(name, job.left[name], locked[name].outs)
+
+
+def _not_run(name: str, left: _Left, paths: Iterable[str]) -> StageResult:
+    return StageResult(name, left.outcome, (left.why,), 0.0, tuple(OutputResult(path, Verdict.LEFT) for path in paths))

@@ -172,7 +172,7 @@ class Side:
                 self._print(told.stage, told.data)
             elif isinstance(told, Started):
                 state = "running" if told.number == 1 else f"running, {told.number} of {told.of}"
-                self._begin(told.stage, state)
+                self._begin(told.stage, "running a second time" if told.second else state)
             elif isinstance(told, Waiting):
                 self._begin(told.stage, f"waits for {told.cause}")
             elif isinstance(told, Advanced):
@@ -283,8 +283,7 @@ class Events:
                 self._printed(told.stage, told.data)
             elif isinstance(told, Started):
                 self._end_line(told.stage)
-                reasons = list(told.reasons)
-                _event({"event": "started", "stage": told.stage, "reasons": reasons, "try": told.number})
+                self._started(told)
             elif isinstance(told, Waiting):
                 _event({"event": "waiting", "stage": told.stage, "cause": told.cause})
             elif isinstance(told, Left):
@@ -336,6 +335,17 @@ class Events:
             self._begun[stage] = bytearray(line)
         if len(self._begun[stage]) > _LONGEST:
             self._end_line(stage)
+
+    def _started(self, told: Started) -> None:
+        event: shapes.Event = {
+            "event": "started",
+            "stage": told.stage,
+            "reasons": list(told.reasons),
+            "try": told.number,
+        }
+        if told.second:
+            event["second"] = True
+        _event(event)
 
     def _end_line(self, stage: str, *, empty: bool = False) -> None:
         line = self._begun.pop(stage, b"")

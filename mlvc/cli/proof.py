@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from mlvc.api import pipeline
 from mlvc.api import reproduce as api
+from mlvc.api.compared import NOT_RUN, Reproduced
 from mlvc.cli import show
 from mlvc.cli.display import display
 from mlvc.cli.opening import opened
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
     from mlvc.api.compared import OutputResult
     from mlvc.cli import shapes
     from mlvc.pipeline.compare import Difference
+    from mlvc.repo import Repo
 
 Json = Annotated[bool, option("--json", help="Print the result as JSON.")]
 _LISTED = 20
+_NAMED = 5
 NOT_AS_RECORDED = 1
 
 
@@ -87,12 +90,14 @@ def reproduce(
             show.json_out(_json(done))
         else:
             _print(done)
+        if done.touched:
+            _print_touched(repo, done.touched)
     if done.error:
         raise done.error
-    return 0 if done.is_good else NOT_AS_RECORDED
+    return 0 if done.is_good and not done.touched else NOT_AS_RECORDED
 
 
-def _json(done: api.Reproduced) -> shapes.Reproduced:
+def _json(done: Reproduced) -> shapes.Reproduced:
     return {
         "revision": done.rev,
         "commit": done.commit,
@@ -115,6 +120,7 @@ def _json(done: api.Reproduced) -> shapes.Reproduced:
             for stage in done.stages
         ],
         "kept": done.kept,
+        "touched": list(done.touched),
     }
 
 
@@ -129,19 +135,38 @@ def _difference_json(difference: Difference) -> shapes.OutputDifference:
     }
 
 
-def _print(done: api.Reproduced) -> None:
+def _print(done: Reproduced) -> None:
     for stage in done.stages:
-        show.report(f"{stage.stage}: {stage.outcome}" + (f" ({'; '.join(stage.reasons)})" if stage.reasons else ""))
+        outcome = "not run" if stage.outcome in ("frozen", "skipped") else stage.outcome
+        show.report(f"{stage.stage}: {outcome}" + (f" ({'; '.join(stage.reasons)})" if stage.reasons else ""))
         for out in stage.outputs:
             for line in _lines(out):
                 show.report(line)
     counts = Counter(str(out.verdict) for stage in done.stages for out in stage.outputs)
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) or "no outputs"
-    result = "as recorded" if done.is_good else "not as recorded"
-    show.err(f"{done.rev} ({done.commit[:10]}): {result} ({told})")
+    show.err(f"{done.rev} ({done.commit[:10]}): {_result(done)} ({told})")
     if done.kept:
         show.err(f"kept at {done.kept}")
         show.to_type("remove it", f"git worktree remove --force {show.quoted(done.kept)}")
+
+
+def _print_touched(repo: Repo, paths: Sequence[str]) -> None:
+    names = ", ".join(show.clean(repo.typed(path)) for path in paths[:_NAMED])
+    more = f" and {len(paths) - _NAMED:,} more" if len(paths) > _NAMED else ""
+    show.always(f"changed in your working tree meanwhile: {names}{more}")
+    show.always("hint: if that was not you, a command goes to an absolute path, or writes outside of its directory")
+
+
+def _result(done: Reproduced) -> str:
+    """What is shown by all of it: of what did not run, nothing."""
+    left = [stage for stage in done.stages if stage.outcome in (NOT_RUN, "frozen", "skipped")]
+    if not done.has_run and len(left) == len(done.stages):
+        return "nothing was run, so nothing is shown"
+    if not all(stage.is_good for stage in done.stages if stage not in left):
+        return "not as recorded"
+    if not done.is_good:
+        return "what ran is as recorded, but not all of it ran"
+    return "what ran is as recorded" if left else "as recorded"
 
 
 def _lines(out: OutputResult) -> Iterable[str]:

@@ -401,6 +401,9 @@ Event = TypedDict(
         "action": NotRequired[Annotated[str, "of `planned`: what is to become of it"]],
         "reasons": NotRequired[Annotated[list[str], "of `planned`, `started` and `finished`: sentences that say why"]],
         "try": NotRequired[Annotated[int, "of `started`: for the how many-th time"]],
+        "second": NotRequired[
+            Annotated[bool, "of `started`: `true` where `--check-deterministic` runs it once more; else not there"]
+        ],
         "text": NotRequired[Annotated[str, "of `line`: what its commands printed, without the end of the line"]],
         "cause": NotRequired[Annotated[str, "of `waiting`: what it waits for"]],
         "groups": NotRequired[Annotated[list[int], "of `left`: the process groups that still run"]],
@@ -465,9 +468,10 @@ class Reproduced(TypedDict):
 
     revision: Annotated[str, "the revision as it was typed"]
     commit: Annotated[str, "what it is, in hex"]
-    as_recorded: Annotated[bool, "whether everything came out as it was recorded"]
+    as_recorded: Annotated[bool, "whether something ran, and everything that is recorded came out so"]
     stages: Annotated[list[ReproducedStage], "the Stages that were asked for, in the order of the pipeline"]
     kept: Annotated[str, "the working tree, with `--keep`; else empty"]
+    touched: Annotated[list[str], "what changed meanwhile in the user's own working tree"]
 
 
 class CommandChange(TypedDict):

@@ -376,6 +376,12 @@ def ignored(git: Git, paths: Iterable[str]) -> dict[str, str]:
     return {path: f"{file}:{line}: {pattern}" for file, line, pattern, path in lines if not pattern.startswith("!")}
 
 
+def present(git: Git) -> list[str]:
+    """The paths that Git has in its index, or would take: not what is ignored."""
+    out = ask(git, ["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+    return [path for path in out.decode(errors="surrogateescape").split("\0") if path]
+
+
 def unstaged(git: Git, paths: Sequence[str]) -> list[str]:
     """What is new, or changed since it was staged, at or below these paths; not what is ignored."""
     found: dict[str, None] = {}

@@ -6,6 +6,7 @@ import os
 from contextlib import suppress
 
 from mlvc import files
+from mlvc.errors import SystemFailureError
 from mlvc.git import Git, ask, elsewhere, listing, tried
 
 # No hook of the user runs for it, nothing watches it, and it is whole also where the user's own is sparse.
@@ -14,6 +15,13 @@ _PLAIN = (
     *("-c", "core.fsmonitor=false"),
     *("-c", "core.sparseCheckout=false"),
     *("-c", "submodule.recurse=false"),
+)
+
+
+# Git does not always say why it cannot write a file.
+_NO_ROOM = (
+    "is the disk full? A working tree takes as much room as the files of Git: make room, "
+    "or name a new directory on another disk with --keep"
 )
 
 
@@ -35,7 +43,10 @@ def add(git: Git, commit: str, path: str) -> Git:
 
     SystemFailureError where Git cannot make it. What a crash leaves below ``place`` is for ``clean``.
     """
-    ask(_clean(git), [*_PLAIN, "worktree", "add", "--quiet", "--detach", path, commit])
+    try:
+        ask(_clean(git), [*_PLAIN, "worktree", "add", "--quiet", "--detach", path, commit])
+    except SystemFailureError as error:
+        raise SystemFailureError(error.message, hint=error.hint or _NO_ROOM) from None
     link = os.fsdecode(files.read(os.path.join(path, ".git")).rstrip(b"\n")).removeprefix("gitdir: ")
     directory = os.path.realpath(os.path.join(path, link))
     top = os.path.realpath(path)

@@ -55,8 +55,13 @@ class Attempt:
             self.log, self.path = tools.logs.create(stage.name, self.key, stage.cmd, stage.wdir)
         self.tries += 1
         self.since = time.monotonic()
-        of = 1 if stage.each else stage.retries + 1
-        tools.listener(Started(stage.name, self.decision.reasons, self.tries, of, self.path))
+        self.tell(tools)
+
+    def tell(self, tools: Tools) -> None:
+        """Tell that the commands begin."""
+        of = 1 if self.stage.each else self.stage.retries + 1
+        told = Started(self.stage.name, self.decision.reasons, self.tries, of, self.path, second=self.repeats)
+        tools.listener(told)
 
     def isolate(self, tools: Tools, options: Options) -> None:
         """Make the directories in which the commands are to run, where that is not the working tree."""
@@ -101,13 +106,14 @@ class Attempt:
         names = isolations.undeclared(self.stage, text, place, isolation.exists)
         if not self.repeats:
             self.leave(tools, good=False)
-        return type(error)(error.message, hint=isolations.hint(names))
+        return type(error)(error.message, hint=isolations.hint(names, again=self.repeats))
 
-    def environment(self, root: str) -> dict[str, str]:
+    def environment(self, root: str, tools: Tools) -> dict[str, str]:
         """What the commands get: who they are, under the names of DVC too, and what the Stage names."""
         names = ("MLVC", "DVC")
         who = {f"{name}_STAGE": self.stage.name for name in names} | {f"{name}_ROOT": root for name in names}
-        return {**who, **self.stage.env}
+        apart = _no_repository(root, tools.env) if root != tools.root else {}
+        return {**who, **apart, **self.stage.env}
 
     def job(self, tools: Tools, place: str = "") -> Job:
         """What the Executor is to run. ``place``: the directory of commands that have one of their own.
@@ -127,7 +133,7 @@ class Attempt:
             stage.name,
             stage.cmd,
             directory,
-            env=self.environment(root),
+            env=self.environment(root, tools),
             timeout=stage.timeout,
             image=stage.image_id or stage.image,
             root=root,
@@ -150,6 +156,20 @@ class Attempt:
         if self.log >= 0:
             with contextlib.suppress(OSError):  # a full disk; what counts is elsewhere
                 logs.ended(self.log, code, seconds)
+
+
+def _no_repository(place: str, env: Mapping[str, str]) -> dict[str, str]:
+    """Variables by which Git finds no repository from the directory ``place`` up.
+
+    It lies in a Git directory, and a commit or a tag that a command asks for is an input that nobody declared. Where
+    the environment names a repository, as in a hook, one that is not there is named in its place.
+    """
+    above = [os.path.dirname(place), *filter(None, [env.get(_CEILING)])]
+    named = {"GIT_DIR": os.path.join(place, ".git")} if "GIT_DIR" in env else {}
+    return {_CEILING: os.pathsep.join(above), **named}
+
+
+_CEILING = "GIT_CEILING_DIRECTORIES"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from typing import Any
 
 from mlvc.errors import UsageError
 from mlvc.manifest import Entry
-from mlvc.pipeline.params import SUFFIXES
 
 
 class Verdict(StrEnum):
@@ -27,12 +26,12 @@ class Verdict(StrEnum):
     UNMADE = "not made"
     """The Stage failed, or did not come to run."""
     LEFT = "not run"
-    """The Stage is one that is not run again; its output is as it was recorded."""
+    """The Stage was not run, and nothing is known of this."""
 
     @property
     def is_good(self) -> bool:
         """Whether nothing is to be said against it."""
-        return self in (Verdict.IDENTICAL, Verdict.TOLERATED, Verdict.LEFT)
+        return self in (Verdict.IDENTICAL, Verdict.TOLERATED)
 
 
 ADDED, GONE, KIND, BYTES, VALUE = "added", "gone", "kind", "bytes", "value"
@@ -123,8 +122,7 @@ class Tolerance:
 
     def applies(self, path: str, *, metrics: bool) -> bool:
         """Whether the values of this file count, and not its bytes alone."""
-        is_values = path.lower().endswith(SUFFIXES)
-        return is_values and ((metrics and self.everywhere is not None) or path in self.files)
+        return (metrics and self.everywhere is not None) or path in self.files
 
     @property
     def files(self) -> set[str]:
@@ -182,6 +180,19 @@ def values(recorded: Any, made: Any, allowed: Callable[[str], float]) -> tuple[l
     for difference in _values("", recorded, made):
         (within if _is_near(difference, allowed) else beyond).append(difference)
     return beyond, within
+
+
+def keys(value: Any) -> set[str]:
+    """The dotted keys of all that is in ``value``, as differences name them; not of ``value`` itself."""
+    return set(_keys("", value))
+
+
+def _keys(key: str, value: Any) -> Iterator[str]:
+    if key:
+        yield key
+    if isinstance(value, dict | list):
+        for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _keys(f"{key}.{name}" if key else str(name), item)
 
 
 def _values(key: str, old: Any, new: Any) -> Iterator[Difference]:

@@ -15,8 +15,8 @@ from mlvc.pipeline.spec import Stage
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 
 
-def of_command(stage: Stage, ended: Ended) -> StageFailedError:
-    """A command did not end well."""
+def of_command(stage: Stage, ended: Ended, *, again: bool = False) -> StageFailedError:
+    """A command did not end well. ``again``: it had done so the first time, with the same inputs."""
     first, *more = ended.command.strip().splitlines() or [""]
     if ended.timed_out:
         how = f"took longer than its timeout of {quantities.time(stage.timeout)}, and was stopped"
@@ -32,7 +32,8 @@ def of_command(stage: Stage, ended: Ended) -> StageFailedError:
     if _is_full(ended.job.directory):
         why = f"the disk is full at {ended.job.directory}: make room"
     return StageFailedError(
-        f"{where.of(stage)}: the command of stage '{stage.name}' {how}: {first}{' …' if more else ''}",
+        f"{where.of(stage)}: the command of stage '{stage.name}' {how}{' the second time' if again else ''}: "
+        f"{first}{' …' if more else ''}",
         hint=f"{why}; what was finished before is recorded, `mlvc repro` goes on from there",
     )
 

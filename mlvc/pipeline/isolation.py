@@ -14,7 +14,10 @@ from mlvc.pipeline import each, where
 from mlvc.pipeline.graph import inputs
 from mlvc.pipeline.spec import Stage
 
-RANDOM = "look for a clock, random numbers without a seed, names of temporary files, the order of threads or files"
+RANDOM = (
+    "look for a clock, random numbers without a seed, the path of the directory that it runs in, "
+    "names of temporary files, the order of threads or files"
+)
 _NAMED = 3
 _WORD = re.compile(r"[^\s'\"`,;:()\[\]{}<>=]+")
 _MODULE = re.compile(r"No module named '?([\w.]+)")
@@ -93,22 +96,31 @@ def _candidates(stage: Stage, text: str, place: str) -> Iterator[str]:
                 yield path
 
 
-def hint(names: Sequence[str]) -> str:
-    """What to say to a person whose command failed where only what is declared was there."""
+def hint(names: Sequence[str], *, again: bool = False) -> str:
+    """What to say to a person whose command failed where only what is declared was there.
+
+    ``again``: the first time it ended well; then it may have had all that there is.
+    """
+    if not names and again:
+        return (
+            "the first time it ended well, and the second time only what is under 'deps' is there: name all that it "
+            "reads, or find what else differs from time to time"
+        )
     if not names:
         return "with --isolated a command finds only what its stage declares: name all that it reads under 'deps'"
+    when = "the second time" if again else "with --isolated"
     return (
-        f"its output names {_few(names)}, which the stage does not declare: "
-        "with --isolated only what is under 'deps' is there"
+        f"its output names {_few(names)}, which the stage does not declare: {when} only what is under 'deps' is there"
     )
 
 
-def hint_of_items(names: Sequence[str]) -> str:
-    """The same of commands for items."""
-    there = "a command finds only its items and what is under 'deps', but no directory that items are in"
+def hint_of_items(names: Sequence[str], *, isolated: bool = True) -> str:
+    """The same of commands for items. ``isolated``: not the second time alone."""
+    when = "with --isolated" if isolated else "the second time"
+    there = f"{when} a command finds only its items and what is under 'deps', but no directory that items are in"
     if not names:
-        return f"with --isolated {there}"
-    return f"their output names {_few(names)}, which these items do not depend on: with --isolated {there}"
+        return there
+    return f"their output names {_few(names)}, which these items do not depend on: {there}"
 
 
 def _few(names: Sequence[str]) -> str:

@@ -464,7 +464,8 @@ class ItemRun:
         if any(failure.differs for failure in self.failed):
             hint = f"{isolations.RANDOM}; {hint}"
         elif self._lacked is not None:
-            hint = isolations.hint_of_items(self._lacked)
+            slots = self._around.slots
+            hint = isolations.hint_of_items(self._lacked, isolated=slots is not None and slots.isolated)
         return StageFailedError(f"{place}: {count} of stage '{name}' failed: {told}", hint=hint)
 
     def _told_kept(self) -> str:

@@ -12,6 +12,7 @@ from mlvc.pipeline import failures, logs
 from mlvc.pipeline import isolation as isolations
 from mlvc.pipeline.attempt import Attempt, Over
 from mlvc.pipeline.executors.base import Ended, Post
+from mlvc.pipeline.isolation import Isolation
 from mlvc.pipeline.tools import Options, Tools
 
 
@@ -57,7 +58,7 @@ class Launch:
             error = self._again(attempt, ended)
         else:
             attempt.close(ended)
-            error = ended.fault or failures.of_command(attempt.stage, ended)
+            error = ended.fault or failures.of_command(attempt.stage, ended, again=attempt.repeats)
             return Over(attempt, attempt.explained(self.tools, error))
         if attempt.stage.name in self.running:
             return None
@@ -75,16 +76,24 @@ class Launch:
                 if attempt.second:
                     self._repeat(attempt)
                 return None
-            differing = isolation.differing(attempt.second, [out.path for out in stage.outs])
+            differing = self._differing(attempt, isolation)
             isolation.remove(attempt.second)
             return isolations.of_difference(stage, differing) if differing else None
         except MlvcError as error:
             return error
 
+    @staticmethod
+    def _differing(attempt: Attempt, isolation: Isolation) -> dict[str, list[str]]:
+        try:
+            return isolation.differing(attempt.second, [out.path for out in attempt.stage.outs])
+        except MlvcError as error:
+            raise failures.of_taking(attempt.stage, error) from None
+
     def _repeat(self, attempt: Attempt) -> None:
         """Begin the commands of a Stage that has come out well for the second time."""
         self.tools.progress.note(f"Running stage '{attempt.stage.name}' a second time")
         attempt.repeats, attempt.place = True, attempt.second
+        attempt.tell(self.tools)
         self._execute(attempt)
 
     def _again(self, attempt: Attempt, ended: Ended) -> MlvcError | None:

@@ -234,7 +234,8 @@ class _Runner:
         attempt = Attempt(stage, decision, before, key_of(before, self.tools.hashing), self.holding.of(stage.name))
         if self.survey.stands(stage, attempt.key):
             return self.take_in([attempt], "stored" if self.options.commit else "unchanged")[0]
-        self.tools.progress.note(f"Running stage '{stage.name}': {'; '.join(decision.reasons)}")
+        why = f": {'; '.join(decision.reasons)}" if self.options.explain else ""
+        self.tools.progress.note(f"Running stage '{stage.name}'{why}")
         if decision.is_known and self.advice:
             self.tools.progress.note(self.advice)
             self.advice = ""

@@ -29,13 +29,17 @@ class Considered:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The commands of a Stage begin, for the ``number``-th time of at most ``of``. ``log``: where they print to."""
+    """The commands of a Stage begin, for the ``number``-th time of at most ``of``. ``log``: where they print to.
+
+    ``second``: they have ended well before, and are to make the same once more.
+    """
 
     stage: str
     reasons: tuple[str, ...]
     number: int = 1
     of: int = 1
     log: str = ""
+    second: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,6 +172,8 @@ class Options:
     """Whether commands run where only what their Stage declares is."""
     check_deterministic: bool = False
     """Whether each Stage that runs does so a second time, which has to make the same."""
+    explain: bool = True
+    """Whether it is told why a Stage runs: not where all of them have to."""
     jobs: int = 1
     """How many Stages may run at the same time."""
     limits: Mapping[str, float] = field(default_factory=dict)

@@ -1,26 +1,26 @@
 """A directory that holds some files of the working tree and no others: a command that runs there finds nothing else.
 
-Files are copied, or for large ones linked as checkout does. They keep their times, so that a look at these tells
-whether the command has written to one.
+Files are copied, and large ones share blocks where the file system can do that. They are never linked: a command may
+write to what it finds, and a link would lead to the user's own file, or into the Store. They keep their times, so that
+a look at these tells whether the command has written to one.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable
 from contextlib import suppress
 
 from mlvc import files
 from mlvc.manifest import EMPTY_DIR, EXECUTABLE, SYMLINK, Entry
 from mlvc.store.base import LARGE
-from mlvc.workspace import link
 
 
-def fill(source: str, target: str, entries: Iterable[Entry], links: Sequence[str]) -> None:
+def fill(source: str, target: str, entries: Iterable[Entry]) -> None:
     """Bring ``entries`` of the directory ``source``, paths below it, to the directory ``target``, which is there.
 
-    OSError where a file is gone by now. ``links``: the link types for large files to try, in order.
+    OSError where a file is gone by now.
     """
     made = {""}
     for entry in entries:
@@ -31,33 +31,17 @@ def fill(source: str, target: str, entries: Iterable[Entry], links: Sequence[str
         if entry.kind == SYMLINK:
             os.symlink(os.readlink(f"{source}/{entry.path}"), f"{target}/{entry.path}")
         elif entry.kind != EMPTY_DIR:
-            _place(f"{source}/{entry.path}", f"{target}/{entry.path}", entry, links)
+            _place(f"{source}/{entry.path}", f"{target}/{entry.path}", entry)
 
 
-def _place(source: str, target: str, entry: Entry, links: Sequence[str]) -> None:
-    for kind in links if entry.size >= LARGE and entry.kind != EXECUTABLE else ():
-        if kind == link.COPY:
-            break
-        try:
-            if _linked(kind, source, target):
+def _place(source: str, target: str, entry: Entry) -> None:
+    if entry.size >= LARGE and entry.kind != EXECUTABLE:
+        with suppress(OSError):
+            if files.reflink(source, target):
+                info = os.stat(source)
+                os.utime(target, ns=(info.st_atime_ns, info.st_mtime_ns))
                 return
-        except OSError:
-            continue
     _copy(source, target, 0o777 if entry.kind == EXECUTABLE else 0o666)
-
-
-def _linked(kind: str, source: str, target: str) -> bool:
-    if kind == link.REFLINK:
-        if not files.reflink(source, target):
-            return False
-        info = os.stat(source)
-        os.utime(target, ns=(info.st_atime_ns, info.st_mtime_ns))
-        return True
-    if kind == link.SYMLINK and not os.path.islink(source):
-        return False  # the file itself may be written to; what it would lead to otherwise may not
-    real = os.path.realpath(source)
-    (os.link if kind == link.HARDLINK else os.symlink)(real, target)
-    return True
 
 
 def _copy(source: str, target: str, mode: int) -> None:

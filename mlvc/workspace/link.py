@@ -12,6 +12,8 @@ from mlvc.manifest import EXECUTABLE, Entry
 from mlvc.store.local import LocalStore
 
 COPY, REFLINK, HARDLINK, SYMLINK = "copy", "reflink", "hardlink", "symlink"
+UNSHARED = (REFLINK, COPY)
+"""Those that give a file of its own: who writes to it changes nothing in the Store."""
 
 
 def can_reflink(source_dir: str, target_dir: str) -> bool:

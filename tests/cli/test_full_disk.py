@@ -273,3 +273,23 @@ def test_the_room_of_copies_goes_to_the_packs(disk: Path) -> None:
     run_mlvc("remote", "modify", "store", "url", str(disk.parent / "remote"), "--private", cwd=clone)
     shell.ends(run_mlvc("pull", "big", cwd=clone, check=False), "disk is full")
     assert "Not in the store" not in run_mlvc("status", "big", cwd=clone, check=False).out
+
+
+def test_reproduce_without_room_for_its_worktree(disk: Path) -> None:
+    project = disk / "project"
+    git("init", "--quiet", "-b", "main", project)
+    run_mlvc("init", cwd=project)
+    (project / "large").write_bytes(random.Random(1).randbytes(4 << 20))
+    (project / "mlvc.yaml").write_text(
+        "stages: {s: {cmd: head -c 9 large > out, deps: [large], outs: [out: {cache: false}]}}"
+    )
+    run_mlvc("repro", cwd=project)
+    shell.commit(project)
+    ballast = fill(disk, 2 << 20)
+    before = tree(project)
+    result = run_mlvc("reproduce", "HEAD", cwd=project, check=False)
+    refused(result, SYSTEM_FAILURE, "git worktree failed", "is the disk full?", "--keep")
+    assert tree(project) == before
+    assert git("worktree", "list", cwd=project).count("\n") == 0
+    ballast.unlink()
+    assert run_mlvc("reproduce", "HEAD", cwd=project).code == 0

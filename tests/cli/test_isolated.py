@@ -115,6 +115,19 @@ def test_large_files_patterns_and_links(project: Path, links: str) -> None:
     assert (project / "out").read_text().split() == [str(len(shell.LARGE) + 4 + 4 + 4), "2"]
 
 
+@pytest.mark.parametrize("links", ["hardlink", "symlink"])
+def test_a_command_that_writes_to_a_linked_input_harms_nothing(project: Path, links: str) -> None:
+    run_mlvc("config", "core.link", links, cwd=project)
+    run_mlvc("checkout", "--relink", cwd=project)
+    pipeline(
+        project, "s: {cmd: 'chmod u+w model.bin; echo x >> model.bin; echo > out', deps: [model.bin], outs: [out]}"
+    )
+    result = run_mlvc("repro", "--isolated", cwd=project, check=False)
+    shell.ends(result, "'model.bin' changed while stage 's' ran")
+    assert (project / "model.bin").read_bytes() == shell.LARGE
+    assert run_mlvc("fsck", cwd=project).code == 0
+
+
 def test_several_at_a_time_and_what_follows_from_them(project: Path) -> None:
     names = ["a", "b", "c", "d"]
     stages = [
@@ -171,7 +184,39 @@ def test_the_second_time_finds_only_what_is_declared(project: Path) -> None:
     shell.write(project, {"helper.txt": b"h"})
     pipeline(project, "s: {cmd: 'cat helper.txt > out', outs: [out], deps: [data]}")
     result = run_mlvc("repro", "--check-deterministic", cwd=project, check=False)
-    shell.ends(result, "helper.txt", "does not declare", "kept in")
+    shell.ends(result, "'s' failed with exit code 1 the second time: cat helper.txt", "kept in")
+    assert "hint: its output names helper.txt, which the stage does not declare: the second time only" in result.err
+    assert "--isolated" not in result.err
+    pipeline(project, "s: {cmd: 'test -e helper.txt; echo $? > out; test -e helper.txt', outs: [out], deps: [data]}")
+    result = run_mlvc("repro", "--check-deterministic", cwd=project, check=False)
+    shell.ends(result, "exit code 1 the second time", "the first time it ended well, and the second time only what is")
+
+
+def test_the_second_time_has_an_event_of_its_own(project: Path) -> None:
+    pipeline(project, "s: {cmd: 'echo x > out', outs: [out], deps: [data]}")
+    result = run_mlvc("repro", "--check-deterministic", "--json", cwd=project)
+    events = [json.loads(line) for line in result.out.splitlines()]
+    started = [(event["try"], event.get("second")) for event in events if event["event"] == "started"]
+    assert started == [(1, None), (1, True)]
+
+
+def test_what_came_out_the_second_time_and_cannot_be_read_is_told_with_its_stage(project: Path) -> None:
+    pipeline(project, "s: {cmd: 'mkdir out; ln -s /etc out/link', outs: [out]}")
+    result = run_mlvc("repro", "--check-deterministic", cwd=project, check=False)
+    shell.ends(result, "mlvc.yaml, line 2, column 3: what stage 's' made", "out/link is a symbolic link that leaves")
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_git_finds_no_repository_there(project: Path, named: bool) -> None:
+    """What it would say of one is an input that nobody declared."""
+    pipeline(project, "s: {cmd: 'git rev-parse --git-dir > ../out', wdir: w, outs: [../out]}")
+    (project / "w").mkdir()
+    env = {"GIT_DIR": str(project / ".git")} if named else {}
+    run_mlvc("repro", cwd=project, env=env)
+    for option in ("--isolated", "--check-deterministic"):
+        result = run_mlvc("repro", "-f", option, cwd=project, env=env, check=False)
+        shell.ends(result, "failed with exit code 128")
+        assert "fatal: not a git repository" in result.err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])

@@ -139,6 +139,38 @@ def test_tolerance(past: Path) -> None:
         assert run_mlvc("reproduce", "v2", *args, cwd=past, check=False).code == 1
     shell.refused(run_mlvc("reproduce", "v2", "--tolerance", "x.json=1", cwd=past, check=False), 2, "x.json")
     shell.refused(run_mlvc("reproduce", "v2", "--tolerance", "much", cwd=past, check=False), 2, "much")
+    for word, told in (
+        ("upper.txt=1", "upper.txt, which is no file of values"),
+        ("parts=1", "parts, which is a directory"),
+        ("scores.json:auc.tset=1", "did you mean 'auc.test'?"),
+    ):
+        result = run_mlvc("reproduce", "v2", "--tolerance", word, cwd=past, check=False)
+        shell.refused(result, 2, told)
+        assert result.out == ""
+
+
+@pytest.mark.parametrize("cache", ["true", "false"])
+def test_tolerance_of_a_metric_that_is_one_number(project: Path, cache: str) -> None:
+    text = f"stages: {{s: {{cmd: 'echo $ACC > acc.txt', metrics: [acc.txt: {{cache: {cache}}}]}}}}\n"
+    (project / "mlvc.yaml").write_text(text)
+    run_mlvc("repro", cwd=project, env={"ACC": "0.91"})
+    shell.commit(project)
+    env = {"ACC": "0.92"}
+    for tolerance, code in (([], 1), (["--tolerance", "0.1"], 0), (["--tolerance", "acc.txt=0.001"], 1)):
+        result = run_mlvc("reproduce", "HEAD", *tolerance, cwd=project, env=env, check=False)
+        assert (result.code, "acc.txt: is 0.92, was 0.91" in result.out) == (code, True)
+
+
+def test_the_order_of_keys_counts_for_nothing_with_a_tolerance(past: Path) -> None:
+    edited(
+        past,
+        lambda text: text.replace('{"lines": 1,', '{**({"lines": 1} if "R" in os.environ else {}),').replace(
+            '"test": 0.5}}', '"test": 0.5}, "lines": 1}'
+        ),
+    )
+    assert run_mlvc("reproduce", "v2", cwd=past, env={"R": "1"}, check=False).code == 1
+    result = run_mlvc("reproduce", "v2", "--tolerance", "0", cwd=past, env={"R": "1"})
+    assert "  within tolerance  scores.json\n" in result.out
 
 
 def test_targets(past: Path) -> None:
@@ -152,11 +184,23 @@ def test_targets(past: Path) -> None:
     # What it needs is taken as it was recorded.
     assert ran("-s", "split") == ["split"]
     shell.refused(run_mlvc("reproduce", "v1", "now", cwd=past, check=False), 2, "at v1: 'now' is neither")
+    # A path means what it means where the user stands.
+    assert ran(str(past / "parts")) == ["upper", "split"]
+    assert ran(str(past / "mlvc.yaml")) == ["upper", "split"]
+    for outside in ("../../x", str(past.parent / "x"), "/"):
+        result = run_mlvc("reproduce", "v1", outside, cwd=past / "data", check=False)
+        shell.refused(result, 2, f"{outside} is outside the repository at {past}")
+        assert ".git/mlvc" not in result.err
 
 
 def test_in_a_clone_inputs_are_fetched_and_outputs_are_not(past: Path) -> None:
     clone = shell.clone(past)
-    shell.refused(run_mlvc("reproduce", "v1", "--no-fetch", cwd=clone, check=False), 4, "data", "mlvc pull --rev v1")
+    shell.refused(
+        run_mlvc("reproduce", "v1", "--no-fetch", cwd=clone, check=False),
+        4,
+        "data",
+        "leave out --no-fetch, or get it with `mlvc fetch --rev v1`",
+    )
     assert run_mlvc("reproduce", "v1", cwd=clone).code == 0
     assert run_mlvc("reproduce", "v1", "--no-fetch", cwd=clone).code == 0
     assert not (clone / "upper.txt").exists()
@@ -169,7 +213,9 @@ def test_inputs_that_nobody_has(past: Path) -> None:
         if pack.is_file():
             pack.unlink()
     result = run_mlvc("reproduce", "v1", cwd=clone, check=False)
-    shell.refused(result, 4, "object is missing")
+    shell.refused(
+        result, 4, "at v1: data", "object is missing", "cannot give it either: `mlvc push --rev v1` in a clone"
+    )
     assert git("worktree", "list", cwd=clone).count("\n") == 0
 
 
@@ -224,12 +270,61 @@ def test_frozen_stages_are_not_run_unless_they_are_named(past: Path) -> None:
     shell.commit(past, "frozen")
     value = json.loads(run_mlvc("reproduce", "HEAD", "--json", cwd=past).out)
     assert [(each["stage"], each["outcome"], each["reasons"]) for each in value["stages"]] == [
-        ("upper", "not run", ["it is frozen"]),
+        ("upper", "frozen", ["it is frozen: its outputs are inputs here, and were not made anew"]),
         ("split", "ran", []),
     ]
     assert value["stages"][0]["outputs"][0]["verdict"] == "not run"
+    result = run_mlvc("reproduce", "HEAD", cwd=past)
+    assert "upper: not run (it is frozen: its outputs are inputs here" in result.out
+    assert result.err.splitlines()[-1].endswith("what ran is as recorded (1 not run, 2 identical)")
     value = json.loads(run_mlvc("reproduce", "HEAD", "upper", "--json", cwd=past).out)
     assert value["stages"][0]["outcome"] == "ran"
+    for name in ("upper", "split"):
+        run_mlvc("freeze", name, cwd=past)
+    shell.commit(past, "all frozen")
+    result = run_mlvc("reproduce", "HEAD", cwd=past, check=False)
+    assert result.code == 1
+    assert "nothing was run, so nothing is shown (3 not run)" in result.err
+
+
+@pytest.mark.parametrize("targets", [[], ["split"]])
+def test_a_recorded_stage_whose_condition_does_not_hold_now_is_not_as_recorded(past: Path, targets: list[str]) -> None:
+    git("checkout", "--quiet", "v1", cwd=past)
+    run_mlvc("checkout", cwd=past)
+    (past / "mlvc.yaml").write_text(PIPELINE.replace("  split:\n", "  split:\n    when: ${env.SPLIT:-no} == 'yes'\n"))
+    run_mlvc("repro", cwd=past, env={"SPLIT": "yes"})
+    shell.commit(past, "with a condition")
+    assert run_mlvc("reproduce", "HEAD", *targets, cwd=past, env={"SPLIT": "yes"}).code == 0
+    result = run_mlvc("reproduce", "HEAD", *targets, cwd=past, check=False)
+    assert result.code == 1
+    assert (
+        "split: not run (`when: ${env.SPLIT:-no} == 'yes'` does not hold, and mlvc.lock has its outputs)" in result.out
+    )
+    assert "what ran is as recorded, but not all of it ran (1 identical, 2 not run)" in result.err
+    # What never ran there is missing from nothing, unless it is asked for.
+    (past / "mlvc.yaml").write_text(PIPELINE + "  new: {cmd: echo > new, outs: [new], when: false}\n")
+    shell.commit(past, "one that never ran")
+    result = run_mlvc("reproduce", "HEAD", cwd=past)
+    assert "what ran is as recorded (3 identical, 1 not run)" in result.err
+    assert run_mlvc("reproduce", "HEAD", "upper", "new", cwd=past, check=False).code == 1
+    assert run_mlvc("reproduce", "HEAD", "*", cwd=past).code == 0
+
+
+def test_a_stage_that_only_the_lockfile_has_is_not_as_recorded(past: Path) -> None:
+    git("checkout", "--quiet", "v1", cwd=past)
+    (past / "mlvc.yaml").write_text(PIPELINE.partition("  split:")[0])
+    shell.commit(past, "without a stage")
+    result = run_mlvc("reproduce", "HEAD", cwd=past, check=False)
+    assert result.code == 1
+    assert "split: not run (mlvc.lock has outputs of it, and no pipeline file has it)" in result.out
+    assert run_mlvc("reproduce", "HEAD", "upper", cwd=past).code == 0
+
+
+def test_of_a_stage_that_failed_what_was_made_is_compared(past: Path) -> None:
+    edited(past, lambda text: text + "if os.environ.get('FAIL'): os.remove('scores.json')\n")
+    result = run_mlvc("reproduce", "v2", cwd=past, env={"FAIL": "1"}, check=False)
+    assert result.code == 7
+    assert result.out.splitlines()[-2:] == ["  identical  parts", "  not made  scores.json"]
 
 
 def test_an_output_that_persists_begins_with_nothing(project: Path) -> None:
@@ -256,10 +351,79 @@ def test_what_is_no_revision_or_has_no_lockfile(past: Path) -> None:
     shell.refused(run_mlvc("reproduce", "v1", cwd=shallow, check=False), 2, "v1", "git fetch --unshallow")
 
 
+@pytest.mark.parametrize(
+    ("files", "told", "hint"),
+    [
+        ({"mlvc.lock": b"{"}, "HEAD:mlvc.lock", "name another revision"),
+        ({"mlvc.yaml": b"stages: ["}, "at HEAD: mlvc.yaml, line 2", "name another revision"),
+        ({"mlvc.yaml": b"stages: {}"}, "there is no pipeline at HEAD", "that has stages in mlvc.yaml"),
+        ({"mlvc.lock": None, "dvc.lock": b"x"}, "there is no mlvc.lock at HEAD", "dvc.lock is there, which DVC wrote"),
+    ],
+)
+def test_what_is_wrong_at_the_revision(past: Path, files: dict[str, bytes | None], told: str, hint: str) -> None:
+    git("checkout", "--quiet", "v1", cwd=past)
+    shell.write(past, {name: data for name, data in files.items() if data is not None})
+    for name in [name for name, data in files.items() if data is None]:
+        (past / name).unlink()
+    shell.commit(past, "wrong")
+    git("checkout", "--quiet", "main", cwd=past)
+    result = run_mlvc("reproduce", "HEAD@{1}", cwd=past, check=False)
+    shell.refused(result, 2, told.replace("HEAD", "HEAD@{1}"), hint)
+    assert "git checkout --" not in result.err
+
+
+def test_a_revision_at_which_the_root_was_another_one(past: Path) -> None:
+    """What the hint says does it."""
+    old = past.parent / "old"
+    git("init", "--quiet", "-b", "main", old)
+    root = old / "ml"
+    root.mkdir()
+    run_mlvc("init", "--subdir", cwd=root)
+    shell.write(root, {"mlvc.yaml": b"stages: {s: {cmd: echo 1 > out, outs: [out]}}\n"})
+    run_mlvc("repro", cwd=root)
+    shell.commit(old)
+    git("tag", "v1", cwd=old)
+    for name in (".mlvc", "mlvc.yaml", "mlvc.lock", ".gitignore"):
+        git("mv", f"ml/{name}", name, cwd=old)
+    run_mlvc("repro", cwd=old)
+    shell.commit(old, "moved")
+    (old / "deep").mkdir()
+    result = run_mlvc("reproduce", "v1", cwd=old / "deep", check=False)
+    shell.refused(result, 2, "there is no mlvc.lock at v1", "ml/mlvc.lock is there")
+    _, add, _, again, _ = result.err.splitlines()[-1].split("`")
+    subprocess.run(add, shell=True, cwd=old / "deep", check=True, capture_output=True)
+    inside = result.err.splitlines()[-1].partition(" and in ")[2].split()[0]
+    assert run_mlvc(*again.split()[1:], cwd=old / "deep" / inside).out == "s: ran\n  identical  out\n"
+
+
+def test_commands_that_go_to_the_users_own_working_tree(past: Path) -> None:
+    """They can: but that is told, and is no proof."""
+    git("checkout", "--quiet", "v1", cwd=past)
+    run_mlvc("checkout", cwd=past)
+    (past / "mlvc.yaml").write_text(PIPELINE.replace("cmd: tr", 'cmd: test -z "$PLACE" || echo x >> $PLACE; tr'))
+    run_mlvc("repro", cwd=past)
+    shell.commit(past, "sly")
+    for path in ("split.py", "data/two.csv", "data/new", "upper.txt", "notes"):
+        shell.write(past, {"notes": b"not tracked"})
+        result = run_mlvc("reproduce", "HEAD", "--json", cwd=past, env={"PLACE": str(past / path)}, check=False)
+        assert (result.code, json.loads(result.out)["touched"]) == (1, [path])
+        assert f"changed in your working tree meanwhile: {path}\n" in result.err
+    assert run_mlvc("reproduce", "HEAD", cwd=past).code == 0
+    # Where the command says so itself, nothing has to happen.
+    git("checkout", "--quiet", "split.py", cwd=past)
+    (past / "mlvc.yaml").write_text(PIPELINE.replace("cmd: tr", f"cmd: test -d {past}; tr"))
+    run_mlvc("repro", cwd=past)
+    shell.commit(past, "absolute")
+    result = run_mlvc("reproduce", "HEAD", cwd=past, check=False)
+    assert result.code == 1
+    assert f"upper: ran (its command names {past}, where your files are and not those of HEAD)" in result.out
+
+
 def test_words_that_make_no_sense(past: Path) -> None:
     for args, named in (
         (["-r", "nowhere"], "there is no remote 'nowhere'"),
         (["--keep", ""], "--keep is given an empty word"),
+        ([str(past)], "'.' is neither a stage nor an output"),
         (["--keep", "."], ". is there already"),
     ):
         shell.refused(run_mlvc("reproduce", "v1", *args, cwd=past, check=False), 2, named)
@@ -288,6 +452,29 @@ def test_hooks_settings_and_sparse_checkouts_do_not_count(past: Path) -> None:
     assert run_mlvc("reproduce", "v1", cwd=past).code == 0
     assert not (past / "hooked").exists()
     assert not (past / "split.py").exists()
+
+
+@pytest.mark.parametrize("links", ["hardlink", "symlink"])
+def test_commands_get_no_file_of_the_store(project: Path, links: str) -> None:
+    """Neither of tracked data, nor of a frozen stage, nor of what items made."""
+    big = len(shell.LARGE) + 1
+    text = (
+        "stages:\n  old: {cmd: cp model.bin old.bin, deps: [model.bin], outs: [old.bin], frozen: true}\n"
+        f"  each: {{each: data/*.txt, cmd: 'head -c {big} /dev/zero > ${{out}}/${{item.stem}}', outs: [made]}}\n"
+        "  harm:\n    cmd: $HARM true\n    deps: [model.bin, old.bin, made]\n    outs: [harmed]\n"
+    ).replace("$HARM true", "sh harm.sh; echo > harmed")
+    harm = b"for one in model.bin old.bin made/*; do $HARM $one; echo evil >> $HARMED$one; done\n"
+    run_mlvc("config", "core.link", links, cwd=project)
+    shell.write(project, {"mlvc.yaml": text.encode(), "harm.sh": harm})
+    outside = project.parent / "outside"
+    for path in ("made", "."):
+        (outside / path).mkdir(parents=True, exist_ok=True)
+    run_mlvc("repro", "-f", cwd=project, env={"HARM": "true", "HARMED": f"{outside}/"})
+    shell.commit(project)
+    run_mlvc("checkout", "--relink", cwd=project)
+    result = run_mlvc("reproduce", "HEAD", cwd=project, env={"HARM": "chmod u+w", "HARMED": ""}, check=False)
+    shell.ends(result, "changed while stage 'harm' ran")
+    assert run_mlvc("fsck", cwd=project).code == 0
 
 
 def test_items_run_anew(project: Path) -> None:
@@ -349,14 +536,23 @@ def test_submodules_are_left_out(past: Path) -> None:
     shell.write(other, {"x": b"x"})
     shell.commit(other)
     git("checkout", "--quiet", "v1", cwd=past)
-    git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", other, "lib", cwd=past)
+    run_mlvc("checkout", cwd=past)
+    for path in ("lib", "around/in"):
+        git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", other, path, cwd=past)
     shell.commit(past)
     result = run_mlvc("reproduce", "HEAD", cwd=past)
-    assert "left out: submodules of Git (lib)" in result.err
-    text = PIPELINE.replace("deps: [data/one.txt]", "deps: [data/one.txt, lib/x]")
-    (past / "mlvc.yaml").write_text(text)
+    assert "left out: submodules of Git (around/in, lib)" in result.err
+    # It is no part of this one.
+    (past / "mlvc.yaml").write_text(PIPELINE.replace("deps: [data/one.txt]", "deps: ['data/one.*', '*.py']"))
+    run_mlvc("repro", cwd=past)
     shell.commit(past)
-    shell.refused(run_mlvc("reproduce", "HEAD", cwd=past, check=False), 4, "'lib/x'", "submodule lib")
+    assert run_mlvc("reproduce", "HEAD", cwd=past).code == 0
+    for path in ("lib/x", "lib", "around", "around/**", "aro*/in/x"):
+        (past / "mlvc.yaml").write_text(PIPELINE.replace("deps: [data/one.txt]", f"deps: [data/one.txt, '{path}']"))
+        run_mlvc("repro", "upper", cwd=past)
+        shell.commit(past)
+        result = run_mlvc("reproduce", "HEAD", cwd=past, check=False)
+        shell.refused(result, 4, f"'{path}' of stage 'upper'", "submodule " + ("lib" if "lib" in path else "around/in"))
 
 
 def test_kept(past: Path) -> None:
@@ -366,6 +562,17 @@ def test_kept(past: Path) -> None:
     assert git("worktree", "list", cwd=past).count("\n") == 1
     shell.refused(run_mlvc("reproduce", "v1", "--keep", "../kept", cwd=past, check=False), 2, "../kept is there")
     git("worktree", "remove", "--force", "../kept", cwd=past)
+
+
+def test_what_was_to_be_kept_stays_also_after_a_kill(past: Path) -> None:
+    git("checkout", "--quiet", "v1", cwd=past)
+    (past / "mlvc.yaml").write_text(PIPELINE.replace("cmd: tr", "cmd: kill -9 $PPID; sleep 1; tr"))
+    shell.commit(past, "kills")
+    assert run_mlvc("reproduce", "HEAD", "--keep", "../kept", cwd=past, check=False).code == -signal.SIGKILL
+    assert run_mlvc("reproduce", "v1", cwd=past).code == 0
+    assert git("worktree", "list", cwd=past).count("\n") == 1
+    git("worktree", "remove", "--force", "../kept", cwd=past)
+    assert not any((past / ".git/mlvc/reproduce").iterdir())
 
 
 # -- interrupted ---------------------------------------------------------------------------------

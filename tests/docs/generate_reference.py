@@ -96,13 +96,15 @@ More values may come in later versions.
 | | `finished` | what became of it |
 | | `summary` | the last line: nothing is left to do |
 | `outcome` of `mlvc reproduce` | `ran`, `failed`, `blocked` | as above |
-| | `not run` | it is frozen, or its condition does not hold: its outputs were taken as recorded |
+| | `frozen` | it is frozen and was not named: its outputs were taken as inputs, and nothing is shown of them |
+| | `skipped` | its condition does not hold, it was not named, and nothing is recorded of it |
+| | `not run` | it was named, or is recorded, and did not run: so not everything is as recorded |
 | `verdict` | `identical` | every byte is as it was recorded |
 | | `within tolerance` | numbers differ, and no more than `--tolerance` allows |
 | | `different` | |
 | | `not recorded` | the Lockfile says nothing of it |
 | | `not made` | the Stage failed, or did not come to run |
-| | `not run` | the Stage was not run, and this was taken as recorded |
+| | `not run` | the Stage was not run, and nothing is shown of this |
 | `change` in an output | `added`, `gone` | a file, or a key |
 | | `kind`, `bytes` | another kind of file, other bytes |
 | | `value` | another value at a key |

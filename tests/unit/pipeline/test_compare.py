@@ -97,7 +97,7 @@ def test_where_a_tolerance_applies():
     assert found.applies("m.yaml", metrics=True)
     assert not found.applies("m.yaml", metrics=False)
     assert found.applies("named.json", metrics=False)
-    assert not found.applies("table.csv", metrics=True)
+    assert found.applies("figure.txt", metrics=True)
     assert not Tolerance().applies("m.yaml", metrics=True)
 
 
