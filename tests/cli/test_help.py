@@ -17,7 +17,7 @@ ALL = [[name] for name in COMMANDS] + [[group, name] for group, names in GROUPS.
 
 KNOWN_CODES = {"0", "1", "2", "4", "5", "6", "7", "8"}
 CHANGES = {"path", "change", "from", "old", "new"}
-TRANSFER = {"runs", "remote", "objects", "size", "packs", "lost", "unreadable"}
+TRANSFER = {"runs", "remote", "objects", "size", "packs", "lost", "unreadable", "damaged"}
 KEYS = {
     ("init",): {"root", "hash", "new"},
     ("status",): {"clean", "tracked", "working_tree", "head", "missing", "stages", "refused", "unreadable"},
@@ -59,7 +59,7 @@ KEYS = {
     },
     ("gc", "--restore"): {"put_back"},
     ("fsck",): {
-        *("objects", "size", "damaged", "uncatalogued", "missing", "unreadable", "repaired", "fetched"),
+        *("objects", "size", "damaged", "uncatalogued", "missing", "unreadable", "repaired", "fetched", "records"),
     },
     ("destroy", "--dry-run"): {"removed", "size", "links", "alone"},
     ("stage", "list"): set(shapes.Stage.__annotations__),
