@@ -41,9 +41,12 @@ GIT_CONFIG = """\
 	auto = false
 """
 
-# Who starts the suite in the background of a script leaves it deaf to Ctrl-C, and so would be all that it starts.
+# Who starts the suite in the background of a script, or behind nohup, leaves it deaf to Ctrl-C or to the end of the
+# terminal, and so would be all that it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Taken when the session starts, before any test has a home of its own.
 REAL_HOMES = sorted({Path.home(), Path(pwd.getpwuid(os.getuid()).pw_dir)})
