@@ -140,12 +140,15 @@ class RepoItems:
                     os.rename(path, target)
                     self._repo.store.copies[entry.oid] = target
 
-    def table(self, content: Content) -> Table:
-        """The table that was stored as ``content``, with those rows of which all is in the Store, or can be brought."""
+    def table(self, content: Content, out: str) -> Table:
+        """See ItemTree."""
         found, is_whole = self._table(content)
         if not is_whole and self._afar is not None and self._afar.has([content]):
             found, _ = self._table(content)
-        return found
+        tree = self._repo.tree
+        if not tree.has_ignored:
+            return found
+        return {key: row for key, row in found.items() if not tree.leaves_out(out, (entry.path for entry in row))}
 
     def _table(self, content: Content) -> tuple[Table, bool]:
         """A table as far as it is in the Store, and whether that is all of it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 
@@ -177,6 +178,15 @@ class RepoTree:
         if not lost and not self._repo.store.missing(oids):
             return True
         return self._afar is not None and self._afar.has(contents)
+
+    def fits(self, contents: Mapping[str, Content]) -> bool:
+        """See tools.Tree. Of what is not here it is taken for granted."""
+        tree, store = self._repo.tree, self._repo.store
+        for path, content in contents.items() if tree.has_ignored else ():
+            with suppress(ObjectsMissingError, DamagedError, FormatError):
+                if content.is_dir and tree.leaves_out(path, (e.path for e in manifest.entries_of(store, content.oid))):
+                    return False
+        return True
 
     def why(self, content: Content) -> str:
         """Why ``content`` was not available on Remotes. See tools.Tree."""

@@ -68,8 +68,11 @@ class ItemTree(Protocol):
         Large files are moved into the directory ``spare`` for whoever makes the output; otherwise all stays.
         """
 
-    def table(self, content: Content) -> Table:
-        """The table that was stored as ``content``; an empty one where it cannot be had."""
+    def table(self, content: Content, out: str) -> Table:
+        """The table that was stored as ``content``, with those rows that can be had; empty where it cannot.
+
+        Nor has it rows with what would be left out of the output at ``out``.
+        """
 
     def stored(self, entries: Sequence[Entry]) -> Content:
         """A directory with these entries; its Manifest is durable in the Store on return."""

@@ -80,6 +80,8 @@ class Known:
     """Why a content was not available on the Remotes that were asked for it; '' where none was asked, or it was."""
     unstored: Callable[[Oid], Run | None] = lambda _: None
     """Runs whose outputs were not stored."""
+    fits: Callable[[Mapping[str, Content]], bool] = lambda _: True
+    """Whether each content would be seen whole at its path; else bringing it there would be done again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,7 +408,7 @@ def _restored(
     if entry is None or {out.path for out in stage.outs} != entry.outs.keys():
         return None
     wanted = {path: content for path, content in entry.outs.items() if not same(contents.get(path), content)}
-    if wanted and not known.available(wanted.values()):
+    if wanted and not (known.available(wanted.values()) and known.fits(wanted)):
         return None
     return Decision(stage.name, Action.RESTORE, reasons, entry=entry, restore=wanted)
 

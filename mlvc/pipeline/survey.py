@@ -170,6 +170,7 @@ class Survey:
             frozenset(self.forced),
             self.tools.tree.why,
             self.tools.unstored.lookup if self.tools.unstored and self.options.run_cache and unstored else _nothing,
+            self.tools.tree.fits,
         )
 
     def _runnable(self, decision: Decision, problems: dict[str, MlvcError]) -> Decision:
@@ -216,8 +217,10 @@ class Survey:
         taken = plans.inputs_of(stage, contents, params, self.tools.env)
         if taken is None:
             return decision
-        reasons = [reason for reason in decision.reasons if reason != f"dependency {stage.each} changed"]
-        return replace(decision, reasons=(*reasons, each.told(self.work(stage, taken))))
+        work = self.work(stage, taken)
+        told = f"dependency {stage.each} changed"  # which the number of items says better, unless it is that of all
+        reasons = [reason for reason in decision.reasons if reason != told or len(work.run) == len(work.items)]
+        return replace(decision, reasons=(*reasons, each.told(work)))
 
     def _known_items(self, stage: Stage, taken: Inputs) -> Iterator[Table]:
         """What is known of the items of a Stage: by its definition, and by the Run that the Lockfile names."""
@@ -227,7 +230,7 @@ class Survey:
         defined = self.tools.tables.lookup(each.definition(taken, stage, self.tools.hashing))
         for content in dict.fromkeys((defined, run.items if run is not None else None)):
             if content is not None:
-                yield self.tools.items.table(content)
+                yield self.tools.items.table(content, stage.outs[0].path)
 
     def _last(self, name: str) -> Run | None:
         """The Run that the Lockfile names for a Stage."""

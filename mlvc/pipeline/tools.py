@@ -34,6 +34,9 @@ class Tree(Protocol):
     def left_out(self, path: str) -> Sequence[str]:
         """What was no part of ``path``, a directory, although it lay there, when that was last looked at."""
 
+    def fits(self, contents: Mapping[str, Content]) -> bool:
+        """Whether nothing in what is to stand at each path has a name that is left out there, see ``left_out``."""
+
     def leading(self, path: str, outs: Collection[str]) -> Sequence[str]:
         """The links in the directory ``path``, as it was last looked at, that lead out of it to something else.
 

@@ -29,8 +29,8 @@ def leading(
     """The links below ``path`` that lead out of it, as paths; and those below what they lead to.
 
     ``path`` is a directory or a pattern, relative to ``root``, with the links ``below``; ``links_of`` tells those below
-    another directory. One that leads to nothing is left out, and one that leads to what is already among it, to what is
-    around it, or to what overlaps ``outs``: a command writes there.
+    another directory. One that leads to nothing is left out, and one that leads to what is in the same directory, or
+    around it, or overlaps ``outs``: a command writes there. What several lead to is looked through once.
     """
     start = globs.fixed(path) if globs.is_pattern(path) else path
     within = globs.fits(path) if globs.is_pattern(path) else None
@@ -38,20 +38,22 @@ def leading(
         return []
     top = os.path.realpath(os.path.join(root, start))
     found: list[str] = []
-    known = [top] if within is None else []
+    known: list[str] = []
     barred = [os.path.join(root, ".git"), *(os.path.realpath(os.path.join(root, out)) for out in outs)]
-    pending = deque(_joined(start, below))
+    pending = deque((link, top if within is None else "") for link in _joined(start, below))
     while pending:
-        link = pending.popleft()
+        link, around = pending.popleft()
         goal = os.path.realpath(os.path.join(root, link))
-        if _inside(goal, known) or _around(goal, [top, *barred]) or _inside(goal, barred):
+        own = [one for one in (around, top if within is None else "") if one]
+        if _inside(goal, own) or _around(goal, [top, *barred]) or _inside(goal, barred):
             continue
         if within is not None and goal.startswith(root + os.sep) and within(os.path.relpath(goal, root)):
             continue
         if os.path.isdir(goal):
-            known.append(goal)
             found.append(link)
-            pending += _joined(link, links_of(link))
+            if not _inside(goal, known):
+                known.append(goal)
+                pending += ((below_it, goal) for below_it in _joined(link, links_of(link)))
         elif os.path.isfile(goal):
             found.append(link)
     return found

@@ -14,6 +14,7 @@ from mlvc.manifest import EMPTY_DIR, EXECUTABLE, Entry
 from mlvc.oid import Oid
 from mlvc.pointer import Content
 from mlvc.progress import QUIET, Progress
+from mlvc.snapshot import parents
 from mlvc.store.base import Batch, Store
 from mlvc.workspace.index import Index, Records
 from mlvc.workspace.scan import TEMPORARY, Scan, Scanner, demote, digest, refuse, sweep
@@ -88,6 +89,22 @@ class WorkTree:
     def is_ignored(self, path: str) -> bool:
         """Whether ``.mlvcignore`` names ``path``."""
         return self._scanner.is_ignored(path)
+
+    @property
+    def has_ignored(self) -> bool:
+        """Whether there is a ``.mlvcignore`` that may name anything."""
+        return self._ignore is not None
+
+    def leaves_out(self, path: str, names: Iterable[str]) -> bool:
+        """Whether ``.mlvcignore`` names one of the files ``names`` below ``path``, or a directory between them."""
+        ignored = self._ignore
+        if ignored is None:
+            return False
+        below = list(names)
+        between = {parent for name in below for parent in parents(name)}
+        return any(ignored(f"{path}/{name}", False) for name in below) or any(
+            ignored(f"{path}/{name}", True) for name in between
+        )
 
     def scan(self, path: str, since: int, *, inside: bool = False, through: bool = False) -> Scan:
         """One tracked path beside what the Index knows. ``inside``, ``through``: see Scanner.scan."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.helpers import Result, git, run_mlvc
+from tests.helpers import Result, git, run_mlvc, shell
 
 
 @pytest.fixture
@@ -368,3 +369,41 @@ def test_a_file_in_the_way_of_a_directory(root):
     done = run_mlvc("repro", check=False)
     assert done.code == 2
     assert "the directory here cannot be made for an output: a file is in the way" in done.err
+
+
+def test_outputs_with_what_is_ignored_now_are_made_once_more(project: Path) -> None:
+    text = """\
+stages:
+  each:
+    each: in/*
+    cmd: cp ${item.path} ${out}/${item.name}.log; cp ${item.path} ${out}/${item.name}.txt
+    outs: [items]
+  whole:
+    cmd: mkdir -p made; echo 1 > made/a.log; echo 2 > made/b
+    deps: [in]
+    outs: [made]
+"""
+    shell.write(project, {"mlvc.yaml": text.encode(), "in/1": b"1\n", "in/2": b"2\n"})
+    run_mlvc("repro", cwd=project)
+    (project / ".mlvcignore").write_text("*.log\n")
+    assert "pipeline: 2 ran" in run_mlvc("repro", cwd=project).err
+    assert "pipeline: 2 unchanged" in run_mlvc("repro", cwd=project).err
+    assert sorted(os.listdir(project / "items")) == ["1.log", "1.txt", "2.log", "2.txt"]
+    shutil.rmtree(project / "items")
+    assert "pipeline: 1 restored, 1 unchanged" in run_mlvc("repro", cwd=project).err
+    assert sorted(os.listdir(project / "items")) == ["1.txt", "2.txt"]
+
+
+@pytest.mark.parametrize("flags", [[], ["--isolated"]], ids=" ".join)
+def test_links_to_the_same_are_all_followed(project: Path, flags: list[str]) -> None:
+    shell.write(project, {"far/x": b"x\n", "far/sub/y": b"y\n", "in/a": b"a\n"})
+    for name, goal in {"in/whole": "../far", "in/file": "../far/x", "in/part": "../far/sub", "far/self": "."}.items():
+        (project / name).symlink_to(goal)
+    command = "cat in/whole/x in/file in/part/y > out"
+    shell.write(project, {"mlvc.yaml": f"stages: {{s: {{cmd: {command}, deps: [in], outs: [out]}}}}".encode()})
+    run_mlvc("repro", *flags, cwd=project)
+    assert (project / "out").read_bytes() == b"x\nx\ny\n"
+    shell.write(project, {"far/sub/y": b"new\n"})
+    run_mlvc("repro", *flags, cwd=project)
+    assert (project / "out").read_bytes() == b"x\nx\nnew\n"
+    assert "1 unchanged" in run_mlvc("repro", *flags, cwd=project).err

@@ -86,6 +86,10 @@ class FakeTree:
         """See Tree."""
         return all(one.oid in self.objects for one in contents)
 
+    def fits(self, contents: Mapping[str, Content]) -> bool:
+        """See Tree."""
+        return True
+
     def ready(self, deps: Sequence[str], outs: Sequence[str]) -> None:
         """See Tree."""
 

@@ -70,7 +70,7 @@ class Tree:
             tuple(Entry(name, FILE, len(data), HASHING.of(data)) for name, data in names.items()) for names in found
         ]
 
-    def table(self, content: Content) -> Table:
+    def table(self, content: Content, out: str) -> Table:
         return each.unpack(self.directories[content], HASHING.size)
 
     def stored(self, entries: Sequence[Entry]) -> Content:
@@ -148,7 +148,7 @@ class Scene:
 
     def known(self) -> str:
         """The items that the last record knows."""
-        return named(self.tree.table(self.records[-1]))
+        return named(self.tree.table(self.records[-1], "made"))
 
 
 def out_of(job: Job) -> str:
@@ -166,7 +166,7 @@ def test_each_item_gets_a_directory_of_its_own(tmp_path: Path) -> None:
     assert scene.run.is_over
     output, table = scene.run.finish()
     assert sorted(entry.path for entry in scene.tree.directories[output]) == ["a", "b", "c"]
-    assert named(scene.tree.table(table)) == "abc"
+    assert named(scene.tree.table(table, "made")) == "abc"
     scene.run.close()
     assert not (tmp_path / "room").exists()
 

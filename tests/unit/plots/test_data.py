@@ -46,7 +46,7 @@ def test_lists_in_json_and_yaml():
     [
         ("", "a.csv", "v1:a.csv is empty"),
         ('{"a": [1,}', "a.json", "v1:a.json, line 1, column 10"),
-        ("a: [1\n", "a.yaml", "v1:a.yaml, line 2"),
+        ("a: [1\n", "a.yaml", "v1:a.yaml, line 1, column 4"),
         ('{"a": [1, 2]}', "a.json", "v1:a.json has no list of records"),
         ('[{"x": 1}, {"y": 1}]', "a.json", "v1:a.json has no list of records"),
         ("text", "a.txt", "v1:a.txt cannot be drawn"),
