@@ -8,6 +8,7 @@ can be had; else it runs. As long as a Stage before it has to run, it may run: w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
@@ -274,10 +275,14 @@ def _dependencies(
             yield f"dependency {path} is missing"
         elif path not in unknown and path in entry.deps and not same(contents.get(path), entry.deps[path]):
             yield f"dependency {path} changed"
-    yield from _declared(set(stage.deps), set(entry.deps), "dependency")
+    # A link below a dependency is one by itself, and is not seen where its directory is not here.
+    tops = tuple(f"{globs.fixed(path)}/" for path in stage.deps)
+    below = {path for path in entry.deps.keys() - set(stage.deps) if path.startswith(tops)}
+    yield from (f"dependency {path} is not here or no longer named" for path in sorted(below))
+    yield from _declared(set(stage.deps), entry.deps.keys() - below, "dependency")
 
 
-def _declared(now: set[str], before: set[str], what: str) -> Iterator[str]:
+def _declared(now: AbstractSet[str], before: AbstractSet[str], what: str) -> Iterator[str]:
     yield from (f"{what} {path} is new" for path in sorted(now - before))
     yield from (f"{what} {path} is no longer named" for path in sorted(before - now))
 

@@ -407,3 +407,13 @@ def test_links_to_the_same_are_all_followed(project: Path, flags: list[str]) -> 
     run_mlvc("repro", *flags, cwd=project)
     assert (project / "out").read_bytes() == b"x\nx\nnew\n"
     assert "1 unchanged" in run_mlvc("repro", *flags, cwd=project).err
+
+
+def test_a_link_that_is_gone_is_told_as_what_may_not_be_here(project: Path) -> None:
+    shell.write(project, {"far": b"x\n", "in/a": b"a\n"})
+    (project / "in/far").symlink_to("../far")
+    shell.write(project, {"mlvc.yaml": b"stages: {s: {cmd: cat in/far > out, deps: [in], outs: [out]}}"})
+    run_mlvc("repro", cwd=project)
+    (project / "in/far").unlink()
+    told = run_mlvc("repro", "--dry-run", cwd=project).out
+    assert told == "s: run (dependency in changed; dependency in/far is not here or no longer named)\n"
