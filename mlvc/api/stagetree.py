@@ -196,7 +196,8 @@ class RepoTree:
         """Bring dependencies that are only recorded into the working tree. See tools.Tree."""
         self._made.update(outs)
         for parent in dict.fromkeys(os.path.dirname(out) for out in outs):
-            self._make(parent)
+            if not os.path.isdir(f"{self._repo.root}/{parent}"):
+                self._make(parent)
         if self._absent is not None:
             self._bring(deps, self._absent)
         self._keep_lists(

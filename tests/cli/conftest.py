@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import sharing, shell
+from tests.helpers import git, run_mlvc, sharing, shell
 
 
 @pytest.fixture(scope="session")
@@ -64,3 +64,14 @@ def _copy(
 def shared(tmp_path: Path) -> Path:
     """A repository whose pipeline has run and whose data, but no Runs, are on the Remote."""
     return sharing.project(tmp_path / "here")
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository of mlvc, empty but for that; the current directory."""
+    made = tmp_path / "r"
+    made.mkdir()
+    git("init", "-q", cwd=made)
+    run_mlvc("init", cwd=made)
+    monkeypatch.chdir(made)
+    return made

@@ -7,18 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import Result, git, run_mlvc
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository of mlvc, empty but for that; the current directory."""
-    made = tmp_path / "r"
-    made.mkdir()
-    git("init", "-q", cwd=made)
-    run_mlvc("init", cwd=made)
-    monkeypatch.chdir(made)
-    return made
+from tests.helpers import Result, run_mlvc
 
 
 def fails(code: int, *words: str) -> Result:

@@ -12,17 +12,6 @@ import pytest
 from tests.helpers import Result, git, run_mlvc, shell
 
 
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository of mlvc, empty but for that; the current directory."""
-    made = tmp_path / "r"
-    made.mkdir()
-    git("init", "-q", cwd=made)
-    run_mlvc("init", cwd=made)
-    monkeypatch.chdir(made)
-    return made
-
-
 def pipeline(text: str) -> None:
     Path("mlvc.yaml").write_text(text)
 
